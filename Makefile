@@ -1,0 +1,31 @@
+PYTHON ?= python3
+VENV ?= .venv
+TORCH ?= torch==2.13.0
+STACK ?= openmmlab
+BIN := $(VENV)/bin
+
+.PHONY: help setup demo test test-long clean
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+setup: $(VENV)/.done  ## make .venv and install everything (quick when nothing changed)
+
+# torch first and pinned: with the pin satisfied no later package fetches another build of it.
+$(VENV)/.done: setup.py pyproject.toml Makefile
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools<81" wheel
+	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet -e ".[$(STACK),test,parity]"
+	touch $@
+
+demo: setup  ## make a data set, train a small DINO on it, evaluate it, draw pictures (minutes on two cores)
+	$(BIN)/python tools/demo.py
+
+test: setup  ## the whole test suite
+	$(BIN)/python -m pytest -n 2 -m "not long"
+
+test-long: setup  ## the tests that take minutes
+	$(BIN)/python -m pytest -n 2 -m long
+
+clean:  ## remove what the commands above made
+	rm -rf $(VENV) build dist work_dirs/demo data/shapes projects/.mim *.egg-info

@@ -1,0 +1,64 @@
+"""Installs `projects/` as the package `mmparts`, with configs and tools beside it in `.mim` (see mim's docs)."""
+import os
+import os.path as osp
+import runpy
+import shutil
+import sys
+
+from setuptools import find_packages, setup
+
+HERE = osp.dirname(osp.abspath(__file__))
+VERSION = runpy.run_path(osp.join(HERE, 'projects', 'version.py'))['__version__']
+
+
+def add_mim_extension():
+    """Fill `projects/.mim` with configs, tools and the model index: copies for archives, links for editable installs.
+
+    Skipped where the sources are absent (a wheel built from an sdist already holds the copies).
+    """
+    mim = osp.join(HERE, 'projects', '.mim')
+    link = 'editable_wheel' in sys.argv or 'develop' in sys.argv
+    for name in ('configs', 'tools', 'model-index.yml'):
+        source, target = osp.join(HERE, name), osp.join(mim, name)
+        if not osp.exists(source):
+            continue
+        os.makedirs(mim, exist_ok=True)
+        if osp.islink(target) or osp.isfile(target):
+            os.remove(target)
+        elif osp.isdir(target):
+            shutil.rmtree(target)
+        if link:
+            os.symlink(osp.relpath(source, mim), target)
+        elif osp.isdir(source):
+            shutil.copytree(source, target, ignore=shutil.ignore_patterns('__pycache__'))
+        else:
+            shutil.copyfile(source, target)
+
+
+add_mim_extension()
+
+EXTRAS = {
+    # mmdet and mmseg refuse mmcv >= 2.2; mmengine 0.10.7 imports pkg_resources, which setuptools 81 drops.
+    'openmmlab': ['mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmdet==3.3.0', 'mmsegmentation==1.2.2', 'setuptools<81',
+                  'ftfy', 'regex'],
+    # The maintained fork: the same import names, so never beside [openmmlab].
+    'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1',
+              'onedl-mmsegmentation>=1.4.2'],
+    'test': ['pytest>=8', 'pytest-xdist>=3.5', 'timm==1.0.31', 'build'],
+    'parity': ['transformers==5.23.0'],
+}
+
+setup(
+    name='mmparts-toolbox',
+    version=VERSION,
+    description='Vision-transformer parts on the OpenMMLab registry: a paper is a set of parts',
+    long_description=open(osp.join(HERE, 'README.md'), encoding='utf-8').read(),
+    long_description_content_type='text/markdown',
+    license='Apache-2.0',
+    python_requires='>=3.10',
+    package_dir={'mmparts': 'projects'},
+    packages=['mmparts'] + ['mmparts.' + name for name in find_packages('projects')],
+    include_package_data=True,
+    install_requires=['torch>=2.1', 'numpy', 'scipy', 'matplotlib', 'rich'],
+    extras_require=EXTRAS,
+)
