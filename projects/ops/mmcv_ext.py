@@ -6,16 +6,22 @@ Nothing heavy is imported until somebody imports ``mmcv._ext``.
 """
 import importlib
 import importlib.abc
-from importlib.machinery import ModuleSpec
 import sys
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Callable, Iterator
+
+from . import torchvision_guard
 
 NAME = 'mmcv._ext'
 
 
 def install():
-    """Make ``mmcv._ext`` importable on mmcv-lite; does nothing the second time, or where a full mmcv is installed."""
+    """Make ``mmcv.ops``, ``mmdet.models`` and ``mmseg.models`` importable on mmcv-lite.
+
+    Does nothing the second time; changes nothing for a full mmcv and a torchvision that fits.
+    """
+    torchvision_guard.install()
     if not any(isinstance(finder, ExtFinder) for finder in sys.meta_path):
         sys.meta_path.append(ExtFinder())
 
