@@ -1,0 +1,134 @@
+"""The decoder: runs all query groups through self-attention, cross-attention and feed-forward layers."""
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from ..registry import MODELS, build_part
+from .attention import DeformableCrossAttention, MultiheadAttention, feed_forward, xavier_init
+from .boxes import sine_yxwh
+from .references import FixedReference
+from .structures import Memory, QueryGroup
+
+
+class DecoderLayer(nn.Module):
+    """Queries attend to each other, then to the memory, then pass a feed-forward net; post-norm."""
+
+    def __init__(self, embed_dims: int, num_heads: int, ffn_channels: int, dropout: float, act_cfg: dict,
+                 cross_attn: dict, num_levels: int):
+        super().__init__()
+        self.self_attn = MultiheadAttention(embed_dims, num_heads, dropout)
+        self.norm_self = nn.LayerNorm(embed_dims)
+        self.cross_attn = build_part(cross_attn, embed_dims=embed_dims, num_heads=num_heads, num_levels=num_levels,
+                                     dropout=dropout)
+        self.norm_cross = nn.LayerNorm(embed_dims)
+        self.ffn = feed_forward(embed_dims, ffn_channels, act_cfg, dropout)
+        self.norm_ffn = nn.LayerNorm(embed_dims)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory,
+                keep: Tensor | None) -> Tensor:
+        query = content + pos
+        content = self.norm_self(content + self.dropout(self.self_attn(query, query, content, keep)))
+        content = self.norm_cross(content + self.dropout(self.cross_attn(content, pos, reference, memory)))
+        return self.norm_ffn(content + self.dropout(self.ffn(content)))
+
+
+@MODELS.register_module()
+class BoxPosition(nn.Module):
+    """Query positions from reference boxes: sines of y, x, w, h through a small net (DAB-DETR, DINO)."""
+
+    def __init__(self, embed_dims: int):
+        super().__init__()
+        self.embed_dims = embed_dims
+        self.net = nn.Sequential(nn.Linear(2 * embed_dims, embed_dims), nn.ReLU(), nn.Linear(embed_dims, embed_dims))
+
+    def forward(self, reference: Tensor, memory: Memory) -> Tensor:
+        """reference B N 4; measured in the padded map of the finest level, as the official code does."""
+        scale = memory.valid_ratios[:, :1].repeat(1, 1, 2)
+        return self.net(sine_yxwh(reference * scale, self.embed_dims))
+
+
+@MODELS.register_module()
+class QueryDecoder(nn.Module):
+    """Decoder layers with a rule by which references move between them.
+
+    Args:
+        cross_attn: config of the cross-attention part of every layer.
+        reference_update: config of the rule, see references.py.
+        position: config of the part that derives query positions from references, for groups that bring none.
+        output_norm: apply one LayerNorm to the output of every layer; references are updated from what precedes it.
+        logit_eps: clamp of the inverse sigmoid.
+        with_cp: recompute each layer in the backward pass to save memory.
+    """
+
+    def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 1024,
+                 dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 4,
+                 cross_attn: dict = dict(type=DeformableCrossAttention),
+                 reference_update: dict = dict(type=FixedReference), position: dict | None = None,
+                 output_norm: bool = False, logit_eps: float = 1e-5, with_cp: bool = False):
+        super().__init__()
+        self.num_layers = num_layers
+        self.logit_eps = logit_eps
+        self.with_cp = with_cp
+        self.layers = nn.ModuleList(
+            DecoderLayer(embed_dims, num_heads, ffn_channels, dropout, act_cfg, cross_attn, num_levels)
+            for _ in range(num_layers))
+        self.reference_update = MODELS.build(reference_update)
+        self.position = build_part(position, embed_dims=embed_dims) if position else None
+        self.norm = nn.LayerNorm(embed_dims) if output_norm else nn.Identity()
+        xavier_init(self)
+
+    def forward(self, groups: list[QueryGroup], memory: Memory, blocked: Tensor | None,
+                head: nn.Module) -> tuple[list[Tensor], list[Tensor | None]]:
+        """Run the groups side by side.
+
+        Args:
+            blocked: N N bool, True where a query (row) may not look at another; None when all see all.
+            head: gives the box branch of each layer to the reference update.
+
+        Returns:
+            hidden states B N C and references B N 2|4 (or None) of every layer, the latter as they entered it.
+        """
+        content = torch.cat([group.content for group in groups], dim=1)
+        reference = kept = join_references(groups)
+        keep = None if blocked is None else ~blocked
+
+        hidden, references = [], []
+        for index, layer in enumerate(self.layers):
+            pos = self._positions(groups, reference, memory)
+            if self.with_cp and self.training:
+                content = checkpoint(layer, content, pos, reference, memory, keep, use_reentrant=False)
+            else:
+                content = layer(content, pos, reference, memory, keep)
+            hidden.append(self.norm(content))
+            references.append(kept)
+            if index + 1 < self.num_layers:
+                branch = head.box_branch(index)
+                reference, kept = self.reference_update(branch, content, reference, self.logit_eps)
+        return hidden, references
+
+    def _positions(self, groups: list[QueryGroup], reference: Tensor | None, memory: Memory) -> Tensor:
+        if all(group.pos is None for group in groups):
+            return self._derive(groups[0], reference, memory)
+        parts, start = [], 0
+        for group in groups:
+            stop = start + group.size
+            parts.append(group.pos if group.pos is not None else
+                         self._derive(group, reference[:, start:stop], memory))
+            start = stop
+        return torch.cat(parts, dim=1)
+
+    def _derive(self, group: QueryGroup, reference: Tensor, memory: Memory) -> Tensor:
+        if self.position is None:
+            raise ValueError(f"query group '{group.name}' brings no positions and the decoder has no part to derive "
+                             "them from reference boxes; add `position=dict(type='mmparts.BoxPosition')` to the decoder")
+        return self.position(reference, memory)
+
+
+def join_references(groups: list[QueryGroup]) -> Tensor | None:
+    """B N 2|4 of all groups; None when no group has any."""
+    kinds = {group.name: None if group.reference is None else group.reference.shape[-1] for group in groups}
+    if len(set(kinds.values())) > 1:
+        raise ValueError(f'query groups disagree on their references: {kinds} coordinates; all need boxes (4), '
+                         'all points (2), or all none')
+    return None if groups[0].reference is None else torch.cat([group.reference for group in groups], dim=1)

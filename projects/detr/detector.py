@@ -1,0 +1,84 @@
+"""The set-prediction detector: one class for the whole family; a paper is a choice of parts."""
+import torch
+import torch.nn.functional as F
+from mmdet.models.detectors import BaseDetector
+from torch import Tensor
+
+from ..registry import MODELS, build_part
+from .features import build_neck
+from .groups import visibility
+from .structures import Memory, QueryGroup, Targets
+
+
+@MODELS.register_module()
+class QueryDetector(BaseDetector):
+    """
+    ::
+
+        image -> backbone -> neck -> encoder -> memory -> queries -> [match, *groups] -> decoder -> head
+                                                 (extra groups only in training)
+
+    Args:
+        backbone, neck: any of mmdet's registry; ``neck.in_channels='auto'`` reads the backbone.
+        encoder, queries, decoder, head: configs of the parts, see README.md.
+        groups: configs of the query groups that train beside the matching queries.
+        embed_dims, num_queries, num_classes, num_levels, logit_eps: written once here and handed to every part that
+            takes them and does not set them itself.
+    """
+
+    def __init__(self, backbone: dict, neck: dict, encoder: dict, queries: dict, decoder: dict, head: dict,
+                 groups: list[dict] = (), embed_dims: int = 256, num_queries: int = 300, num_classes: int = 80,
+                 num_levels: int = 4, logit_eps: float = 1e-5, data_preprocessor: dict | None = None,
+                 train_cfg: dict | None = None, test_cfg: dict | None = None, init_cfg: dict | None = None):
+        super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        shared = dict(embed_dims=embed_dims, num_queries=num_queries, num_classes=num_classes, num_levels=num_levels,
+                      logit_eps=logit_eps)
+        self.backbone = MODELS.build(backbone)
+        self.neck = build_neck(neck, self.backbone, embed_dims, num_levels)
+        self.encoder = build_part(encoder, **shared)
+        self.queries = build_part(queries, **shared)
+        self.groups = torch.nn.ModuleList(build_part(group, **shared) for group in groups)
+        self.decoder = build_part(decoder, **shared)
+        self.head = build_part(head, **shared, num_layers=self.decoder.num_layers)
+
+    def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
+        return self.neck(self.backbone(batch_inputs))
+
+    def encode(self, batch_inputs: Tensor, samples: list | None) -> Memory:
+        feats = self.extract_feat(batch_inputs)
+        return self.encoder(feats, padding_masks(batch_inputs, feats, samples))
+
+    def decode(self, groups: list[QueryGroup], memory: Memory) -> dict[str, Tensor]:
+        """logits L B N K and boxes L B N 4 of all groups side by side."""
+        return self.head(*self.decoder(groups, memory, visibility(groups), self.head))
+
+    def _forward(self, batch_inputs: Tensor, batch_data_samples: list | None = None) -> dict[str, Tensor]:
+        """``mode='tensor'``: logits (L B N K) and boxes (L B N 4, normalised cxcywh) of every decoder layer."""
+        memory = self.encode(batch_inputs, batch_data_samples)
+        match, _ = self.queries(memory, self.head)
+        return self.decode([match], memory)
+
+    def loss(self, batch_inputs: Tensor, batch_data_samples: list) -> dict[str, Tensor]:
+        targets = Targets.from_samples(batch_data_samples)
+        memory = self.encode(batch_inputs, batch_data_samples)
+        match, proposals = self.queries(memory, self.head)
+        groups = [match, *(group(match, memory, targets) for group in self.groups)]
+        predictions = self.decode(groups, memory)
+        return self.head.loss(predictions, groups, proposals, targets)
+
+    def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
+        predictions = self._forward(batch_inputs, batch_data_samples)
+        results = self.head.predict(predictions, batch_data_samples, rescale)
+        return self.add_pred_to_datasample(batch_data_samples, results)
+
+
+def padding_masks(batch_inputs: Tensor, feats: tuple[Tensor, ...], samples: list | None) -> list[Tensor] | None:
+    """B H W bool of each level, True on padding (nearest pixel decides); None when no image is padded."""
+    height, width = batch_inputs.shape[-2:]
+    sizes = [sample.img_shape[:2] for sample in samples] if samples else []
+    if all(tuple(size) == (height, width) for size in sizes):
+        return None
+    mask = batch_inputs.new_ones((len(sizes), 1, height, width))
+    for one, (h, w) in zip(mask, sizes):
+        one[:, :h, :w] = 0
+    return [F.interpolate(mask, size=feat.shape[-2:]).squeeze(1).bool() for feat in feats]

@@ -1,0 +1,89 @@
+"""Query groups that train beside the matching queries, and who may see whom.
+
+A group part is called as ``group(match, memory, targets)``, in training only: at inference the matching queries run
+alone, which is all the difference there is between the two.
+"""
+import torch
+from torch import Tensor, nn
+
+from ..registry import MODELS
+from .noise import jitter_centre_size, jitter_corners, jitter_labels
+from .structures import Memory, QueryGroup, Targets
+
+
+def visibility(groups: list[QueryGroup]) -> Tensor | None:
+    """N N bool, True where a query (row) may not look at another; None when all see all."""
+    if len(groups) == 1 and groups[0].blocks == 1:
+        return None
+    device = groups[0].content.device
+    owner = torch.cat([torch.full((group.size,), index) for index, group in enumerate(groups)]).to(device)
+    block = torch.cat([torch.arange(group.size) // max(group.size // group.blocks, 1) for group in groups]).to(device)
+    sees = torch.tensor([[other.name in group.see for other in groups] for group in groups]).to(device)
+    own = (owner[:, None] == owner) & (block[:, None] == block)
+    return ~(own | sees[owner][:, owner])
+
+
+@MODELS.register_module()
+class Denoising(nn.Module):
+    """Noised copies of the objects, to be restored: DN-DETR's, or contrastive ones as in DINO.
+
+    Query (g, half, j) of an image is its object j in copy g. Contrastive copies have a second half, noised more, that
+    is to be recognised as background. Slots beyond an image's objects are empty.
+
+    Args:
+        num: budget of denoised objects: there are ``num // most objects in an image`` copies, at least one.
+        copies: fixed number of copies instead (DN-DETR: 5).
+        label_noise: probability that a label is drawn anew (DINO: 0.25, DN-DETR: 0.2).
+        box_noise: contrastive: how far a corner moves, in halves of the box, for the first half (DINO: 1); the second
+            half moves between one and two times as far. Plain: the same for centre and size (DN-DETR: 0.4).
+        contrastive: see above. Plain copies leave empty slots out of the class loss, contrastive ones count them as
+            background, as the papers' codes do.
+        logit_eps: references stay this far within (0, 1).
+    """
+
+    def __init__(self, num_classes: int = 80, embed_dims: int = 256, num: int = 100, copies: int | None = None,
+                 label_noise: float = 0.25, box_noise: float = 1.0, contrastive: bool = True,
+                 logit_eps: float = 1e-3):
+        super().__init__()
+        self.num_classes, self.num, self.copies = num_classes, num, copies
+        self.label_noise, self.box_noise = label_noise, box_noise
+        self.contrastive = contrastive
+        self.logit_eps = logit_eps
+        # One row more than classes, as in the official codes: DN-DETR's stands for "not a denoising query".
+        self.label_embed = nn.Embedding(num_classes + 1, embed_dims)
+
+    def forward(self, match: QueryGroup, memory: Memory, targets: Targets) -> QueryGroup:
+        most = max(targets.counts)
+        halves = 2 if self.contrastive else 1
+        copies = self.copies or max(self.num // max(most, 1), 1)
+        size = copies * halves * most
+
+        # G halves M: the place of every noised object
+        grid = torch.arange(copies * halves, device=targets.labels.device).view(copies, halves, 1)
+        query = grid * most + targets.slot
+        image = targets.image.expand_as(query)
+        negative = (grid % halves).expand_as(query)
+
+        labels = jitter_labels(targets.labels.expand_as(query), self.num_classes, self.label_noise)
+        boxes = self._noise(targets.boxes.expand(*query.shape, 4), negative)
+        content = match.content.new_zeros(len(targets.counts), size, match.content.shape[-1])
+        content = content.index_put((image, query), self.label_embed(labels).to(content.dtype))
+        reference = targets.boxes.new_full((len(targets.counts), size, 4), 0.5)
+        reference[image, query] = boxes.clamp(self.logit_eps, 1 - self.logit_eps)
+
+        target = torch.arange(len(targets.labels), device=query.device).expand_as(query)
+        known = tuple(index[:, 0].flatten() for index in (image, query, target))
+        return QueryGroup('dn', content, reference, known=known, valid=self._valid(content, image, query),
+                          blocks=copies, see=(match.name,))
+
+    def _noise(self, boxes: Tensor, negative: Tensor) -> Tensor:
+        if self.contrastive:
+            return jitter_corners(boxes, self.box_noise, negative[..., None])
+        return jitter_centre_size(boxes, self.box_noise)
+
+    def _valid(self, content: Tensor, image: Tensor, query: Tensor) -> Tensor | None:
+        if self.contrastive:
+            return None
+        valid = torch.zeros(content.shape[:2], dtype=torch.bool, device=content.device)
+        valid[image, query] = True
+        return valid

@@ -1,0 +1,132 @@
+"""Bipartite matching of predictions to objects (DETR, section 3.1).
+
+The costs of all layers, groups and images are computed together and cross to the host in one copy; the solutions go
+back in one. mmdet's match costs take one layer of one image at a time, hence ours.
+"""
+import numpy as np
+import torch
+from mmengine.logging import MMLogger
+from scipy.optimize import linear_sum_assignment
+from torch import Tensor
+
+from ..registry import TASK_UTILS
+from .boxes import giou
+from .structures import Matches, PredictionSet
+
+
+class MatchCost:
+    """Called as ``cost(logits L B N K, boxes L B N 4, labels B G, target boxes B G 4)``; returns L B N G."""
+
+    def __init__(self, weight: float = 1.):
+        self.weight = weight
+
+    def __call__(self, logits: Tensor, boxes: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
+        raise NotImplementedError
+
+
+@TASK_UTILS.register_module()
+class SoftmaxCost(MatchCost):
+    """Minus the probability of the object's class (DETR)."""
+
+    def __call__(self, logits, boxes, labels, targets):
+        return -self.weight * of_classes(logits.softmax(-1), labels)
+
+
+@TASK_UTILS.register_module()
+class FocalCost(MatchCost):
+    """Focal loss of saying yes, minus that of saying no, to the object's class (Deformable DETR)."""
+
+    def __init__(self, weight: float = 2., alpha: float = 0.25, gamma: float = 2.):
+        super().__init__(weight)
+        self.alpha, self.gamma = alpha, gamma
+
+    def __call__(self, logits, boxes, labels, targets):
+        p = of_classes(logits, labels).sigmoid()
+        yes = self.alpha * (1 - p) ** self.gamma * -(p + 1e-8).log()
+        no = (1 - self.alpha) * p ** self.gamma * -(1 - p + 1e-8).log()
+        return self.weight * (yes - no)
+
+
+@TASK_UTILS.register_module()
+class BoxL1Cost(MatchCost):
+
+    def __call__(self, logits, boxes, labels, targets):
+        return self.weight * (boxes[..., None, :] - targets[:, None]).abs().sum(-1)
+
+
+@TASK_UTILS.register_module()
+class GIoUCost(MatchCost):
+
+    def __call__(self, logits, boxes, labels, targets):
+        return -self.weight * giou(boxes[..., None, :], targets[:, None])
+
+
+@TASK_UTILS.register_module()
+class HungarianMatcher:
+    """Matches every layer of every set on its own, image by image.
+
+    Args:
+        costs: configs of the terms that are added up.
+        on_non_finite: a NaN or infinite cost means that the predictions have diverged: 'raise' an error that names the
+            images, or 'warn' and match those pairs last, so that a loss scaler can skip the step.
+    """
+
+    def __init__(self, costs: list[dict], on_non_finite: str = 'raise'):
+        if on_non_finite not in ('raise', 'warn'):
+            raise ValueError(f"on_non_finite is 'raise' or 'warn', got {on_non_finite!r}")
+        self.costs = [TASK_UTILS.build(cost) for cost in costs]
+        self.on_non_finite = on_non_finite
+
+    @torch.no_grad()
+    def __call__(self, sets: list[PredictionSet]) -> list[Matches]:
+        if not sets:
+            return []
+        costs = [self.cost(each) for each in sets]
+        on_host = torch.cat([cost.flatten() for cost in costs]).cpu().numpy()  # the one synchronisation of a step
+
+        solutions, start = [], 0
+        for each, cost in zip(sets, costs):
+            stop = start + cost.numel()
+            solutions.append(self._solve(each, on_host[start:stop].reshape(cost.shape)))
+            start = stop
+
+        index = torch.from_numpy(np.concatenate(solutions, axis=1)).to(sets[0].logits.device, non_blocking=True)
+        return [Matches(*part) for part in index.split([each.shape[1] for each in solutions], dim=1)]
+
+    def cost(self, each: PredictionSet) -> Tensor:
+        """L B N G, in float32 whatever the autocast; columns beyond an image's objects mean nothing."""
+        labels, boxes = each.targets.padded
+        with torch.autocast(each.logits.device.type, enabled=False):
+            return sum(cost(each.logits.float(), each.boxes.float(), labels, boxes) for cost in self.costs)
+
+    def _solve(self, each: PredictionSet, cost: np.ndarray) -> np.ndarray:
+        """4 P: layer, image, query and object of every match."""
+        rows = [np.empty((4, 0), dtype=np.int64)]
+        first = 0
+        for image, count in enumerate(each.targets.counts):
+            of_image = self._finite(cost[:, image, :, :count], each, image)
+            for layer, matrix in enumerate(of_image):
+                query, target = linear_sum_assignment(np.tile(matrix, each.repeat))
+                rows.append(np.stack([np.full_like(query, layer), np.full_like(query, image), query,
+                                      first + target % max(count, 1)]))
+            first += count
+        return np.concatenate(rows, axis=1)
+
+    def _finite(self, cost: np.ndarray, each: PredictionSet, image: int) -> np.ndarray:
+        finite = np.isfinite(cost)
+        if finite.all():
+            return cost
+        message = (f"{(~finite).sum()} of {cost.size} matching costs of {each.targets.names[image]} are not finite (query "
+                   f"group '{each.name}', layers {sorted(set(np.nonzero(~finite)[0].tolist()))}): the predictions "
+                   'have diverged; look at the learning rate, gradient clipping and AMP dtype, and at the boxes of '
+                   'this image')
+        if self.on_non_finite == 'raise':
+            raise FloatingPointError(message)
+        MMLogger.get_current_instance().warning(message)
+        return np.where(finite, cost, 1e6)
+
+
+def of_classes(scores: Tensor, labels: Tensor) -> Tensor:
+    """L B N K and B G -> L B N G: the column of each object's class."""
+    index = labels[None, :, None].expand(*scores.shape[:3], -1)
+    return scores.gather(-1, index)

@@ -1,0 +1,143 @@
+"""Query sources: where the matching queries come from.
+
+Called as ``queries(memory, head)``; returns the group 'match' and, where tokens are classified to choose them, the
+encoder's proposals as a function of the targets, to be trained beside the decoder's predictions.
+"""
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from ..registry import MODELS
+from .boxes import sine_xywh
+from .branches import box_branch, class_branch
+from .structures import Memory, PredictionSet, QueryGroup, Targets
+
+
+@dataclass
+class Proposals:
+    """The encoder's own predictions (B N K, B N 4); class-agnostic ones know only class 0."""
+    logits: Tensor
+    boxes: Tensor
+    class_agnostic: bool
+
+    def as_set(self, targets: Targets) -> PredictionSet:
+        targets = targets.class_agnostic() if self.class_agnostic else targets
+        return PredictionSet('enc', self.logits[None], self.boxes[None], targets)
+
+
+@MODELS.register_module()
+class LearnedQueries(nn.Module):
+    """DETR's: a learned position each, empty content, no reference."""
+
+    def __init__(self, num_queries: int = 100, embed_dims: int = 256):
+        super().__init__()
+        self.pos = nn.Embedding(num_queries, embed_dims)
+
+    def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, None]:
+        pos = self.pos.weight.expand(len(memory.tokens), -1, -1)
+        return QueryGroup('match', torch.zeros_like(pos), pos=pos), None
+
+
+@MODELS.register_module()
+class PointQueries(nn.Module):
+    """Deformable DETR's: learned content and position; a reference point is read from the position."""
+
+    def __init__(self, num_queries: int = 300, embed_dims: int = 256):
+        super().__init__()
+        self.content = nn.Embedding(num_queries, embed_dims)
+        self.pos = nn.Embedding(num_queries, embed_dims)
+        self.point = nn.Linear(embed_dims, 2)
+        nn.init.xavier_uniform_(self.point.weight)
+        nn.init.zeros_(self.point.bias)
+
+    def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, None]:
+        batch = len(memory.tokens)
+        content, pos = (part.weight.expand(batch, -1, -1) for part in (self.content, self.pos))
+        return QueryGroup('match', content, self.point(pos).float().sigmoid(), pos), None
+
+
+@MODELS.register_module()
+class TopKQueries(nn.Module):
+    """The tokens that look most like objects, with the boxes proposed there as references (two-stage, DINO).
+
+    Where the batch has fewer tokens than ``num_queries``, all are taken.
+
+    Args:
+        mixed_selection: content is learned and only the boxes come from the tokens (DINO, section 3.4); else the
+            content is read from the proposed box too (Deformable DETR, appendix A.5).
+        embed_boxes: positions are read from the proposed boxes; else the decoder derives them from its references.
+        class_agnostic: choose by class 0 alone and train all tokens to tell objects from background (Deformable
+            DETR); else choose by the best class and train the chosen ones (DINO).
+        select_padding: let tokens on padding and at the very border compete as well, as the official codes do
+            (they share one constant score). By default they come last.
+    """
+
+    def __init__(self, num_queries: int = 300, embed_dims: int = 256, num_classes: int = 80,
+                 mixed_selection: bool = False, embed_boxes: bool = True, class_agnostic: bool = True,
+                 select_padding: bool = False):
+        super().__init__()
+        if not (mixed_selection or embed_boxes):
+            raise ValueError('TopKQueries has no content: give mixed_selection=True (learned) or embed_boxes=True '
+                             '(read from the proposed boxes)')
+        self.num_queries = num_queries
+        self.class_agnostic = class_agnostic
+        self.select_padding = select_padding
+        self.embed_dims = embed_dims
+        self.output = nn.Linear(embed_dims, embed_dims)
+        self.output_norm = nn.LayerNorm(embed_dims)
+        self.class_branch = class_branch(embed_dims, num_classes)
+        self.box_branch = box_branch(embed_dims)
+        self.content = nn.Embedding(num_queries, embed_dims) if mixed_selection else None
+        self.embed = nn.Linear(2 * embed_dims, 2 * embed_dims) if embed_boxes else None
+        self.embed_norm = nn.LayerNorm(2 * embed_dims) if embed_boxes else None
+        for linear in filter(None, (self.output, self.content, self.embed)):
+            nn.init.xavier_uniform_(linear.weight)
+
+    def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, Proposals]:
+        tokens, anchors, usable = self._candidates(memory)
+        logits = self.class_branch(tokens)
+        index = self._select(logits, usable)
+
+        chosen = [take(part, index) for part in (tokens, anchors, logits)]
+        boxes = self._boxes(chosen[0], chosen[1])
+        content, pos = self._embed(boxes.detach())
+        group = QueryGroup('match', content, boxes.detach(), pos)
+
+        if self.class_agnostic and self.training:
+            return group, Proposals(logits, self._boxes(tokens, anchors), class_agnostic=True)
+        return group, Proposals(chosen[2], boxes, self.class_agnostic)
+
+    def _candidates(self, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """Tokens B S C, the logit of each one's prior box B S 4 (inf where it is unusable), and usable B S."""
+        sizes = torch.cat([torch.full((h * w,), 0.05 * 2 ** level) for level, (h, w) in enumerate(memory.shapes)])
+        sizes = sizes.to(memory.tokens.device)[None, :, None].expand(len(memory.tokens), -1, 2)
+        prior = torch.cat([memory.centres.expand(len(memory.tokens), -1, -1), sizes], dim=-1)
+        usable = ((prior > 0.01) & (prior < 0.99)).all(-1)
+        if memory.mask is not None:
+            usable = usable & ~memory.mask
+        anchors = torch.log(prior / (1 - prior)).masked_fill(~usable[..., None], torch.inf)
+        tokens = memory.tokens.masked_fill(~usable[..., None], 0.)
+        return self.output_norm(self.output(tokens)), anchors, usable
+
+    def _select(self, logits: Tensor, usable: Tensor) -> Tensor:
+        scores = logits[..., 0] if self.class_agnostic else logits.max(-1).values
+        if not self.select_padding:
+            scores = scores.masked_fill(~usable, -torch.inf)
+        return scores.topk(min(self.num_queries, scores.shape[1]), dim=1).indices
+
+    def _boxes(self, tokens: Tensor, anchors: Tensor) -> Tensor:
+        return (self.box_branch(tokens).float() + anchors).sigmoid()
+
+    def _embed(self, boxes: Tensor) -> tuple[Tensor, Tensor | None]:
+        pos = content = None
+        if self.embed is not None:
+            pos, content = self.embed_norm(self.embed(sine_xywh(boxes, self.embed_dims))).chunk(2, dim=-1)
+        if self.content is not None:
+            content = self.content.weight[:boxes.shape[1]].expand(len(boxes), -1, -1)
+        return content, pos
+
+
+def take(tokens: Tensor, index: Tensor) -> Tensor:
+    """B S * and B N -> B N *."""
+    return tokens.gather(1, index[..., None].expand(-1, -1, tokens.shape[-1]))

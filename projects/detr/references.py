@@ -1,0 +1,37 @@
+"""How a reference moves from one decoder layer to the next.
+
+Each rule is called as ``rule(branch, hidden, reference, eps)`` with the layer's box branch and returns
+``(into the next layer, kept for the next layer's prediction)``.
+"""
+import torch
+from torch import Tensor, nn
+
+from ..registry import MODELS
+from .boxes import move
+
+
+@MODELS.register_module()
+class FixedReference:
+    """The reference stays: every layer predicts relative to the first one (DETR, Deformable DETR)."""
+
+    def __call__(self, branch: nn.Module, hidden: Tensor, reference: Tensor | None, eps: float):
+        return reference, reference
+
+
+@MODELS.register_module()
+class IterativeRefinement:
+    """The predicted box is the next reference, cut from the graph (Deformable DETR, appendix A.4)."""
+
+    def __call__(self, branch: nn.Module, hidden: Tensor, reference: Tensor | None, eps: float):
+        with torch.no_grad():
+            refined = move(branch(hidden), reference, eps)
+        return refined, refined
+
+
+@MODELS.register_module()
+class LookForwardTwice:
+    """As refinement, but a layer's prediction also trains the box that it started from (DINO, section 3.5)."""
+
+    def __call__(self, branch: nn.Module, hidden: Tensor, reference: Tensor | None, eps: float):
+        refined = move(branch(hidden), reference, eps)
+        return refined.detach(), refined

@@ -1,0 +1,188 @@
+"""The values that the parts of a set-prediction detector exchange; see README.md for who makes and who reads each.
+
+Axes: B images, N queries, L decoder layers, S tokens of all levels, C channels, M objects of all images.
+Boxes are (cx, cy, w, h), divided by the size of the image without its padding.
+"""
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import torch
+from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
+from torch import Tensor
+
+
+@dataclass
+class Memory:
+    """What the encoder hands to queries and decoder.
+
+    Args:
+        tokens: B S C.
+        pos: B S C, positional map (with the level embedding, where there is one).
+        mask: B S bool, True on padding; None when no image of the batch is padded.
+        shapes: (height, width) of each level.
+        valid_ratios: B levels 2, the (x, y) share of each level that is not padding.
+    """
+    tokens: Tensor
+    pos: Tensor
+    mask: Tensor | None
+    shapes: tuple[tuple[int, int], ...]
+    valid_ratios: Tensor
+
+    @classmethod
+    def from_levels(cls, feats: list[Tensor], pos: list[Tensor], masks: list[Tensor] | None) -> Memory:
+        """Flatten feature maps (B C H W), their positional maps and padding masks (B H W), finest level first."""
+        flat = [torch.cat([level.flatten(2) for level in maps], dim=2).transpose(1, 2) for maps in (feats, pos)]
+        shapes = tuple((feat.shape[-2], feat.shape[-1]) for feat in feats)
+        if masks is None:
+            ratios = feats[0].new_ones((len(feats[0]), len(feats), 2), dtype=torch.float32)
+            return cls(*flat, None, shapes, ratios)
+        # Measured on the first row and column of each mask, as the official code does.
+        ratios = [torch.stack([(~mask[:, 0]).float().mean(1), (~mask[:, :, 0]).float().mean(1)], dim=-1)
+                  for mask in masks]
+        return cls(*flat, torch.cat([mask.flatten(1) for mask in masks], dim=1), shapes, torch.stack(ratios, dim=1))
+
+    @cached_property
+    def sizes(self) -> Tensor:
+        """levels 2: (width, height) of each level, on the device of the tokens."""
+        return torch.tensor([(w, h) for h, w in self.shapes], device=self.tokens.device, dtype=torch.float32)
+
+    @cached_property
+    def centres(self) -> Tensor:
+        """B S 2: the centre (x, y) of every token, divided by the valid size of its level."""
+        levels = []
+        for level, (h, w) in enumerate(self.shapes):
+            ys, xs = torch.meshgrid(torch.arange(h, device=self.tokens.device, dtype=torch.float32) + 0.5,
+                                    torch.arange(w, device=self.tokens.device, dtype=torch.float32) + 0.5,
+                                    indexing='ij')
+            valid = self.valid_ratios[:, level] * self.sizes[level]
+            levels.append(torch.stack([xs, ys], dim=-1).flatten(0, 1)[None] / valid[:, None])
+        return torch.cat(levels, dim=1)
+
+
+@dataclass
+class Targets:
+    """The objects of a batch, all images one after the other.
+
+    Args:
+        labels: M.
+        boxes: M 4.
+        counts: objects of each image; on the host, so that nobody has to ask the device.
+        names: what to call each image in an error, its file where that is known.
+    """
+    labels: Tensor
+    boxes: Tensor
+    counts: list[int]
+    names: list[str]
+
+    @classmethod
+    def from_samples(cls, samples: list) -> Targets:
+        """From mmdet data samples, whose boxes are xyxy pixels of the resized, un-padded image."""
+        labels, boxes = [], []
+        for sample in samples:
+            height, width = sample.img_shape[:2]
+            gt = sample.gt_instances
+            labels.append(gt.labels)
+            boxes.append(bbox_xyxy_to_cxcywh(gt.bboxes) / gt.bboxes.new_tensor([width, height, width, height]))
+        names = [sample.get('img_path', f'image {i} of the batch') for i, sample in enumerate(samples)]
+        return cls(torch.cat(labels), torch.cat(boxes).float(), [len(each) for each in labels], names)
+
+    def class_agnostic(self) -> Targets:
+        """The same boxes, all of class 0: what a two-stage encoder is trained on."""
+        return replace(self, labels=torch.zeros_like(self.labels))
+
+    @cached_property
+    def image(self) -> Tensor:
+        """M: the image of each object."""
+        return torch.repeat_interleave(
+            torch.arange(len(self.counts)), torch.tensor(self.counts)).to(self.labels.device)
+
+    @cached_property
+    def slot(self) -> Tensor:
+        """M: the number of each object within its image."""
+        slots = [torch.arange(count) for count in self.counts]
+        return torch.cat(slots).to(self.labels.device)
+
+    @cached_property
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """(labels B G, boxes B G 4), filled up to the largest count G with class 0 and a box of the whole image."""
+        size = (len(self.counts), max(self.counts))
+        labels = self.labels.new_zeros(size)
+        boxes = self.boxes.new_tensor([.5, .5, 1., 1.]).repeat(*size, 1)
+        labels[self.image, self.slot] = self.labels
+        boxes[self.image, self.slot] = self.boxes
+        return labels, boxes
+
+
+@dataclass
+class Matches:
+    """Which prediction answers for which object: P index quadruples.
+
+    Args:
+        layer, image, query: P, where the prediction stands in an L B N tensor.
+        target: P, the object's place in :class:`Targets`.
+    """
+    layer: Tensor
+    image: Tensor
+    query: Tensor
+    target: Tensor
+
+    @property
+    def where(self) -> tuple[Tensor, Tensor, Tensor]:
+        return self.layer, self.image, self.query
+
+
+@dataclass
+class QueryGroup:
+    """Queries that run through the decoder together; the matching ones, or extra ones that only train beside them.
+
+    Args:
+        name: 'match', 'dn' ...; prefix of its losses (none for 'match').
+        content: B N C.
+        reference: B N 4, or B N 2 for points; None where boxes are predicted without one (DETR).
+        pos: B N C, learned query position; None when the decoder derives it from the reference.
+        known: (image, query, target) index tensors of the pairs known in advance; None when they must be matched.
+        valid: B N bool, which queries the class loss looks at; None means all.
+        repeat: how often one object may be matched.
+        blocks: number of equal, mutually invisible parts.
+        see: names of the other groups that this one may attend to.
+    """
+    name: str
+    content: Tensor
+    reference: Tensor | None = None
+    pos: Tensor | None = None
+    known: tuple[Tensor, Tensor, Tensor] | None = None
+    valid: Tensor | None = None
+    repeat: int = 1
+    blocks: int = 1
+    see: tuple[str, ...] = ()
+
+    @property
+    def size(self) -> int:
+        return self.content.shape[1]
+
+    @property
+    def copies(self) -> int:
+        """How often each object appears among the positives; the box count of the losses is multiplied by it."""
+        return self.repeat if self.known is None else self.blocks
+
+
+@dataclass
+class PredictionSet:
+    """Predictions that are trained against one list of objects: those of a query group, or encoder proposals.
+
+    Args:
+        name: as that of a group; 'enc' for encoder proposals.
+        logits: L B N K.
+        boxes: L B N 4.
+        targets: the objects, with the labels that this set is to predict.
+    """
+    name: str
+    logits: Tensor
+    boxes: Tensor
+    targets: Targets
+    known: tuple[Tensor, Tensor, Tensor] | None = None
+    valid: Tensor | None = None
+    repeat: int = 1
+    copies: int = 1
