@@ -6,32 +6,57 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .deform_attn_cpu import ms_deform_attn_cpu
 
-def ms_deform_attn_reference(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
-                             weights: Tensor) -> Tensor:
-    """The definition of the op; arguments and result as in `ms_deform_attn`."""
-    batch, _, heads, dim = value.shape
-    queries = locations.shape[1]
-    grids = (2 * locations - 1).transpose(1, 2).flatten(0, 1)  # B*H Q L P 2
-    output = 0
-    for level, ((height, width), tokens) in enumerate(zip(shapes, value.split([h * w for h, w in shapes], 1))):
-        image = tokens.permute(0, 2, 3, 1).reshape(batch * heads, dim, height, width)
-        samples = F.grid_sample(image, grids[:, :, level], padding_mode='zeros', align_corners=False)  # B*H D Q P
-        weight = weights[:, :, :, level].transpose(1, 2).reshape(batch * heads, 1, queries, -1)
-        output = output + (samples * weight).sum(-1)
-    return output.view(batch, heads * dim, queries).transpose(1, 2)
+Shapes = tuple[tuple[int, int], ...]
 
 
-def ms_deform_attn(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor, weights: Tensor) -> Tensor:
+def ms_deform_attn(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
     """Sample ``value`` at ``locations`` and sum with ``weights``: bilinear, zeros outside, align_corners=False.
 
+    Half precision is computed in float32 and cast back. On the meta device only the shape is computed.
+
     Args:
-        value: B S H D, the tokens of all levels one after another, row by row.
+        value: B S H D, the tokens of all levels one after another, each level row by row.
         shapes: (height, width) of each level, as Python ints.
         locations: B Q H L P 2, (x, y) in [0, 1] of each level.
         weights: B Q H L P, softmaxed over L P.
 
     Returns:
-        B Q H*D, heads one after another.
+        B Q H*D, heads one after another, in the dtype of ``value``.
     """
-    return ms_deform_attn_reference(value, shapes, locations, weights)
+    _check(value, shapes, locations, weights)
+    if value.is_meta:
+        return value.new_empty(*locations.shape[:2], value.shape[2:].numel())
+
+    dtype = torch.promote_types(value.dtype, torch.float32)
+    op = ms_deform_attn_cpu if value.device.type == 'cpu' else ms_deform_attn_reference
+    return op(value.to(dtype), shapes, locations.to(dtype), weights.to(dtype)).to(value.dtype)
+
+
+def ms_deform_attn_reference(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
+    """The definition of the op, for any device; arguments and result as in `ms_deform_attn`."""
+    batch, tokens, heads, dim = value.shape
+    queries = locations.shape[1]
+    images = value.permute(0, 2, 3, 1).reshape(batch * heads, dim, tokens)
+    grids = (2 * locations - 1).transpose(1, 2).flatten(0, 1)                # B*H Q L P 2
+    weights = weights.transpose(1, 2).flatten(0, 1).unsqueeze(1)             # B*H 1 Q L P
+
+    output = images.new_zeros(batch * heads, dim, queries)
+    for level, image in enumerate(images.split([height * width for height, width in shapes], -1)):
+        samples = F.grid_sample(image.unflatten(-1, shapes[level]), grids[:, :, level],
+                                padding_mode='zeros', align_corners=False)   # B*H D Q P
+        output = output + (samples * weights[:, :, :, level]).sum(-1)
+    return output.view(batch, heads * dim, queries).transpose(1, 2)
+
+
+def _check(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor):
+    batch, tokens, heads, _ = value.shape
+    expected = sum(height * width for height, width in shapes)
+    if tokens != expected:
+        raise ValueError(f'value has {tokens} tokens, but the levels {shapes} have {expected}')
+    right = (batch, locations.shape[1], heads, len(shapes), locations.shape[4], 2)
+    if locations.shape != right or weights.shape != right[:-1]:
+        raise ValueError(f'locations {tuple(locations.shape)} and weights {tuple(weights.shape)} do not fit value '
+                         f'{tuple(value.shape)} and {len(shapes)} levels: locations must be B Q H L P 2, here {right}, '
+                         f'and weights the same without the last')
