@@ -13,7 +13,7 @@ SCOPE = 'mmparts'
 
 # Importing these registers every part.
 LOCATIONS = [f'{SCOPE}.{name}' for name in (
-    'ops', 'detr', 'backbones', 'datasets', 'engine', 'visualization')]
+    'ops', 'detr', 'backbones', 'datasets', 'evaluation', 'engine', 'visualization')]
 
 
 def _child(parent: Registry) -> Registry:

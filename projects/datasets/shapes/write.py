@@ -1,0 +1,222 @@
+"""Writes the data set "shapes" in the formats of COCO and mmseg. No network, the same bytes on every run.
+
+    {train,val}/*.jpg                           pictures of unequal sizes
+    annotations/instances_{train,val}.json      COCO: tight boxes of the visible pixels, masks as RLE
+    annotations/panoptic_{train,val}.json       COCO panoptic; a thing's segment id is its id in instances_*.json
+    panoptic_{train,val}/*.png                  id = R + 256 G + 256^2 B
+    semantic_{train,val}/*.png                  one byte a pixel, the index in CLASSES + STUFF_CLASSES
+    annotations/captions_{train,val}.json       COCO captions
+    shapes.json                                 what it was made with
+
+A picture depends on (VERSION, seed, split, index) alone: neither on how many are made nor on the number of processes.
+"""
+import json
+import os
+import shutil
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmengine.logging import print_log
+from pycocotools import mask as rle
+
+from .captions import describe
+from .scene import OUTLINES, Scene, sample_scene
+from .texture import STUFF
+
+VERSION = 1  # raise it whenever a picture or an annotation changes
+MANIFEST = 'shapes.json'
+SPLITS = ('train', 'val')
+VAL_ID_OFFSET = 1_000_000  # image ids of the two splits never meet
+EMPTY_EVERY = 20  # one picture in so many shows no object
+SHORTEST = 0.6  # shorter side / longer side, at least
+JPEG_QUALITY = 95
+
+CLASSES = tuple(OUTLINES)
+STUFF_CLASSES = tuple(STUFF)
+COLOURS = ((220, 20, 60), (0, 110, 220), (250, 170, 30), (160, 60, 220), (30, 170, 90), (230, 80, 170),
+           (120, 180, 230), (110, 150, 70), (150, 90, 80), (210, 190, 140), (60, 100, 140))
+CATEGORIES = [dict(id=i + 1, name=name, supercategory='shape' if name in CLASSES else 'stuff',
+                   isthing=int(name in CLASSES), color=list(COLOURS[i]))
+              for i, name in enumerate(CLASSES + STUFF_CLASSES)]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What decides every byte of the data set."""
+    images: int
+    val_images: int
+    size: int
+    seed: int
+    version: int = VERSION
+    name: str = 'shapes'
+
+
+def make_shapes(out: str | os.PathLike, images: int = 800, size: int = 128, seed: int = 0, val_images: int = 200,
+                overwrite: bool = False, workers: int = 1) -> bool:
+    """Write the data set into the folder ``out``; do nothing when the same one is there.
+
+    Args:
+        images: training pictures.
+        size: longer side of every picture, in pixels; the shorter one is 0.6 to 1 times that.
+        val_images: pictures of the split ``val``.
+        overwrite: replace a data set made with other parameters. Folders that this function did not write are never
+            replaced.
+        workers: processes that draw; the result does not depend on it.
+
+    Returns:
+        True if it was written, False if it was there already.
+
+    Raises:
+        FileExistsError: ``out`` holds something else, or an incomplete set.
+    """
+    for name, value, least in (('images', images, 1), ('val_images', val_images, 1), ('size', size, 32)):
+        if value < least:
+            raise ValueError(f'{name}={value}: must be at least {least}')
+    out, manifest = Path(out).absolute(), Manifest(images, val_images, size, seed)
+    if is_there(out, manifest, overwrite):
+        print_log(f'{out}: shapes version {VERSION} with {images} + {val_images} pictures is there already', 'current')
+        return False
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial_dir = out.with_name(f'.{out.name}.{os.getpid()}.partial')
+    try:
+        for split in SPLITS:
+            write_split(partial_dir, split, manifest, workers)
+        dump(asdict(manifest), partial_dir / MANIFEST)
+        publish(partial_dir, out)
+    finally:
+        shutil.rmtree(partial_dir, ignore_errors=True)
+    print_log(f'{out}: wrote {images} + {val_images} pictures of up to {size} px', 'current')
+    return True
+
+
+def is_there(out: Path, manifest: Manifest, overwrite: bool) -> bool:
+    """Whether ``out`` holds exactly this set; raises where it holds anything that may not be replaced."""
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return False
+    if not (out / MANIFEST).is_file():
+        raise FileExistsError(f'{out} exists and was not written by make_shapes (no {MANIFEST} in it); '
+                              'choose another folder')
+    if overwrite:
+        return False
+    found, wanted = json.loads((out / MANIFEST).read_text()), asdict(manifest)
+    if found != wanted:
+        differing = ', '.join(f'{key}={found.get(key)} instead of {wanted[key]}' for key in wanted
+                              if found.get(key) != wanted[key])
+        raise FileExistsError(f'{out} holds a different set: {differing}. '
+                              'Choose another folder, or replace it with --overwrite (overwrite=True)')
+    for split, count in zip(SPLITS, (manifest.images, manifest.val_images)):
+        for folder in (split, f'panoptic_{split}', f'semantic_{split}'):
+            have = len(os.listdir(out / folder)) if (out / folder).is_dir() else 0
+            if have != count:
+                raise FileExistsError(f'{out / folder} has {have} files instead of {count}: somebody changed the set. '
+                                      'Write it anew with --overwrite (overwrite=True)')
+    return True
+
+
+def publish(partial_dir: Path, out: Path):
+    """Give the finished folder its name; at every moment ``out`` is whole or absent."""
+    old = out.with_name(f'.{out.name}.{os.getpid()}.old')
+    if out.exists():
+        out.rename(old)
+    partial_dir.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def write_split(root: Path, split: str, manifest: Manifest, workers: int):
+    """Draw one split and write its pictures, maps and annotation files."""
+    for folder in (split, f'panoptic_{split}', f'semantic_{split}', 'annotations'):
+        (root / folder).mkdir(parents=True, exist_ok=True)
+    count = manifest.images if split == 'train' else manifest.val_images
+    job = partial(write_picture, root, split, manifest)
+    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
+        records = list(pool.map(job, range(count), chunksize=8) if pool else map(job, range(count)))
+
+    info = dict(description=f'shapes, generated by mmparts ({split})', **asdict(manifest))
+    images = [record['image'] for record in records]
+    instances, panoptic, captions = number(records)
+    things = [{key: category[key] for key in ('id', 'name', 'supercategory', 'color')}
+              for category in CATEGORIES if category['isthing']]
+    common = dict(info=info, licenses=[], images=images)
+    dump(dict(common, annotations=instances, categories=things), root / f'annotations/instances_{split}.json')
+    dump(dict(common, annotations=panoptic, categories=CATEGORIES), root / f'annotations/panoptic_{split}.json')
+    dump(dict(common, annotations=captions), root / f'annotations/captions_{split}.json')
+    for record, entry in zip(records, panoptic):
+        write_panoptic_map(root / f'panoptic_{split}' / entry['file_name'], record, entry)
+
+
+def write_picture(root: Path, split: str, manifest: Manifest, index: int) -> dict:
+    """Draw a picture, write it and its semantic map, and return its annotations (segments still without ids)."""
+    rng = np.random.default_rng([VERSION, manifest.seed, SPLITS.index(split), index])
+    long, short = manifest.size, round(manifest.size * rng.uniform(SHORTEST, 1))
+    width, height = (long, short) if rng.random() < 0.6 else (short, long)
+    scene = sample_scene(rng, width, height, empty=index % EMPTY_EVERY == EMPTY_EVERY // 2)
+
+    image_id = index + 1 + (VAL_ID_OFFSET if split == 'val' else 0)
+    name = f'{image_id:012d}'
+    save(root / split / f'{name}.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    save(root / f'semantic_{split}' / f'{name}.png', semantic_map(scene))
+    return dict(image=dict(id=image_id, file_name=f'{name}.jpg', width=width, height=height),
+                segments=segments(scene), captions=describe(scene, rng))
+
+
+def semantic_map(scene: Scene) -> np.ndarray:
+    """H W, uint8: indices into CLASSES + STUFF_CLASSES."""
+    stuff = np.uint8([len(CLASSES) + STUFF_CLASSES.index(name) for name in scene.stuff])
+    things = np.uint8([CLASSES.index(shape.kind) for shape in scene.shapes] + [0])  # the last one answers owner -1
+    return np.where(scene.owner >= 0, things[scene.owner], stuff[scene.ground])
+
+
+def segments(scene: Scene) -> list[dict]:
+    """Everything that shows: objects first, then stuff. Keys as in COCO, the mask as compressed RLE."""
+    labels = semantic_map(scene)
+    masks = [(CLASSES.index(shape.kind), scene.owner == i, dict(visible=round(scene.visible[i], 3)))
+             for i, shape in enumerate(scene.shapes)]
+    masks += [(int(label), labels == label, {}) for label in np.unique(labels) if label >= len(CLASSES)]
+    found = []
+    for label, mask, extra in masks:
+        code = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
+        found.append(dict(category_id=label + 1, segmentation=dict(size=code['size'], counts=code['counts'].decode()),
+                          bbox=rle.toBbox(code).tolist(), area=int(rle.area(code)), iscrowd=0, **extra))
+    return found
+
+
+def number(records: list[dict]) -> tuple[list[dict], list[dict], list[dict]]:
+    """Give segments and captions their ids (from 1, unique in the split): instances, panoptic, captions."""
+    instances, panoptic, captions, next_id = [], [], [], 1
+    for record in records:
+        image_id = record['image']['id']
+        infos = []
+        for segment in record['segments']:
+            infos.append(dict(id=next_id, **{key: segment[key] for key in ('category_id', 'bbox', 'area', 'iscrowd')}))
+            if segment['category_id'] <= len(CLASSES):
+                instances.append(dict(id=next_id, image_id=image_id, **segment))
+            next_id += 1
+        file_name = record['image']['file_name'].replace('.jpg', '.png')
+        panoptic.append(dict(image_id=image_id, file_name=file_name, segments_info=infos))
+        captions += [dict(id=len(captions) + i + 1, image_id=image_id, caption=text)
+                     for i, text in enumerate(record['captions'])]
+    return instances, panoptic, captions
+
+
+def write_panoptic_map(path: Path, record: dict, entry: dict):
+    """The segments' ids as colours: id = R + 256 G + 256^2 B."""
+    ids = np.zeros((record['image']['height'], record['image']['width']), np.int64)
+    for segment, info in zip(record['segments'], entry['segments_info']):
+        ids[rle.decode(segment['segmentation']) > 0] = info['id']
+    save(path, np.stack([ids >> 16, ids >> 8 & 255, ids & 255], -1).astype(np.uint8))  # OpenCV writes BGR
+
+
+def save(path: Path, image: np.ndarray, options: list | None = None):
+    # cv2.imwrite reports a full disk by returning False.
+    if not cv2.imwrite(str(path), image, options or []):
+        raise OSError(f'cannot write {path}')
+
+
+def dump(content: dict, path: Path):
+    path.write_text(json.dumps(content, separators=(',', ':'), sort_keys=True) + '\n', encoding='utf-8')

@@ -1,0 +1,4 @@
+"""Metrics."""
+from .coco_metric import CheckedCocoMetric
+
+__all__ = ['CheckedCocoMetric']

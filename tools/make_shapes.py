@@ -1,0 +1,24 @@
+"""Write the generated data set "shapes": boxes, masks, panoptic and semantic maps and captions. No network."""
+import argparse
+
+import mmparts  # noqa: F401  registers the parts
+from mmparts.datasets import make_shapes
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument('--out', default='data/shapes', help='folder to write')
+    parser.add_argument('--images', type=int, default=800, help='training pictures')
+    parser.add_argument('--val-images', type=int, default=200, help='validation pictures')
+    parser.add_argument('--size', type=int, default=128, help='longer side of the pictures, in pixels')
+    parser.add_argument('--seed', type=int, default=0, help='another seed gives other pictures')
+    parser.add_argument('--workers', type=int, default=1, help='processes that draw; the result is the same')
+    parser.add_argument('--overwrite', action='store_true', help='replace a set made with other parameters')
+    try:
+        make_shapes(**vars(parser.parse_args()))
+    except (FileExistsError, ValueError) as error:
+        parser.exit(1, f'{error}\n')
+
+
+if __name__ == '__main__':
+    main()
