@@ -1,0 +1,92 @@
+"""Any detector config at a size that trains a step in a fraction of a second, and batches to feed it."""
+import copy
+from pathlib import Path
+
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.config import Config, ConfigDict
+from mmengine.registry import DefaultScope
+from mmengine.structures import InstanceData
+from torch import nn
+
+from mmparts.registry import MODELS
+
+CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
+
+# What makes a backbone small. Stages and outputs stay those of the config; nothing is downloaded.
+BACKBONES = {
+    'ResNet': dict(depth=18, base_channels=8),
+    'mmparts.Swin': dict(arch=dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8)), window_size=4),
+    'SwinTransformer': dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8), window_size=4),
+}
+
+
+def tiny(cfg: dict) -> ConfigDict:
+    """The model of a detector config (or such a model itself), few channels wide and few layers deep."""
+    model = copy.deepcopy(ConfigDict(cfg.get('model', cfg)))
+    model.update(embed_dims=32, num_queries=20, init_cfg=None)
+    model.backbone.update(BACKBONES.get(model.backbone.type, {}), init_cfg=None)
+    model.encoder.update(num_layers=1, ffn_channels=64)
+    model.decoder.update(num_layers=2, ffn_channels=64)
+    if model.neck.get('norm_cfg'):
+        model.neck.norm_cfg.num_groups = 8
+    for group in model.get('groups', ()):
+        group.num = 10
+    return model
+
+
+def build(model: dict, seed: int = 0) -> nn.Module:
+    """The model, with weights that depend on the seed alone, and every weight a little off its start.
+
+    Many weights start at zero on purpose (the last layer of a box branch); a test that left them so would not see
+    what they do.
+    """
+    torch.manual_seed(seed)
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        built = MODELS.build(model)
+    for parameter in built.parameters():
+        parameter.data += 0.02 * torch.randn_like(parameter)
+    return built
+
+
+def base(name: str, **changes) -> ConfigDict:
+    """A model of ``configs/_base_/models``, tiny, with ``changes`` merged in as a config would."""
+    cfg = Config(dict(model=tiny(Config.fromfile(CONFIGS / '_base_' / 'models' / f'{name}.py'))))
+    cfg.merge_from_dict(dict(model=changes))
+    return cfg.model
+
+
+def samples(sizes=((64, 96), (96, 64)), counts=(3, 0), num_classes: int = 80, seed: int = 0) -> list[DetDataSample]:
+    """One data sample for each (height, width), with so many random objects."""
+    random = torch.Generator().manual_seed(seed)
+    made = []
+    for index, ((height, width), count) in enumerate(zip(sizes, counts)):
+        extent = torch.tensor([width, height], dtype=torch.float32)
+        centre = torch.rand(count, 2, generator=random) * 0.6 + 0.2
+        half = torch.rand(count, 2, generator=random) * 0.15 + 0.05
+        boxes = torch.cat([(centre - half) * extent, (centre + half) * extent], dim=1)
+        labels = torch.randint(num_classes, (count, ), generator=random)
+        made.append(DetDataSample(
+            gt_instances=InstanceData(bboxes=boxes, labels=labels),
+            metainfo=dict(img_path=f'image_{index}.png', img_id=index, img_shape=(height, width),
+                          ori_shape=(2 * height, 3 * width), scale_factor=(1 / 3, 1 / 2))))
+    return made
+
+
+def batch(model: nn.Module, sizes=((64, 96), (96, 64)), counts=(3, 0), seed: int = 0) -> dict:
+    """What the model's forward takes, padded by its own preprocessor: images of unequal sizes, one without objects."""
+    random = torch.Generator().manual_seed(seed)
+    images = [torch.randint(256, (3, *size), generator=random, dtype=torch.uint8) for size in sizes]
+    data = dict(inputs=images, data_samples=samples(sizes, counts, model.head.num_classes, seed))
+    return model.data_preprocessor(data, training=model.training)
+
+
+def total(losses: dict) -> torch.Tensor:
+    """What an optimiser would minimise."""
+    return sum(value for name, value in losses.items() if 'loss' in name)
+
+
+def without_gradient(model: nn.Module) -> list[str]:
+    """Trainable parameters that a backward pass did not reach, or reached with NaN or infinity."""
+    return [name for name, parameter in model.named_parameters()
+            if parameter.requires_grad and (parameter.grad is None or not parameter.grad.isfinite().all())]
