@@ -2,11 +2,11 @@
 
 Deformable DETR, https://arxiv.org/abs/2010.04159, equation 3 without the linear layers.
 """
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from .deform_attn_cpu import ms_deform_attn_cpu
+from .precision import at_least_float
 
 Shapes = tuple[tuple[int, int], ...]
 
@@ -29,9 +29,9 @@ def ms_deform_attn(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
     if value.is_meta:
         return value.new_empty(*locations.shape[:2], value.shape[2:].numel())
 
-    dtype = torch.promote_types(value.dtype, torch.float32)
     op = ms_deform_attn_cpu if value.device.type == 'cpu' else ms_deform_attn_reference
-    return op(value.to(dtype), shapes, locations.to(dtype), weights.to(dtype)).to(value.dtype)
+    precise, = at_least_float(value)
+    return op(precise, shapes, locations.to(precise.dtype), weights.to(precise.dtype)).to(value.dtype)
 
 
 def ms_deform_attn_reference(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:

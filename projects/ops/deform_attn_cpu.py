@@ -16,6 +16,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from .bags import spread_bags
+
 # Zeros around each level. With two, a sample clamped to [-2, size] touches only zeros when it lies outside, so that its
 # value and all its gradients vanish without a mask.
 PAD = 2
@@ -59,7 +61,9 @@ class _BagAttention(Function):
         grad_locations = torch.stack([grad_x * width, grad_y * height], -1)
 
         batch, _, heads, dim = ctx.value_shape
-        grad_value = [sums.view(batch, -1, heads, dim) for sums in _scatter(rows, grad, corners, len(table))]
+        bag = torch.arange(len(grad), dtype=torch.int32).repeat_interleave(rows.shape[1])
+        grad_value = spread_bags(rows.flatten(), bag, [c.flatten() for c in corners.unbind(1)], grad, len(table))
+        grad_value = [corner.view(batch, -1, heads, dim) for corner in grad_value]
         return (_unpad(grad_value, ctx.shapes), grad_locations.view(ctx.locations_shape),
                 grad_weights.view(ctx.locations_shape[:-1]), None)
 
@@ -147,18 +151,7 @@ def _corner_weights_backward(grad: Tensor, weights: Tensor, x: Tensor, y: Tensor
 def _sampled_product(bags: Tensor, grad: Tensor, table: Tensor) -> Tensor:
     """Of ``grad @ table.T`` only the entries (n, bags[n, i]): three times as fast as embedding_bag's own backward."""
     starts = torch.arange(0, bags.numel() + 1, bags.shape[1], dtype=torch.int32)
-    pattern = torch.sparse_csr_tensor(starts, bags.flatten(), grad.new_empty(bags.numel()),
+    # zeros, not empty: beta = 0 still multiplies what is there, and NaN times 0 is NaN
+    pattern = torch.sparse_csr_tensor(starts, bags.flatten(), grad.new_zeros(bags.numel()),
                                       (len(bags), len(table)), check_invariants=False)
     return torch.sparse.sampled_addmm(pattern, grad, table.t(), beta=0.).values()
-
-
-def _scatter(rows: Tensor, grad: Tensor, corners: Tensor, length: int) -> list[Tensor]:
-    """Sum corner weight times ``grad`` over the samples of each table row, each corner on its own: 4 tensors T D."""
-    samples = rows.shape[1]
-    sorted_rows, order = rows.flatten().sort()
-    starts = torch.searchsorted(sorted_rows, torch.arange(length, dtype=torch.int32), out_int32=True)
-    bag = order // samples
-    entry = order + bag * (3 * samples)                                      # of the first corner in N 4 K
-    bag = bag.to(torch.int32)
-    return [F.embedding_bag(bag, grad, starts, mode='sum', per_sample_weights=corners.take(entry + corner * samples))
-            for corner in range(4)]
