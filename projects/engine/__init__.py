@@ -1,0 +1,17 @@
+"""What runs around a model: checkpoints, hooks, mixed precision, the command line.
+
+Importing this package makes mmengine load checkpoints safely, see :mod:`.checkpoint`.
+"""
+from .amp import Bfloat16OptimWrapper
+from .checkpoint import (CorruptCheckpoint, UnsafeCheckpoint, find_resumable, install, load_checkpoint_file, trusted)
+from .checkpoint_hook import SafeCheckpointHook
+from .fit import Fit, WeightsDoNotFit, load_and_account
+from .interrupt import InterruptHook
+from .nan_guard import NanGuardHook, NonFiniteLoss
+from .seed import EpochSeedHook
+
+install()
+
+__all__ = ['Bfloat16OptimWrapper', 'CorruptCheckpoint', 'EpochSeedHook', 'Fit', 'InterruptHook', 'NanGuardHook', 'NonFiniteLoss',
+           'SafeCheckpointHook', 'UnsafeCheckpoint', 'WeightsDoNotFit', 'find_resumable', 'install',
+           'load_and_account', 'load_checkpoint_file', 'trusted']

@@ -1,0 +1,120 @@
+"""A checkpoint hook whose saves cannot lose what was there before.
+
+mmengine's removes the old file first and writes the new one over its final name. This one writes beside, verifies,
+renames, moves the pointer, and only then removes.
+"""
+import os.path as osp
+from collections import deque
+
+from mmengine.dist import is_main_process
+from mmengine.hooks import CheckpointHook
+from mmengine.model import is_model_wrapper
+
+from ..registry import HOOKS
+from .checkpoint import BACKEND, POINTER, make_plain, remove_leftovers, write_atomically
+from .fit import WeightsDoNotFit, last_fit
+
+
+@HOOKS.register_module()
+class SafeCheckpointHook(CheckpointHook):
+    """mmengine's ``CheckpointHook`` with the same arguments, atomic and verified on local disks.
+
+    With ``max_keep_ckpts=N`` the folder holds N + 1 files for the moment between a save and the removal. The files hold
+    tensors and plain data only. A resume must fill the model as a whole; to start from part of a checkpoint, use
+    ``load_from``.
+    """
+
+    def before_train(self, runner) -> None:
+        remote = '://' in str(self.out_dir or runner.work_dir)
+        if not remote and self.backend_args is None and self.file_client_args is None:
+            self.backend_args = dict(backend=BACKEND)
+        self._check_resumed(runner)
+        super().before_train(runner)
+        self.keep_ckpt_ids = deque(getattr(self, 'keep_ckpt_ids', ()))
+        if is_main_process() and osp.isdir(self.out_dir):
+            remove_leftovers(self.out_dir)
+
+    def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        make_plain(checkpoint)
+
+    def _check_resumed(self, runner) -> None:
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        fit = last_fit.get(model)
+        if not (runner._resume and runner._has_loaded and fit is not None):
+            return
+        if fit.loaded_tensors < fit.tensors:
+            raise WeightsDoNotFit(f'Cannot resume: {fit}; missing: {fit.missing[:4]}. The config builds another model '
+                                  'than the checkpoint holds; use load_from instead of resume to start from its weights.')
+
+    def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
+        outdated = self._keep(runner, step)
+        name = self.filename_tmpl.format(step)
+        self.last_ckpt = self.file_backend.join_path(self.out_dir, name)
+        runner.message_hub.update_info('last_ckpt', self.last_ckpt)
+
+        self.save(runner, name, meta)
+
+        for old in outdated:
+            self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
+
+    def save(self, runner, name: str, meta: dict) -> None:
+        """Write the state to ``out_dir/name`` and point ``last_checkpoint`` at it.
+
+        Args:
+            name: File name.
+            meta: ``epoch`` and ``iter`` that a resume starts from.
+        """
+        runner.save_checkpoint(self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
+                               save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
+                               backend_args=self.backend_args, **self.args)
+        if is_main_process():
+            path = self.file_backend.join_path(self.out_dir, name)
+            write_atomically(path.encode(), osp.join(runner.work_dir, POINTER))
+
+    def _keep(self, runner, step: int) -> list[int]:
+        """Note that ``step`` is being saved; returns the steps to remove afterwards."""
+        if self.max_keep_ckpts <= 0:
+            return []
+        if step not in self.keep_ckpt_ids:
+            self.keep_ckpt_ids.append(step)
+        surplus = len(self.keep_ckpt_ids) - self.max_keep_ckpts
+        outdated = [self.keep_ckpt_ids.popleft() for _ in range(surplus)]
+        runner.message_hub.update_info('keep_ckpt_ids', list(self.keep_ckpt_ids))
+        return outdated
+
+    def _save_best_checkpoint(self, runner, metrics: dict) -> None:
+        # The base class removes the path it knows before it writes; it is told of none, and the old one goes after.
+        before = self._take_best()
+        super()._save_best_checkpoint(runner, metrics)
+        after = self._take_best()
+        self._put_best({**before, **after})
+        for key, path in before.items():
+            if after.get(key, path) != path:
+                self._remove(path)
+
+    def _take_best(self) -> dict[str, str]:
+        """The known best files by metric; forgets them."""
+        if not self.save_best:
+            return {}
+        if len(self.key_indicators) == 1:
+            best, self.best_ckpt_path = {'': self.best_ckpt_path}, None
+        else:
+            best = self.best_ckpt_path_dict
+            self.best_ckpt_path_dict = dict.fromkeys(self.key_indicators)
+        return {key: path for key, path in best.items() if path}
+
+    def _put_best(self, best: dict[str, str]) -> None:
+        if not self.save_best:
+            return
+        if len(self.key_indicators) == 1:
+            self.best_ckpt_path = best.get('')
+        else:
+            self.best_ckpt_path_dict.update(best)
+
+    def _remove(self, path: str) -> None:
+        if not is_main_process():
+            return
+        if self.file_backend.isfile(path):
+            self.file_backend.remove(path)
+        elif self.file_backend.isdir(path):  # DeepSpeed saves folders
+            self.file_backend.rmtree(path)

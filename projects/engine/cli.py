@@ -1,0 +1,164 @@
+"""What the command line tools share: arguments, configs, overrides, errors in one line."""
+import argparse
+import difflib
+import glob
+import os
+import os.path as osp
+import sys
+from collections.abc import Callable
+
+import torch
+from mmengine.config import Config, DictAction
+from mmengine.device import get_device
+
+from .checkpoint import CorruptCheckpoint, TRUST_VARIABLE, UnsafeCheckpoint, find_resumable
+from .fit import MINIMUM_VARIABLE, WeightsDoNotFit
+from .nan_guard import NonFiniteLoss
+
+# What a user can act on: shown as a message, without a traceback.
+USER_ERRORS = (FileNotFoundError, CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit, NonFiniteLoss)
+
+
+def parser(description: str, checkpoint: bool = False, launcher: bool = True) -> argparse.ArgumentParser:
+    """An argument parser with ``config`` and the options that every tool has.
+
+    Args:
+        description: What the tool does.
+        checkpoint: Whether a second argument names a checkpoint.
+        launcher: Whether the tool can run on several processes.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument('config', help='path of a config, or `mmparts::folder/name.py` for one that is shipped')
+    if checkpoint:
+        parser.add_argument('checkpoint', help='path of a checkpoint (.pth)')
+    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default: work_dirs/NAME_OF_CONFIG')
+    add_common(parser)
+    if launcher:
+        parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
+                            help='how the processes were started; the dist_* and slurm_* scripts set it')
+        parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
+    return parser
+
+
+def add_common(parser: argparse.ArgumentParser) -> None:
+    """Add ``--cfg-options`` and ``--trust-checkpoint``."""
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
+                        help='override entries of the config, e.g. train_dataloader.batch_size=4; data_root=/my/data '
+                             'moves every data set and evaluator of the config at once')
+    parser.add_argument('--trust-checkpoint', action='store_true',
+                        help='unpickle arbitrary objects from checkpoints: only for files whose maker you know')
+
+
+def load_config(path: str, options: dict | None = None) -> Config:
+    """Read a config and apply command line overrides; ``data_root`` moves all data sets together.
+
+    Raises:
+        FileNotFoundError: No such config; the message lists files with similar names.
+    """
+    from ..datasets.root import merge_options
+    return merge_options(Config.fromfile(find_config(path)), options)
+
+
+def find_config(path: str) -> str:
+    """The file behind ``path``, which may also be ``mmparts::name``."""
+    package, separator, name = path.partition('::')
+    if separator and package == 'mmparts':
+        from .. import config
+        return config(name)
+    if osp.isfile(path):
+        return path
+    folder = osp.dirname(path)
+    while folder and not osp.isdir(folder):
+        folder = osp.dirname(folder)
+    known = glob.glob(osp.join(folder or '.', '**', '*.py'), recursive=True)[:5000]
+    by_name = {osp.basename(file): file for file in known}
+    close = difflib.get_close_matches(osp.basename(path), by_name, n=3, cutoff=0.5)
+    advice = f'Did you mean {" or ".join(by_name[name] for name in close)}?' if close else \
+        'Configs that are shipped are named `mmparts::folder/name.py`.'
+    raise FileNotFoundError(f'no config at {path}. {advice}')
+
+
+def prepare(args: argparse.Namespace) -> Config:
+    """The config that ``args`` of :func:`parser` describe; also sets what has to be set before a runner exists."""
+    os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
+    if args.trust_checkpoint:
+        os.environ[TRUST_VARIABLE] = '1'
+    cfg = load_config(args.config, args.cfg_options)
+    cfg.launcher = getattr(args, 'launcher', 'none')
+    name = osp.splitext(osp.basename(args.config.partition('::')[2] or args.config))[0]
+    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name)
+    use_gloo_without_gpu(cfg)
+    return cfg
+
+
+def use_gloo_without_gpu(cfg: Config) -> None:
+    """NCCL, the default, needs GPUs: several processes on CPUs talk through gloo."""
+    if get_device() == 'cpu' and cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
+        cfg.env_cfg.dist_cfg.backend = 'gloo'
+
+
+def set_amp(cfg: Config, dtype: str | None) -> None:
+    """Switch the config to mixed precision.
+
+    Args:
+        dtype: 'float16' or 'bfloat16'; None: float16 on GPUs, bfloat16 on CPUs.
+    """
+    on_gpu = torch.cuda.is_available()
+    dtype = dtype or ('float16' if on_gpu else 'bfloat16')
+    if dtype == 'float16' and not on_gpu:
+        raise SystemExit('--amp-dtype float16 needs a GPU; use --amp-dtype bfloat16')
+    wrapper = cfg.optim_wrapper
+    wrapper.pop('loss_scale', None)
+    wrapper.pop('dtype', None)
+    if dtype == 'bfloat16':
+        wrapper.type = 'mmparts.Bfloat16OptimWrapper'
+    else:
+        wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic', dtype='float16')
+
+
+def set_auto_scale_lr(cfg: Config) -> None:
+    """Scale the learning rate by the real over the base batch size."""
+    if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
+        raise SystemExit('--auto-scale-lr needs `auto_scale_lr = dict(base_batch_size=...)` in the config: the batch '
+                         'size for which its learning rate was chosen')
+    cfg.auto_scale_lr.enable = True
+
+
+def set_resume(cfg: Config, resume: str | None) -> None:
+    """Choose where to start.
+
+    Args:
+        resume: A checkpoint; 'auto' for the newest readable one of the work dir, or a fresh start (with the config's
+            ``load_from``) where there is none; None to leave the config as it is.
+    """
+    if resume is None:
+        return
+    path = find_resumable(cfg.work_dir) if resume == 'auto' else require_file(resume, 'checkpoint')
+    if path is not None:
+        cfg.resume, cfg.load_from = True, path
+    else:
+        print(f'--resume auto: no checkpoint in {cfg.work_dir}, starting afresh')
+
+
+def require_whole_model() -> None:
+    """Let loading fail unless the checkpoint fills the model as a whole: an untrained head must not be evaluated."""
+    os.environ.setdefault(MINIMUM_VARIABLE, '1')
+
+
+def require_file(path: str, what: str) -> str:
+    """``path`` if it is a file or a URL; raises FileNotFoundError with the similar names of the folder otherwise."""
+    if osp.isfile(path) or '://' in path:
+        return path
+    folder = osp.dirname(path) or '.'
+    if not osp.isdir(folder):
+        raise FileNotFoundError(f'no {what} at {path}: the folder {folder} does not exist')
+    names = difflib.get_close_matches(osp.basename(path), os.listdir(folder), n=3, cutoff=0.5)
+    raise FileNotFoundError(f'no {what} at {path}' + (f'; the folder has {", ".join(names)}' if names else ''))
+
+
+def run(main: Callable[[], int | None]) -> None:
+    """Call ``main`` and exit; an error that the user can act on is printed without a traceback, with exit code 1."""
+    try:
+        sys.exit(main())
+    except USER_ERRORS as error:
+        sys.exit(f'error: {error}')
