@@ -1,0 +1,29 @@
+# What every config shares: hooks, environment, logging.
+default_scope = 'mmdet'
+
+# Hooks stand here rather than in `custom_hooks`, a list that a config which sets it would replace as a whole.
+default_hooks = dict(
+    timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=50),
+    param_scheduler=dict(type='ParamSchedulerHook'),
+    checkpoint=dict(type='mmparts.SafeCheckpointHook', interval=1, max_keep_ckpts=2, save_best='auto', rule='greater'),
+    sampler_seed=dict(type='DistSamplerSeedHook'),
+    visualization=dict(type='DetVisualizationHook'),
+    epoch_seed=dict(type='mmparts.EpochSeedHook'),
+    nan_guard=dict(type='mmparts.NanGuardHook'),
+    interrupt=dict(type='mmparts.InterruptHook'),
+    pictures=dict(type='mmparts.PictureHook'),
+    curves=dict(type='mmparts.CurveHook'))
+
+env_cfg = dict(
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl'))
+
+vis_backends = [dict(type='LocalVisBackend')]
+visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
+
+log_level = 'INFO'
+load_from = None
+resume = False

@@ -1,0 +1,37 @@
+"""Evaluate a checkpoint: `python tools/test.py CONFIG CHECKPOINT`."""
+import json
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
+from mmengine.dist import is_main_process
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from mmparts.engine import cli
+from mmparts.engine.predictions import dump_metric
+from mmparts.visualization import draw_test_images
+
+
+def main() -> None:
+    parser = cli.parser('Evaluate a checkpoint on the test set of a config.', checkpoint=True)
+    parser.add_argument('--out', metavar='FILE', help='write the predictions to FILE (.json or .pkl)')
+    parser.add_argument('--show-dir', metavar='DIR', help='write pictures: predictions beside the ground truth')
+    parser.add_argument('--score-thr', type=float, default=0.3, help='draw boxes from this score on (default 0.3)')
+    args = parser.parse_args()
+
+    cfg = cli.prepare(args)
+    cli.require_whole_model()
+    cfg.load_from, cfg.resume = cli.require_file(args.checkpoint, 'checkpoint'), False
+    if args.show_dir:
+        draw_test_images(cfg, args.show_dir, args.score_thr)
+
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    if args.out:
+        dump = dump_metric(args.out)
+        dump.dataset_meta = runner.test_evaluator.dataset_meta
+        runner.test_evaluator.metrics.append(dump)
+    metrics = runner.test()
+    if is_main_process():
+        print(json.dumps(metrics, indent=2, default=float))
+
+
+if __name__ == '__main__':
+    cli.run(main)

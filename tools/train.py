@@ -1,0 +1,32 @@
+"""Train a model: `python tools/train.py CONFIG`."""
+import mmparts  # noqa: F401  makes mmparts configs and parts known
+from mmengine.registry import RUNNERS
+from mmengine.runner import Runner
+from mmparts.engine import cli
+
+
+def main() -> None:
+    parser = cli.parser('Train a model.')
+    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
+                        help='go on from a checkpoint; without a path, or with `auto`, from the newest readable one in '
+                             'the work dir (a fresh start where there is none)')
+    parser.add_argument('--amp', action='store_true', help='mixed precision')
+    parser.add_argument('--amp-dtype', choices=['float16', 'bfloat16'],
+                        help='implies --amp; default: float16 on GPUs, bfloat16 on CPUs')
+    parser.add_argument('--auto-scale-lr', action='store_true',
+                        help='scale the learning rate by (processes x batch size) / base_batch_size of the config')
+    args = parser.parse_args()
+
+    cfg = cli.prepare(args)
+    if args.amp or args.amp_dtype:
+        cli.set_amp(cfg, args.amp_dtype)
+    if args.auto_scale_lr:
+        cli.set_auto_scale_lr(cfg)
+    cli.set_resume(cfg, args.resume)
+
+    runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
+    runner.train()
+
+
+if __name__ == '__main__':
+    cli.run(main)
