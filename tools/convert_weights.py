@@ -1,0 +1,75 @@
+"""Convert an official checkpoint: `python tools/convert_weights.py IN OUT --config CONFIG`."""
+import argparse
+import os
+from collections import Counter
+
+from mmengine.registry import init_default_scope
+from mmparts.engine import cli
+from mmparts.engine.checkpoint import TRUST_VARIABLE, trusted
+from mmparts.engine.convert import Account, account, load_weights, save_weights
+from mmparts.registry import MODELS
+from rich.console import Console
+from rich.table import Table
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description='Turn an official checkpoint into one for a config of mmparts. Every tensor must be accounted for: '
+                    'unexpected, missing and mis-shaped ones are listed and refused.')
+    parser.add_argument('source', metavar='IN', help='official checkpoint (.pth, .pt, .safetensors)')
+    parser.add_argument('out', metavar='OUT', help='file to write')
+    parser.add_argument('--config', required=True, help='config whose model is filled; a backbone layout fills its '
+                                                        'backbone')
+    parser.add_argument('--layout', help='name of the layout; default: recognised by the names in the file')
+    parser.add_argument('--target', help='submodule to fill, e.g. backbone; default: what the layout describes')
+    parser.add_argument('--skip', nargs='+', default=[], metavar='REGEX',
+                        help='names in our model that stay as initialised, e.g. a head for other classes')
+    parser.add_argument('--dry-run', action='store_true', help='report, do not write')
+    cli.add_common(parser)
+    return parser.parse_args()
+
+
+def report(made: Account) -> Table:
+    """One row per outcome."""
+    table = Table('outcome', 'tensors', 'parameters', 'why', title=f'layout {made.layout}, target '
+                                                                  f'{made.target or "the whole model"}')
+    table.add_row('mapped', f'{len(made.state)}', f'{made.num_parameters:,}', '')
+    for reason, count in Counter(made.dropped.values()).most_common():
+        table.add_row('dropped', f'{count}', '', reason)
+    for reason, count in Counter(made.initialised.values()).most_common():
+        table.add_row('as initialised', f'{count}', '', reason)
+    for group, lines in made.problems.items():
+        table.add_row(f'[red]{group}', f'{len(lines)}', '', 'listed below')
+    return table
+
+
+def next_step(made: Account, args: argparse.Namespace) -> str:
+    """The command that uses the new file: a part is where training starts from, a whole model can be evaluated."""
+    if not made.target:
+        return f'python tools/test.py {args.config} {args.out}'
+    init = f'model.{made.target}.init_cfg'
+    return (f"python tools/train.py {args.config} --cfg-options {init}.type=Pretrained {init}.checkpoint={args.out} "
+            f"{init}.prefix='{made.target}.'")
+
+
+def main():
+    args = arguments()
+    if args.trust_checkpoint:
+        os.environ[TRUST_VARIABLE] = '1'
+    cfg = cli.load_config(args.config, args.cfg_options)
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    model = MODELS.build(cfg.model)
+
+    checkpoint = load_weights(cli.require_file(args.source, 'checkpoint'), trusted())
+    made = account(checkpoint, model, args.layout, args.target, args.skip)
+    Console().print(report(made))
+    made.check()
+    if args.dry_run:
+        print('Nothing was written (--dry-run).')
+        return
+    save_weights(made, args.source, args.out)
+    print(f'Wrote {args.out}. Next: {next_step(made, args)}')
+
+
+if __name__ == '__main__':
+    cli.run(main)
