@@ -13,6 +13,7 @@ from .structures import Memory, QueryGroup, Targets
 
 def visibility(groups: list[QueryGroup]) -> Tensor | None:
     """N N bool, True where a query (row) may not look at another; None when all see all."""
+    _check_names(groups)
     if len(groups) == 1 and groups[0].blocks == 1:
         return None
     device = groups[0].content.device
@@ -21,6 +22,15 @@ def visibility(groups: list[QueryGroup]) -> Tensor | None:
     sees = torch.tensor([[other.name in group.see for other in groups] for group in groups]).to(device)
     own = (owner[:, None] == owner) & (block[:, None] == block)
     return ~(own | sees[owner][:, owner])
+
+
+def _check_names(groups: list[QueryGroup]):
+    names = [group.name for group in groups]
+    if len(set(names)) < len(names):
+        raise ValueError(f'query groups {names} share a name, and would share their losses; name each one differently')
+    for group in groups:
+        if not set(group.see) <= set(names):
+            raise ValueError(f'query group {group.name!r} wants to see {list(group.see)}; there are {names}')
 
 
 @MODELS.register_module()
