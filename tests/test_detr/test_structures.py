@@ -1,0 +1,84 @@
+"""Memory and targets: where padding ends, where tokens stand, how objects are counted."""
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+
+from mmparts.detr.structures import Memory, Targets
+from tiny import samples
+
+
+def two_levels(masks):
+    feats = [torch.arange(2. * 3 * h * w).view(2, 3, h, w) for h, w in ((2, 4), (1, 2))]
+    return feats, Memory.from_levels(feats, [feat + 0.5 for feat in feats], masks)
+
+
+def padded_masks():
+    """The second image fills the left half."""
+    masks = [torch.zeros(2, 2, 4, dtype=torch.bool), torch.zeros(2, 1, 2, dtype=torch.bool)]
+    masks[0][1, :, 2:] = True
+    masks[1][1, :, 1:] = True
+    return masks
+
+
+def test_tokens_stand_row_by_row_level_by_level():
+    feats, memory = two_levels(None)
+    assert memory.shapes == ((2, 4), (1, 2))
+    assert memory.tokens.shape == (2, 10, 3)
+    assert memory.tokens[1, 6].equal(feats[0][1, :, 1, 2])
+    assert memory.tokens[1, 9].equal(feats[1][1, :, 0, 1])
+    assert memory.pos.equal(memory.tokens + 0.5)
+    assert memory.mask is None and memory.valid_ratios.equal(torch.ones(2, 2, 2))
+
+
+def test_valid_ratios_are_shares_of_width_and_height():
+    _, memory = two_levels(padded_masks())
+    assert memory.valid_ratios[0].equal(torch.ones(2, 2))
+    assert memory.valid_ratios[1].equal(torch.tensor([[0.5, 1.], [0.5, 1.]]))
+    assert memory.mask[1].tolist() == [False, False, True, True] * 2 + [False, True]
+
+
+def test_centres_are_measured_in_the_unpadded_image():
+    _, memory = two_levels(padded_masks())
+    assert memory.centres[0, :4].allclose(torch.tensor([[.125, .25], [.375, .25], [.625, .25], [.875, .25]]))
+    assert memory.centres[1, :2].allclose(torch.tensor([[.25, .25], [.75, .25]]))
+    assert memory.centres[1, 8].allclose(torch.tensor([.5, .5]))
+    assert (memory.centres[memory.mask][:, 0] > 1).all()  # padding lies outside
+
+
+def test_targets_are_normalised_by_their_own_image():
+    gts = [InstanceData(bboxes=torch.tensor([[0., 0., 50., 20.], [50., 0., 100., 40.]]), labels=torch.tensor([4, 2])),
+           InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)),
+           InstanceData(bboxes=torch.tensor([[20., 50., 60., 150.]]), labels=torch.tensor([7]))]
+    sizes = [(40, 100), (30, 30), (200, 80)]
+    targets = Targets.from_samples([DetDataSample(gt_instances=gt, metainfo=dict(img_shape=size))
+                                    for gt, size in zip(gts, sizes)])
+    assert targets.boxes.allclose(torch.tensor([[.25, .25, .5, .5], [.75, .5, .5, 1.], [.5, .5, .5, .5]]))
+    assert targets.labels.tolist() == [4, 2, 7]
+    assert targets.counts == [2, 0, 1]
+    assert targets.image.tolist() == [0, 0, 2] and targets.slot.tolist() == [0, 1, 0]
+    assert targets.names == ['image 0 of the batch', 'image 1 of the batch', 'image 2 of the batch']
+
+
+def test_padded_targets_hold_the_real_ones_first():
+    targets = Targets.from_samples(samples(counts=(3, 1)))
+    labels, boxes = targets.padded
+    assert labels.shape == (2, 3) and boxes.shape == (2, 3, 4)
+    assert labels[0].equal(targets.labels[:3]) and labels[1, 0] == targets.labels[3]
+    assert boxes[0].equal(targets.boxes[:3]) and boxes[1, 0].equal(targets.boxes[3])
+    assert targets.names == ['image_0.png', 'image_1.png']
+
+
+def test_no_objects_at_all():
+    targets = Targets.from_samples(samples(counts=(0, 0)))
+    labels, boxes = targets.padded
+    assert labels.shape == (2, 0) and boxes.shape == (2, 0, 4)
+    assert targets.image.shape == targets.slot.shape == (0, )
+
+
+def test_class_agnostic_targets_keep_boxes_and_leave_the_original():
+    targets = Targets.from_samples(samples(counts=(3, 1)))
+    labels = targets.labels.clone()
+    agnostic = targets.class_agnostic()
+    assert not agnostic.labels.any() and agnostic.boxes.equal(targets.boxes)
+    assert not agnostic.padded[0].any()
+    assert targets.labels.equal(labels)
