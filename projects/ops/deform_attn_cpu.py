@@ -22,13 +22,17 @@ from .bags import spread_bags
 # value and all its gradients vanish without a mask.
 PAD = 2
 
-warnings.filterwarnings('ignore', message='Sparse CSR tensor support is in beta state')
+# torch warns once that sparse CSR is in beta; here is where it may.
+with warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    torch.zeros(1, 1).to_sparse_csr()
 
 
 def ms_deform_attn_cpu(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
                        weights: Tensor) -> Tensor:
     """As `ms_deform_attn`, for float32 and float64 on the CPU; cannot be differentiated twice."""
-    return _BagAttention.apply(value, locations, weights, shapes)
+    output = _BagAttention.apply(value, locations, weights, shapes)
+    return output.view(*locations.shape[:2], value.shape[2:].numel())
 
 
 class _BagAttention(Function):
@@ -43,17 +47,15 @@ class _BagAttention(Function):
         corners = _corner_weights(weights, x, y)                             # N 4 K
 
         bags = (rows[:, None] + steps).flatten(1)
-        output = F.embedding_bag(bags, table, mode='sum', per_sample_weights=corners.flatten(1))
-
         ctx.save_for_backward(table, rows, bags, corners, weights, x, y)
         ctx.shapes, ctx.value_shape, ctx.locations_shape = shapes, value.shape, locations.shape
-        return output.view(*locations.shape[:2], value.shape[2:].numel())
+        return F.embedding_bag(bags, table, mode='sum', per_sample_weights=corners.flatten(1))  # N D
 
     @staticmethod
     @once_differentiable
     def backward(ctx, grad: Tensor) -> tuple:
         table, rows, bags, corners, weights, x, y = ctx.saved_tensors
-        grad = grad.reshape(-1, table.shape[1])                              # N D
+        grad = grad.contiguous()
 
         grad_corners = _sampled_product(bags, grad, table).view_as(corners)
         grad_weights, grad_x, grad_y = _corner_weights_backward(grad_corners, weights, x, y)

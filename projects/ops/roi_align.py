@@ -39,8 +39,8 @@ def roi_align(features: Tensor, rois: Tensor, grid: RoIGrid) -> Tensor:
     table = features.permute(0, 2, 3, 1).flatten(0, 2).to(weights.dtype)     # B*H*W C
     starts = (sizes.cumsum(0) - sizes).to(rows.dtype)
     cells = F.embedding_bag(rows, table, starts, mode='sum', per_sample_weights=weights)
-    output = cells.view(len(rois), -1, features.shape[1]).transpose(1, 2)
-    return output[order.argsort()].unflatten(2, grid.output_size).to(features.dtype)
+    output = cells.view(len(rois), *grid.output_size, features.shape[1]).permute(0, 3, 1, 2)
+    return output[order.argsort()].to(features.dtype)
 
 
 def roi_align_grad(grad: Tensor, rois: Tensor, grid: RoIGrid, shape: tuple[int, ...]) -> Tensor:
@@ -83,12 +83,14 @@ def _axis(start: Tensor, step: Tensor, cells: int, samples: int, size: int) -> t
 
     A sample up to one feature cell outside takes the border's value, one further out counts as zero.
     """
-    offsets = (torch.arange(cells * samples, device=start.device) + 0.5) / max(samples, 1)
-    position = start[:, None] + offsets * step[:, None]                      # n cells*samples
+    start, step = start[:, None, None], step[:, None, None]
+    cell, sample = torch.arange(cells, device=start.device)[:, None], torch.arange(samples, device=start.device)
+    # In mmcv's order of operations: whether a sample on the very edge counts depends on the rounding.
+    position = start + cell * step + (sample + 0.5) * step / samples         # n cells samples
     inside = (position >= -1) & (position <= size)
     position = position.clamp(0, size - 1)
     low = position.floor()
     upper = position - low
     index = torch.stack([low, (low + 1).clamp(max=size - 1)], -1).long()
     weight = torch.stack([1 - upper, upper], -1) * inside[..., None] / max(samples, 1)
-    return index.view(len(start), cells, -1), weight.view(len(start), cells, -1)
+    return index.flatten(2), weight.flatten(2)

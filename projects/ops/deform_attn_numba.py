@@ -1,0 +1,211 @@
+"""Multi-scale deformable attention for CPUs: kernels that numba compiles at first use and keeps on disk.
+
+One query and head at a time: the arithmetic of all K = L P samples in vectors of K lanes, then K times four rows of D
+lanes, fetched and added in registers. The backward gives each (image, head) to one thread, so that nothing is added
+atomically and the result does not depend on the number of threads. A sample at NaN or infinity makes its own output
+row NaN and touches no other.
+"""
+import os
+from functools import lru_cache, partial
+
+import numpy as np
+import torch
+from numba import njit
+from torch import Tensor
+
+from . import simd
+from .simd import convert, evens, floor, interleave, load, odds, store, total, where, zeros
+from .threads import run
+
+# Work below this many multiply-adds per task is not worth a thread: about a tenth of a millisecond.
+GRAIN = 1 << 18
+
+
+def ms_deform_attn_numba(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
+                         weights: Tensor) -> Tensor:
+    """As `ms_deform_attn`, for float32 and float64 on the CPU; cannot be differentiated twice."""
+    return _forward(value, locations, weights, [side for shape in shapes for side in shape])
+
+
+@torch.library.custom_op('mmparts::ms_deform_attn', mutates_args=(), device_types='cpu')
+def _forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]) -> Tensor:
+    value, locations, weights = (tensor.contiguous() for tensor in (value, locations, weights))
+    output = value.new_empty(*locations.shape[:2], value.shape[2] * value.shape[3])
+    batch, queries, heads, levels, points = weights.shape
+    dim, samples = value.shape[3], levels * points
+    rows = batch * queries * heads
+    if output.numel():
+        forward, _ = _kernels(dim, samples)
+        arrays = (*_arrays(value, locations, weights), *_tables(tuple(shapes), points, value.dtype), *_arrays(output))
+        _split(rows, samples * dim, partial(forward, *arrays, value.shape[1], queries, heads))
+    return output
+
+
+@torch.library.custom_op('mmparts::ms_deform_attn_backward', mutates_args=(), device_types='cpu')
+def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
+              shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    grad, value, locations, weights = (tensor.contiguous() for tensor in (grad, value, locations, weights))
+    grads = torch.zeros_like(value), torch.empty_like(locations), torch.empty_like(weights)
+    batch, queries, heads, levels, points = weights.shape
+    dim, samples = value.shape[3], levels * points
+    if grad.numel():
+        _, backward = _kernels(dim, samples)
+        arrays = (*_arrays(grad, value, locations, weights), *_tables(tuple(shapes), points, value.dtype),
+                  *_arrays(*grads))
+        _split(batch * heads, 2 * queries * samples * dim, partial(backward, *arrays, value.shape[1], queries, heads))
+    return grads
+
+
+@_forward.register_fake
+def _(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]) -> Tensor:
+    return value.new_empty(*locations.shape[:2], value.shape[2] * value.shape[3])
+
+
+@_backward.register_fake
+def _(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]):
+    return tuple(torch.empty_like(tensor, memory_format=torch.contiguous_format)
+                 for tensor in (value, locations, weights))
+
+
+def _save(ctx, inputs: tuple, output: Tensor):
+    *tensors, ctx.shapes = inputs
+    ctx.save_for_backward(*tensors)
+
+
+def _differentiate(ctx, grad: Tensor) -> tuple:
+    return *_backward(grad, *ctx.saved_tensors, ctx.shapes), None
+
+
+_forward.register_autograd(_differentiate, setup_context=_save)
+
+
+def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
+    return tuple(tensor.detach().numpy().reshape(-1) for tensor in tensors)
+
+
+@lru_cache(maxsize=256)
+def _tables(shapes: tuple[int, ...], points: int, dtype: torch.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Of each sample's level: width and height (2 K) as floats; width, height and first token (3 K) as integers."""
+    heights, widths = np.array(shapes[0::2]), np.array(shapes[1::2])
+    first = np.cumsum(heights * widths) - heights * widths
+    tables = np.stack([widths, heights, first]).repeat(points, 1)
+    return tables[:2].astype(str(dtype).removeprefix('torch.')).ravel(), tables.astype(np.int32).ravel()
+
+
+def _split(count: int, cost: int, kernel):
+    """Call ``kernel(begin, end)`` on parts of 0 ... count, each of which costs ``cost``."""
+    parts = max(1, min(count, count * cost // GRAIN, 4 * torch.get_num_threads()))
+    run(lambda part: kernel(count * part // parts, count * (part + 1) // parts), parts)
+
+
+def _jit(function):
+    options = dict(nogil=True, error_model='numpy')
+    try:
+        return njit(cache=True, **options)(function)
+    except RuntimeError:                                                     # neither here nor at home can be written to
+        return njit(**options)(function)
+
+
+@_jit
+def _prepare(xy, weight, width, height, columns, first, rows, corners, used):
+    """Write the token and the weight of each corner (4 K each, upper left, upper right, lower left, lower right).
+
+    A corner beyond the border has weight zero and the token of a neighbour; a sample that no corner of which lies
+    inside, or at NaN, is not ``used``. All that depends on K has K lanes.
+    """
+    samples = len(used)
+    x = evens(xy, xy) * width - 0.5
+    y = odds(xy, xy) * height - 0.5
+    poison = (x - x) + (y - y)                                               # NaN where not finite, else zero
+    inside = (x >= -1.) & (x < width) & (y >= -1.) & (y < height)
+    x, y = where(inside, x, 0.), where(inside, y, 0.)
+    left, top = floor(x), floor(y)
+    x, y = x - left, y - top
+    has_left, has_right = left >= 0., left < width - 1.
+    has_top, has_bottom = top >= 0., top < height - 1.
+
+    upper = where(has_top, convert(top, rows), 0) * columns + first
+    lower = upper + where(has_top & has_bottom, columns, 0)
+    left_column = where(has_left, convert(left, rows), 0)
+    right_column = left_column + convert(has_left & has_right, rows)
+    store(rows, 0, upper + left_column)
+    store(rows, samples, upper + right_column)
+    store(rows, 2 * samples, lower + left_column)
+    store(rows, 3 * samples, lower + right_column)
+
+    upper_weight, lower_weight = where(has_top, weight - weight * y, 0.), where(has_bottom, weight * y, 0.)
+    left_weight, right_weight = where(has_left, 1. - x, 0.), where(has_right, x, 0.)
+    store(corners, 0, upper_weight * left_weight)
+    store(corners, samples, upper_weight * right_weight)
+    store(corners, 2 * samples, lower_weight * left_weight)
+    store(corners, 3 * samples, lower_weight * right_weight)
+
+    store(used, 0, convert(inside, rows))
+    exists = (inside & has_top & has_left, inside & has_top & has_right,
+              inside & has_bottom & has_left, inside & has_bottom & has_right)
+    return x, y, poison, exists
+
+
+@lru_cache(maxsize=None)
+def _kernels(dim: int, samples: int):
+    """Forward and backward for D = ``dim`` and K = ``samples``. All arrays are flat; S, Q, H are the sizes."""
+    pairs, two, three = 2 * samples, 2 * samples, 3 * samples
+    stamp = os.stat(simd.__file__).st_mtime_ns                               # a constant of the kernels: part of the key
+
+    @_jit
+    def forward(value, locations, weights, sizes, tokens, output, S, Q, H, begin, end):
+        stamp
+        rows, used = np.empty(4 * samples, np.int32), np.empty(samples, np.int32)
+        corners = np.empty(4 * samples, value.dtype)
+        width, height = load(sizes, 0, samples), load(sizes, samples, samples)
+        columns, first = load(tokens, 0, samples), load(tokens, two, samples)
+        for n in range(begin, end):
+            xy, weight = load(locations, n * pairs, pairs), load(weights, n * samples, samples)
+            poison = _prepare(xy, weight, width, height, columns, first, rows, corners, used)[2]
+
+            base = n // (Q * H) * S * H + n % H
+            # Two sums, for one alone waits for its own last addition.
+            even, odd = zeros(value, dim), zeros(value, dim)
+            for k in range(samples):
+                if used[k]:
+                    even = even + load(value, (base + rows[k] * H) * dim, dim) * corners[k]
+                    odd = odd + load(value, (base + rows[samples + k] * H) * dim, dim) * corners[samples + k]
+                    even = even + load(value, (base + rows[two + k] * H) * dim, dim) * corners[two + k]
+                    odd = odd + load(value, (base + rows[three + k] * H) * dim, dim) * corners[three + k]
+            store(output, n * dim, even + odd + total(poison))
+
+    @_jit
+    def backward(grad, value, locations, weights, sizes, tokens, grad_value, grad_locations, grad_weights,
+                 S, Q, H, begin, end):
+        stamp
+        rows, used = np.empty(4 * samples, np.int32), np.empty(samples, np.int32)
+        corners, dots = np.empty(4 * samples, value.dtype), np.zeros(4 * samples, value.dtype)
+        width, height = load(sizes, 0, samples), load(sizes, samples, samples)
+        columns, first = load(tokens, 0, samples), load(tokens, two, samples)
+        for unit in range(begin, end):
+            base = unit // H * S * H + unit % H
+            for q in range(Q):
+                n = (unit // H * Q + q) * H + unit % H
+                xy, weight = load(locations, n * pairs, pairs), load(weights, n * samples, samples)
+                x, y, poison, exists = _prepare(xy, weight, width, height, columns, first, rows, corners, used)
+
+                row = load(grad, n * dim, dim)
+                for k in range(samples):
+                    if used[k]:
+                        for corner in range(k, 4 * samples, samples):
+                            place = (base + rows[corner] * H) * dim
+                            dots[corner] = total(row * load(value, place, dim))
+                            store(grad_value, place, load(grad_value, place, dim) + row * corners[corner])
+
+                dot00 = where(exists[0], load(dots, 0, samples), 0.)
+                dot01 = where(exists[1], load(dots, samples, samples), 0.)
+                dot10 = where(exists[2], load(dots, two, samples), 0.)
+                dot11 = where(exists[3], load(dots, three, samples), 0.)
+                upper = dot00 + (dot01 - dot00) * x
+                lower = dot10 + (dot11 - dot10) * x
+                across = (dot01 - dot00) * (1. - y) + (dot11 - dot10) * y
+                store(grad_weights, n * samples, upper + (lower - upper) * y + poison)
+                store(grad_locations, n * pairs, interleave(weight * width * across + poison,
+                                                            weight * height * (lower - upper) + poison))
+
+    return forward, backward

@@ -1,0 +1,158 @@
+"""A vector register as a numba value, LLVM's ``<n x float>``, for kernels whose inner loop must not be left to guessing.
+
+A width need not be a power of two. Operators take two vectors of one type, or a vector and a number. Nothing is checked:
+an index out of range reads or writes foreign memory. Kernels that use this import numba, so import them late.
+"""
+import operator
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel import models
+from numba.extending import intrinsic, overload, register_model
+
+# Enough for fused multiply-add and sums in any order, while NaN and infinity keep their meaning.
+FLAGS = ('contract', 'reassoc', 'nsz')
+
+
+class Lanes(types.Type):
+    """``length`` numbers of one type; bool for masks."""
+
+    def __init__(self, dtype: types.Type, length: int):
+        self.dtype, self.length = dtype, length
+        super().__init__(f'Lanes({dtype}, {length})')
+
+
+@register_model(Lanes)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager, lanes: Lanes):
+        item = ir.IntType(1) if lanes.dtype == types.boolean else manager[lanes.dtype].get_value_type()
+        super().__init__(manager, lanes, ir.VectorType(item, lanes.length))
+
+
+@intrinsic(prefer_literal=True)
+def load(typing, array, index, length):
+    """``length`` neighbours of a flat contiguous array from ``index``; the length must be a constant of the kernel."""
+    out = Lanes(array.dtype, length.literal_value)
+
+    def code(context, builder, signature, args):
+        pointer = _pointer(context, builder, signature, args, context.get_value_type(out))
+        return builder.load(pointer, align=array.dtype.bitwidth // 8)
+    return out(array, index, length), code
+
+
+@intrinsic
+def store(typing, array, index, vector):
+    """Write a vector to a flat contiguous array from ``index``."""
+    def code(context, builder, signature, args):
+        builder.store(args[2], _pointer(context, builder, signature, args, args[2].type), align=array.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+    return types.void(array, index, vector), code
+
+
+@intrinsic(prefer_literal=True)
+def zeros(typing, like, length):
+    """A vector of zeros with the dtype of the array or vector ``like``."""
+    out = Lanes(like.dtype, length.literal_value)
+    return out(like, length), lambda context, builder, signature, args: context.get_constant_null(out)
+
+
+@intrinsic
+def where(typing, mask, vector, number):
+    """``vector`` where the mask is true, elsewhere the number."""
+    def code(context, builder, signature, args):
+        other = context.cast(builder, args[2], signature.args[2], vector.dtype)
+        return builder.select(args[0], args[1], _splat(builder, other, args[1].type))
+    return vector(mask, vector, number), code
+
+
+@intrinsic
+def convert(typing, vector, like):
+    """Floats cut to the integers of ``like``, or a mask as zeros and ones of it."""
+    out = Lanes(like.dtype, vector.length)
+
+    def code(context, builder, signature, args):
+        cast = builder.zext if vector.dtype == types.boolean else builder.fptosi
+        return cast(args[0], context.get_value_type(out))
+    return out(vector, like), code
+
+
+@intrinsic
+def floor(typing, vector):
+    def code(context, builder, signature, args):
+        kind = args[0].type
+        return _call(builder, f'llvm.floor.v{kind.count}f{vector.dtype.bitwidth}', kind, args)
+    return vector(vector), code
+
+
+@intrinsic
+def total(typing, vector):
+    """The sum of all lanes."""
+    def code(context, builder, signature, args):
+        kind = args[0].type
+        name = f'llvm.vector.reduce.fadd.v{kind.count}f{vector.dtype.bitwidth}'
+        return _call(builder, name, kind.element, [ir.Constant(kind.element, -0.0), args[0]])
+    return vector.dtype(vector), code
+
+
+def _shuffle(pick):
+    """A function of two vectors of one type; ``pick(n)`` gives the lanes of the result, the second's counted from n."""
+    @intrinsic
+    def shuffle(typing, a, b):
+        lanes = pick(a.length)
+        out = Lanes(a.dtype, len(lanes))
+
+        def code(context, builder, signature, args):
+            return builder.shuffle_vector(args[0], args[1], ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
+        return out(a, b), code
+    return shuffle
+
+
+evens = _shuffle(lambda n: list(range(0, n, 2)))
+odds = _shuffle(lambda n: list(range(1, n, 2)))
+interleave = _shuffle(lambda n: [half * n + lane for lane in range(n) for half in (0, 1)])
+
+
+def _operator(op, integer, real, result=None):
+    @intrinsic
+    def apply(typing, a, b):
+        lanes = a if isinstance(a, Lanes) else b
+        out = Lanes(result, lanes.length) if result else lanes
+
+        def code(context, builder, signature, args):
+            vectors = [arg if isinstance(kind, Lanes) else
+                       _splat(builder, context.cast(builder, arg, kind, lanes.dtype), context.get_value_type(lanes))
+                       for kind, arg in zip(signature.args, args)]
+            return (real if isinstance(lanes.dtype, types.Float) else integer)(builder, *vectors)
+        return out(a, b), code
+
+    @overload(op)
+    def operate(a, b):
+        if isinstance(a, Lanes) or isinstance(b, Lanes):
+            return lambda a, b: apply(a, b)
+
+
+_operator(operator.add, lambda builder, a, b: builder.add(a, b), lambda builder, a, b: builder.fadd(a, b, FLAGS))
+_operator(operator.sub, lambda builder, a, b: builder.sub(a, b), lambda builder, a, b: builder.fsub(a, b, FLAGS))
+_operator(operator.mul, lambda builder, a, b: builder.mul(a, b), lambda builder, a, b: builder.fmul(a, b, FLAGS))
+_operator(operator.and_, lambda builder, a, b: builder.and_(a, b), None)
+_operator(operator.ge, lambda builder, a, b: builder.icmp_signed('>=', a, b),
+          lambda builder, a, b: builder.fcmp_ordered('>=', a, b), types.boolean)
+_operator(operator.lt, lambda builder, a, b: builder.icmp_signed('<', a, b),
+          lambda builder, a, b: builder.fcmp_ordered('<', a, b), types.boolean)
+
+
+def _splat(builder, number, kind: ir.VectorType):
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.IntType(32)(0))
+    return builder.shuffle_vector(first, first, ir.Constant(ir.VectorType(ir.IntType(32), kind.count), None))
+
+
+def _pointer(context, builder, signature, args, kind: ir.VectorType):
+    data = context.make_array(signature.args[0])(context, builder, args[0]).data
+    index = context.cast(builder, args[1], signature.args[1], types.intp)
+    return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
+
+
+def _call(builder, name: str, out: ir.Type, args: list):
+    function = ir.FunctionType(out, [arg.type for arg in args])
+    return builder.call(cgutils.get_or_insert_function(builder.module, function, name), args, fastmath=FLAGS)
