@@ -1,0 +1,233 @@
+"""DETR and the four Deformable DETRs against transformers: outputs of every layer, gradients, losses."""
+import copy
+
+import parity
+import pytest
+import torch
+from parity import BOXES, LOGITS, Batch
+from torch import Tensor, nn
+
+transformers = parity.reference('transformers')
+
+DETR = 'detr_r50'
+DEFORMABLE = {
+    'deformable': ('deformable_detr_r50', {}),
+    'single-scale': ('deformable_detr_singlescale_r50', {}),
+    'refine': ('deformable_detr_refine_r50', {}),
+    'two-stage': ('deformable_detr_refine_twostage_r50', dict(queries=dict(select_padding=True))),
+}
+
+# Their names to ours, see parity.translate.
+BACKBONE = [
+    (r'^model\.backbone\.model\.embedder\.embedder\.convolution', 'backbone.conv1'),
+    (r'^model\.backbone\.model\.embedder\.embedder\.normalization', 'backbone.bn1'),
+    (r'^model\.backbone\.model\.encoder\.stages\.(\d)\.layers', lambda found: f'backbone.layer{int(found[1]) + 1}'),
+    (r'shortcut\.convolution', 'downsample.0'),
+    (r'shortcut\.normalization', 'downsample.1'),
+    (r'layer\.(\d)\.convolution', lambda found: f'conv{int(found[1]) + 1}'),
+    (r'layer\.(\d)\.normalization', lambda found: f'bn{int(found[1]) + 1}'),
+]
+LAYERS = [
+    (r'^model\.', ''),
+    (r'encoder_attn_layer_norm', 'norm_cross'),
+    (r'(encoder\.layers\.\d+\.)self_attn_layer_norm', r'\1norm_attn'),
+    (r'(decoder\.layers\.\d+\.)self_attn_layer_norm', r'\1norm_self'),
+    (r'final_layer_norm', 'norm_ffn'),
+    (r'encoder_attn', 'cross_attn.attn'),
+    (r'o_proj', 'out_proj'),
+    (r'mlp\.fc1', 'ffn.0'),
+    (r'mlp\.fc2', 'ffn.3'),
+]
+DETR_ENDS = [
+    (r'^input_projection', 'neck.convs.0.conv'),
+    (r'^query_position_embeddings', 'queries.pos'),
+    (r'^decoder\.layernorm', 'decoder.norm'),
+    (r'^class_labels_classifier', 'head.class_branches.0'),
+    (r'^bbox_predictor', 'head.box_branches.0'),
+]
+DEFORMABLE_ENDS = [
+    (r'^input_proj\.([0-2])\.0', r'neck.convs.\1.conv'),
+    (r'^input_proj\.([0-2])\.1', r'neck.convs.\1.gn'),
+    (r'^input_proj\.3\.0', 'neck.extra_convs.0.conv'),
+    (r'^input_proj\.3\.1', 'neck.extra_convs.0.gn'),
+    (r'^level_embed', 'encoder.level_embed'),
+    (r'^query_position_embeddings', 'queries.pos_and_content'),
+    (r'^reference_points', 'queries.point'),
+    (r'^enc_output', 'queries.output'),
+    (r'^pos_trans', 'queries.embed'),
+]
+
+
+def heads(ours: nn.Module) -> list:
+    """Theirs are numbered: one for each decoder layer, then that of the proposals, then all again in the decoder."""
+    def branch(kind: str, index: int) -> str:
+        if index == ours.head.num_layers:
+            return f'queries.{kind}_branch'
+        return f'head.{kind}_branches.{min(index, len(ours.head.class_branches) - 1)}'
+
+    return [(r'^(decoder\.)?class_embed\.(\d+)', lambda found: branch('class', int(found[2]))),
+            (r'^(decoder\.)?bbox_embed\.(\d+)', lambda found: branch('box', int(found[2])))]
+
+
+def their_config(kind: type, ours: nn.Module, **options):
+    """Their config with the sizes of our model."""
+    cfg = ours.cfg
+    backbone = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[32, 64, 128, 256], depths=[3, 4, 6, 3], layer_type='bottleneck',
+        out_features=[f'stage{index + 1}' for index in cfg.backbone.out_indices])
+    return kind(
+        backbone_config=backbone, use_timm_backbone=False, d_model=cfg.embed_dims, num_queries=cfg.num_queries,
+        num_labels=cfg.num_classes, encoder_layers=cfg.encoder.num_layers, decoder_layers=cfg.decoder.num_layers,
+        encoder_ffn_dim=cfg.encoder.ffn_channels, decoder_ffn_dim=cfg.decoder.ffn_channels,
+        encoder_attention_heads=cfg.encoder.num_heads, decoder_attention_heads=cfg.decoder.num_heads,
+        attn_implementation='eager', **options)
+
+
+def detr(width: str) -> tuple[nn.Module, nn.Module, dict[str, Tensor]]:
+    """Our model, theirs, and our weights under their names."""
+    ours = parity.build(DETR, width)
+    theirs = transformers.DetrForObjectDetection(their_config(transformers.DetrConfig, ours))
+    rules = BACKBONE + LAYERS + DETR_ENDS
+    weights = parity.translate(split_projections(parity.weights_of(ours)), theirs, rules)
+    return ours, EveryLayer(theirs).eval(), {f'detr.{name}': tensor for name, tensor in weights.items()}
+
+
+class EveryLayer(nn.Module):
+    """Their DETR, answering and training with all decoder layers, as the official code does.
+
+    Their own switch for it, ``auxiliary_loss``, is left off: it also hands each layer the *normed* output of the one
+    before, which makes another model of it.
+    """
+
+    def __init__(self, detr: nn.Module):
+        super().__init__()
+        self.detr = detr
+
+    def forward(self, labels: list[dict], **images):
+        decoder, states = self.detr.model.decoder, []
+        hooks = [layer.register_forward_hook(lambda layer, args, out: states.append(out)) for layer in decoder.layers]
+        out = self.detr(**images)
+        for hook in hooks:
+            hook.remove()
+
+        hidden = decoder.layernorm(torch.stack(states))
+        logits, boxes = self.detr.class_labels_classifier(hidden), self.detr.bbox_predictor(hidden).sigmoid()
+        config = copy.deepcopy(self.detr.config)
+        config.auxiliary_loss = True
+        out.loss, out.loss_dict, out.auxiliary_outputs = self.detr.loss_function(
+            out.logits, labels, out.logits.device, out.pred_boxes, config, logits, boxes)
+        return out
+
+
+def deformable(case: str, width: str):
+    """As :func:`detr`."""
+    base, changes = DEFORMABLE[case]
+    ours = parity.build(base, width, **changes)
+    # Their class cost is 1 by default, the paper's 2.
+    theirs = transformers.DeformableDetrForObjectDetection(their_config(
+        transformers.DeformableDetrConfig, ours, disable_custom_kernels=True, class_cost=2, auxiliary_loss=True,
+        num_feature_levels=ours.cfg.num_levels, two_stage=case == 'two-stage',
+        two_stage_num_proposals=ours.cfg.num_queries, with_box_refine=case in ('refine', 'two-stage')))
+    untie(theirs)
+
+    weights = split_projections(parity.weights_of(ours))
+    if case != 'two-stage':
+        halves = [weights.pop(f'queries.{half}.weight') for half in ('pos', 'content')]
+        weights['queries.pos_and_content.weight'] = torch.cat(halves, dim=1)
+    rules = BACKBONE + LAYERS + DEFORMABLE_ENDS + heads(ours)
+    return ours, theirs.eval(), parity.translate(weights, theirs, rules)
+
+
+def both(case: str, *args):
+    return detr(*args) if case == 'detr' else deformable(case, *args)
+
+
+def untie(theirs: nn.Module):
+    """Give every layer heads of its own; theirs share the class head (refine), unlike the official code."""
+    for name in ('class_embed', 'bbox_embed'):
+        own = nn.ModuleList(copy.deepcopy(head) for head in getattr(theirs, name))
+        setattr(theirs, name, own)
+        if getattr(theirs.model.decoder, name) is not None:
+            setattr(theirs.model.decoder, name, own)
+
+
+def split_projections(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """They keep the projections of queries, keys and values apart."""
+    split = {}
+    for name, tensor in weights.items():
+        if 'in_proj_' in name:
+            split.update({name.replace('in_proj_', f'{one}_proj.'): part for one, part in zip('qkv', tensor.chunk(3))})
+        else:
+            split[name] = tensor
+    return split
+
+
+def call(theirs: nn.Module, weights: dict[str, Tensor], batch: Batch):
+    """Their answer, with logits and boxes of all layers (L B N *) besides."""
+    out = parity.run(theirs, weights, pixel_values=batch.images, pixel_mask=batch.valid, labels=batch.labels)
+    layers = [*out.auxiliary_outputs, dict(logits=out.logits, pred_boxes=out.pred_boxes)]
+    return out, torch.stack([each['logits'] for each in layers]), torch.stack([each['pred_boxes'] for each in layers])
+
+
+@pytest.mark.parametrize('width', parity.WIDTHS)
+@pytest.mark.parametrize('case', ['detr', *DEFORMABLE])
+def test_outputs(case, width):
+    """Logits and boxes of every decoder layer."""
+    ours, theirs, weights = both(case, width)
+    batch = parity.batch()
+
+    found = ours(batch.images, batch.samples, mode='tensor')
+    _, logits, boxes = call(theirs, weights, batch)
+
+    parity.close('logits', found['logits'], logits, LOGITS)
+    parity.close('boxes', found['boxes'], boxes, BOXES)
+
+
+@pytest.mark.parametrize('case', ['detr', *DEFORMABLE])
+def test_gradients(case):
+    """What reaches every weight from the outputs of all layers: references are cut from the graph where theirs are."""
+    with parity.double_precision():
+        ours, theirs, weights = both(case, 'small')
+        batch = parity.batch()
+
+        found = ours(batch.images, batch.samples, mode='tensor')
+        _, logits, boxes = call(theirs, weights, batch)
+
+        parity.close_gradients(ours, [found['logits'], found['boxes']], [logits, boxes])
+
+
+@pytest.mark.parametrize('width', parity.WIDTHS)
+def test_proposals(width):
+    """The encoder's class and box of every token, unusable ones included."""
+    ours, theirs, weights = deformable('two-stage', width)
+    batch = parity.batch()
+
+    ours.queries.train()  # gives all proposals, not only the chosen ones
+    _, proposals = ours.queries(ours.encode(batch.images, batch.samples), ours.head)
+    out, _, _ = call(theirs, weights, batch)
+
+    parity.close('proposal logits', proposals.logits, out.enc_outputs_class, LOGITS)
+    parity.close('proposal boxes', proposals.boxes, out.enc_outputs_coord_logits.sigmoid(), BOXES)
+
+
+@pytest.mark.parametrize('counts', [(3, 5), (4, 0), (0, 0)], ids=str)
+@pytest.mark.parametrize('case', ['detr', *DEFORMABLE])
+def test_losses(case, counts):
+    """Every term of every layer. Theirs are not weighted yet; they have none for the encoder's proposals."""
+    ours, theirs, weights = both(case, 'small')
+    batch = parity.batch(counts)
+    terms = dict(loss_ce=('loss_cls', 1 if case == 'detr' else 2), loss_bbox=('loss_bbox', 5),
+                 loss_giou=('loss_iou', 2))
+
+    found = ours(batch.images, batch.samples, mode='loss')
+    out, _, _ = call(theirs, weights, batch)
+
+    expected = {}
+    for key, value in out.loss_dict.items():
+        term, _, layer = key.removeprefix('loss_').partition('_')
+        if f'loss_{term}' in terms:
+            name, weight = terms[f'loss_{term}']
+            expected[f'd{layer}.{name}' if layer else name] = weight * value
+    parity.close_losses({name: value for name, value in found.items() if not name.startswith('enc_')}, expected)
+    if case == 'detr':  # their total of the Deformable models weighs the class term 1, the paper 2
+        parity.close_losses(dict(total=sum(found.values())), dict(total=out.loss))
