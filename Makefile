@@ -15,7 +15,7 @@ $(VENV)/.done: setup.py pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools<81" wheel
 	$(BIN)/python -m pip install --quiet "$(TORCH)"
-	$(BIN)/python -m pip install --quiet -e ".[$(STACK),test,parity]"
+	$(BIN)/python -m pip install --quiet -e ".[$(STACK),fast,test,parity]"
 	touch $@
 
 demo: setup  ## make a data set, train a small DINO on it, evaluate it, draw pictures (minutes on two cores)

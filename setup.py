@@ -44,6 +44,8 @@ EXTRAS = {
     # The maintained fork: the same import names, so never beside [openmmlab].
     'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1',
               'onedl-mmsegmentation>=1.4.2'],
+    # Fast CPU kernels of the special operators; without it they run in plain torch.
+    'fast': ['numba>=0.60'],
     'test': ['pytest>=8', 'pytest-xdist>=3.5', 'timm==1.0.31', 'build'],
     'parity': ['transformers==5.23.0'],
 }

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .deform_attn_cpu import ms_deform_attn_cpu
 from .precision import at_least_float
+from .variants import Variant, Variants
 
 Shapes = tuple[tuple[int, int], ...]
 
@@ -15,6 +16,7 @@ def ms_deform_attn(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
     """Sample ``value`` at ``locations`` and sum with ``weights``: bilinear, zeros outside, align_corners=False.
 
     Half precision is computed in float32 and cast back. On the meta device only the shape is computed.
+    `VARIANTS` chooses the implementation; ``MMPARTS_MS_DEFORM_ATTN`` or ``VARIANTS.use`` name one.
 
     Args:
         value: B S H D, the tokens of all levels one after another, each level row by row.
@@ -29,7 +31,7 @@ def ms_deform_attn(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
     if value.is_meta:
         return value.new_empty(*locations.shape[:2], value.shape[2:].numel())
 
-    op = ms_deform_attn_cpu if value.device.type == 'cpu' else ms_deform_attn_reference
+    op = VARIANTS.choose(value.device)
     precise, = at_least_float(value)
     return op(precise, shapes, locations.to(precise.dtype), weights.to(precise.dtype)).to(value.dtype)
 
@@ -48,6 +50,19 @@ def ms_deform_attn_reference(value: Tensor, shapes: Shapes, locations: Tensor, w
                                 padding_mode='zeros', align_corners=False)   # B*H D Q P
         output = output + (samples * weights[:, :, :, level]).sum(-1)
     return output.view(batch, heads * dim, queries).transpose(1, 2)
+
+
+def _load_numba():
+    try:
+        from .deform_attn_numba import ms_deform_attn_numba
+    except ImportError as error:
+        raise ImportError(f'{error}; pip install "mmparts-toolbox[fast]"') from error
+    return ms_deform_attn_numba
+
+
+VARIANTS = Variants('ms_deform_attn', numba=Variant(_load_numba, ('cpu',)),
+                    torch=Variant(lambda: ms_deform_attn_cpu, ('cpu',)),
+                    reference=Variant(lambda: ms_deform_attn_reference))
 
 
 def _check(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor):

@@ -2,8 +2,8 @@
 
 One query and head at a time: the arithmetic of all K = L P samples in vectors of K lanes, then K times four rows of D
 lanes, fetched and added in registers. The backward gives each (image, head) to one thread, so that nothing is added
-atomically and the result does not depend on the number of threads. A sample at NaN or infinity makes its own output
-row NaN and touches no other.
+atomically and the result does not depend on the number of threads. A sample at NaN makes its own output row
+NaN and touches no other.
 """
 import os
 from functools import lru_cache, partial
@@ -14,8 +14,11 @@ from numba import njit
 from torch import Tensor
 
 from . import simd
-from .simd import convert, evens, floor, interleave, load, odds, store, total, where, zeros
+from .simd import convert, evens, floor, interleave, isnan, load, odds, store, total, where, zeros
 from .threads import run
+
+if not hasattr(torch.library, 'custom_op'):
+    raise ImportError(f'torch {torch.__version__} has no torch.library.custom_op, 2.4 or newer has')
 
 # Work below this many multiply-adds per task is not worth a thread: about a tenth of a millisecond.
 GRAIN = 1 << 18
@@ -76,7 +79,12 @@ def _differentiate(ctx, grad: Tensor) -> tuple:
     return *_backward(grad, *ctx.saved_tensors, ctx.shapes), None
 
 
+def _refuse(ctx, *grads):
+    raise RuntimeError('ms_deform_attn cannot be differentiated twice')
+
+
 _forward.register_autograd(_differentiate, setup_context=_save)
+_backward.register_autograd(_refuse)
 
 
 def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
@@ -116,7 +124,7 @@ def _prepare(xy, weight, width, height, columns, first, rows, corners, used):
     samples = len(used)
     x = evens(xy, xy) * width - 0.5
     y = odds(xy, xy) * height - 0.5
-    poison = (x - x) + (y - y)                                               # NaN where not finite, else zero
+    poison = where(isnan(x), x, 0.) + where(isnan(y), y, 0.)
     inside = (x >= -1.) & (x < width) & (y >= -1.) & (y < height)
     x, y = where(inside, x, 0.), where(inside, y, 0.)
     left, top = floor(x), floor(y)

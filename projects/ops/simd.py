@@ -78,6 +78,12 @@ def convert(typing, vector, like):
 
 
 @intrinsic
+def isnan(typing, vector):
+    out = Lanes(types.boolean, vector.length)
+    return out(vector), lambda context, builder, signature, args: builder.fcmp_unordered('uno', args[0], args[0])
+
+
+@intrinsic
 def floor(typing, vector):
     def code(context, builder, signature, args):
         kind = args[0].type

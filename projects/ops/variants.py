@@ -6,25 +6,28 @@ import os
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
 
-@dataclass
 class Variant:
-    """One implementation: ``load`` imports and returns it, or raises ImportError with what to install."""
+    """One implementation: ``load`` imports and returns it, or raises ImportError that says what is missing."""
 
-    load: Callable[[], Callable]
-    devices: tuple[str, ...] | None = None                                   # None: all
+    def __init__(self, load: Callable[[], Callable], devices: tuple[str, ...] | None = None):
+        self.load, self.devices = load, devices                              # devices None: all
 
-    def missing(self, device: torch.device) -> str | None:
-        if self.devices and device.type not in self.devices:
-            return f'it runs on {", ".join(self.devices)}, not on {device.type}'
+    def fits(self, device: torch.device) -> bool:
+        return self.devices is None or device.type in self.devices
+
+    @cached_property
+    def function(self) -> Callable | None:
+        """The implementation, or None when something is ``missing``."""
         try:
-            self.load()
+            self.missing = ''
+            return self.load()
         except ImportError as error:
-            return str(error)
+            self.missing = str(error)
 
 
 class Variants:
@@ -41,17 +44,18 @@ class Variants:
         forced = self.forced or os.environ.get(self.environment)
         if forced:
             variant = self._named(forced)
-            missing = variant.missing(device)
-            if missing:
-                raise RuntimeError(f'{self.name}: the variant {forced!r} was asked for, but {missing}')
-            return variant.load()
+            if not variant.fits(device):
+                raise RuntimeError(f'{self.name}: the variant {forced!r} was asked for, but it runs on '
+                                   f'{", ".join(variant.devices)} and the tensors are on {device.type}')
+            if not variant.function:
+                raise RuntimeError(f'{self.name}: the variant {forced!r} was asked for, but {variant.missing}')
+            return variant.function
 
         for name, variant in self.variants.items():
-            if variant.devices is None or device.type in variant.devices:
-                missing = variant.missing(device)
-                if not missing:
-                    return variant.load()
-                self._warn(f'{self.name}: without the fast variant {name!r}, since {missing}')
+            if variant.fits(device):
+                if variant.function:
+                    return variant.function
+                self._warn(f'{self.name}: without its fast variant {name!r}: {variant.missing}')
         raise RuntimeError(f'{self.name}: no variant for {device}; there are {", ".join(self.variants)}')
 
     @contextmanager

@@ -104,9 +104,8 @@ def test_nothing_in_nothing_out(sizes):
 
 def test_strides_do_not_matter():
     value, locations, weights = inputs()
-    strided = [value.transpose(1, 2).contiguous().transpose(1, 2), locations.flip(-1).flip(-1).transpose(0, 1).contiguous()
-               .transpose(0, 1), weights.repeat(1, 2, 1, 1, 1)[:, ::2][:, :5]]
-    strided[2] = torch.stack([weights, weights], -1)[..., 0]
+    strided = [value.transpose(1, 2).contiguous().transpose(1, 2), locations.transpose(0, 1).contiguous().transpose(0, 1),
+               torch.stack([weights, weights], -1)[..., 0]]
     assert not any(tensor.is_contiguous() for tensor in strided)
     for ours, expected in zip(run('numba', strided), run('numba', [value, locations, weights])):
         assert torch.equal(ours, expected)
@@ -132,7 +131,7 @@ def test_result_does_not_depend_on_the_number_of_threads(threads, monkeypatch):
 def test_the_threads_outlive_a_fork(threads, monkeypatch):
     monkeypatch.setattr('mmparts.ops.deform_attn_numba.GRAIN', 1)
     threads(2)
-    tensors = [tensor[:, :9] if tensor.ndim > 4 else tensor for tensor in inputs()]
+    tensors = inputs()
     with VARIANTS.use('numba'):
         expected = ms_deform_attn(tensors[0], SHAPES, *tensors[1:])
         child = os.fork()
@@ -154,10 +153,9 @@ class Attended(torch.utils.data.Dataset):
             return ms_deform_attn(self.tensors[0], SHAPES, *self.tensors[1:])[index]
 
 
-@pytest.mark.parametrize('start', ['fork', 'spawn'])
-def test_works_in_a_loaders_worker(start):
+def test_works_in_a_loaders_worker():
     data = Attended(inputs())
-    loader = torch.utils.data.DataLoader(data, num_workers=1, multiprocessing_context=start, collate_fn=torch.stack)
+    loader = torch.utils.data.DataLoader(data, num_workers=1, multiprocessing_context='fork')
     assert torch.equal(torch.cat(list(loader)), torch.stack([data[0], data[1]]))
 
 
@@ -166,8 +164,8 @@ def test_compiles_into_one_graph_and_infers_shapes():
     with VARIANTS.use('numba'):
         function = torch.compile(lambda value, *rest: ms_deform_attn(value, SHAPES, *rest).relu(), backend='aot_eager',
                                  fullgraph=True)
-        assert torch.equal(function(*tensors), ms_deform_attn_reference(tensors[0], SHAPES, *tensors[1:]).relu()) or \
-            torch.allclose(function(*tensors), ms_deform_attn_reference(tensors[0], SHAPES, *tensors[1:]).relu())
+        expected = ms_deform_attn_reference(tensors[0], SHAPES, *tensors[1:]).relu()
+        assert torch.allclose(function(*tensors), expected)
         on_meta = ms_deform_attn(tensors[0].to('meta'), SHAPES, *(tensor.to('meta') for tensor in tensors[1:]))
     assert on_meta.shape == (2, 9, 15)
 
