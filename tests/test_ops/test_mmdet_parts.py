@@ -10,7 +10,9 @@ from mmengine.registry import DefaultScope
 from mmparts.registry import MODELS
 
 WIDTH = 32
-DENSE = dict(bbox_head=dict(in_channels=WIDTH, feat_channels=WIDTH), test_cfg=dict(score_thr=0.))
+CLASSES = 3
+DENSE = dict(bbox_head=dict(in_channels=WIDTH, feat_channels=WIDTH, stacked_convs=1, num_classes=CLASSES),
+             test_cfg=dict(score_thr=0., nms_pre=50))
 
 # What makes each detector small, and predict something from the start.
 DETECTORS = {
@@ -20,8 +22,8 @@ DETECTORS = {
     'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': dict(
         rpn_head=dict(in_channels=WIDTH, feat_channels=WIDTH),
         roi_head=dict(bbox_roi_extractor=dict(out_channels=WIDTH),
-                      bbox_head=dict(in_channels=WIDTH, fc_out_channels=WIDTH)),
-        test_cfg=dict(rcnn=dict(score_thr=0.))),
+                      bbox_head=dict(in_channels=WIDTH, fc_out_channels=WIDTH, num_classes=CLASSES)),
+        train_cfg=dict(rpn_proposal=dict(nms_pre=50)), test_cfg=dict(rpn=dict(nms_pre=50), rcnn=dict(score_thr=0.))),
 }
 
 
@@ -37,8 +39,9 @@ def build(config: str, **changes) -> torch.nn.Module:
 
 
 def batch(model: torch.nn.Module) -> dict:
-    images = [torch.randint(256, (3, 64, 96), dtype=torch.uint8), torch.randint(256, (3, 96, 64), dtype=torch.uint8)]
-    return model.data_preprocessor(dict(inputs=images, data_samples=tiny.samples()), training=model.training)
+    images = [torch.randint(256, (3, *size), dtype=torch.uint8) for size in ((64, 96), (96, 64))]
+    samples = tiny.samples(num_classes=CLASSES)
+    return model.data_preprocessor(dict(inputs=images, data_samples=samples), training=model.training)
 
 
 @pytest.mark.parametrize('config', DETECTORS)
@@ -58,17 +61,16 @@ def test_a_detector_trains_and_predicts(config):
 
 def test_soft_nms_in_a_detector():
     config = 'retinanet/retinanet_r50_fpn_1x_coco.py'
-    model = build(config, test_cfg=dict(nms=dict(type='soft_nms', iou_threshold=0.5), nms_pre=50)).eval()
+    model = build(config, test_cfg=dict(nms=dict(type='soft_nms', iou_threshold=0.5))).eval()
     with torch.no_grad():
         assert all(len(sample.pred_instances) for sample in model(**batch(model), mode='predict'))
 
 
 @pytest.mark.parametrize('dcn', [dict(type='DCN', deform_groups=1), dict(type='DCNv2', deform_groups=2)])
 def test_a_resnet_with_deformable_convolutions(dcn):
-    model = ResNet(50, base_channels=8, dcn=dict(dcn, fallback_on_stride=False),
-                   stage_with_dcn=(False, True, True, True))
-    features = model(torch.randn(2, 3, 64, 96))
-    assert [tuple(feature.shape[1:]) for feature in features] == [
-        (32, 16, 24), (64, 8, 12), (128, 4, 6), (256, 2, 3)]
+    model = ResNet(50, base_channels=8, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(1, 2),
+                   dcn=dict(dcn, fallback_on_stride=False), stage_with_dcn=(False, True, True))
+    features = model(torch.randn(2, 3, 32, 64))
+    assert [tuple(feature.shape[1:]) for feature in features] == [(64, 4, 8), (128, 2, 4)]
     sum(feature.square().sum() for feature in features).backward()
     assert not tiny.without_gradient(model)
