@@ -85,8 +85,10 @@ def prepare(args: argparse.Namespace) -> Config:
         os.environ[TRUST_VARIABLE] = '1'
     cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = getattr(args, 'launcher', 'none')
+    if cfg.launcher == 'slurm':
+        os.environ.setdefault('MASTER_PORT', str(slurm_port()))
     name = osp.splitext(osp.basename(args.config.partition('::')[2] or args.config))[0]
-    cfg.work_dir = args.work_dir or cfg.get('work_dir') or osp.join('work_dirs', name)
+    cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or osp.join('work_dirs', name)
     use_gloo_without_gpu(cfg)
     return cfg
 
@@ -95,6 +97,12 @@ def use_gloo_without_gpu(cfg: Config) -> None:
     """NCCL, the default, needs GPUs: several processes on CPUs talk through gloo."""
     if get_device() == 'cpu' and cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
         cfg.env_cfg.dist_cfg.backend = 'gloo'
+
+
+def slurm_port() -> int:
+    """A port that differs between jobs, and between the steps of one, and agrees between the processes of a step."""
+    job, step = (int(os.environ.get(name, 0)) for name in ('SLURM_JOB_ID', 'SLURM_STEP_ID'))
+    return 20000 + (job + 7919 * step) % 12000  # below 32768, where systems hand out ports of their own accord
 
 
 def set_amp(cfg: Config, dtype: str | None) -> None:

@@ -2,6 +2,8 @@
 import signal
 import threading
 
+import torch
+from mmengine.dist import all_reduce, barrier, get_world_size
 from mmengine.hooks import Hook
 from mmengine.runner import IterBasedTrainLoop
 
@@ -19,7 +21,8 @@ class InterruptHook(Hook):
 
     ``--resume auto`` goes on from there. An epoch-based run goes on at the start of the interrupted epoch, with the
     weights it had; an iteration-based one at the next iteration. A second signal ends the process at once. In Slurm,
-    prefer ``--signal=USR1@120``: SIGTERM also ends the data workers, with which the running step is lost.
+    prefer ``--signal=USR1@120``: SIGTERM also ends the data workers, with which the running step is lost. A signal to
+    one of several processes stops all of them after the same step.
 
     Args:
         signals: Names of the signals to answer.
@@ -50,13 +53,24 @@ class InterruptHook(Hook):
 
     def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None,
                          outputs: dict | None = None) -> None:
-        if self.received is None:
+        if not self._asked_to_stop():
             return
         saver = next((hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)), None)
         if saver is not None:
-            runner.logger.warning(f'{self.received}: saving {FILE_NAME} in {saver.out_dir}; go on with --resume auto')
+            runner.logger.warning(f'{self.received or "a signal to another process"}: saving {FILE_NAME} in '
+                                  f'{saver.out_dir}; go on with --resume auto')
             saver.save(runner, FILE_NAME, self._position(runner, batch_idx))
+        # A launcher kills the rest as soon as one process leaves with an error code.
+        barrier()
         raise SystemExit(EXIT_REQUEUE)
+
+    def _asked_to_stop(self) -> bool:
+        if get_world_size() == 1:
+            return self.received is not None
+        # One number a step, so that no process waits for a gradient of one that has left.
+        asked = torch.tensor([self.received is not None], dtype=torch.float32)
+        all_reduce(asked, op='max')
+        return bool(asked.item())
 
     def _position(self, runner, batch_idx: int) -> dict:
         if isinstance(runner.train_loop, IterBasedTrainLoop):

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# What dist_train.sh and dist_test.sh share: torchrun with a free port, or the PORT that is set.
+#
+#   tools/launch.sh TOOL CONFIG GPUS [arguments of the tool]
+if [ $# -lt 3 ] || ! [[ $3 =~ ^[1-9][0-9]*$ ]]; then
+    echo "usage: CONFIG GPUS [options]; GPUS is a number of processes, got '$3'" >&2
+    exit 2
+fi
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+tool=$1 config=$2 gpus=$3
+shift 3
+
+if [ "${NNODES:-1}" -gt 1 ]; then
+    # All machines must agree, so nothing can be chosen freely.
+    rendezvous=(--nnodes="$NNODES" --node_rank="${NODE_RANK:-0}"
+                --master_addr="${MASTER_ADDR:?with NNODES > 1, set MASTER_ADDR to the first machine}"
+                --master_port="${PORT:-29500}")
+elif [ -n "$PORT" ]; then
+    rendezvous=(--master_addr="${MASTER_ADDR:-127.0.0.1}" --master_port="$PORT")
+else
+    rendezvous=(--standalone)
+fi
+
+# Several processes with a thread for every core each would only wait for one another.
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+exec "${PYTHON:-python}" -m torch.distributed.run "${rendezvous[@]}" --nproc_per_node="$gpus" \
+    "$here/$tool" "$config" "$@" --launcher pytorch
