@@ -16,10 +16,11 @@ def visibility(groups: list[QueryGroup]) -> Tensor | None:
     _check_names(groups)
     if len(groups) == 1 and groups[0].blocks == 1:
         return None
+    owner = torch.cat([torch.full((group.size,), index) for index, group in enumerate(groups)])
+    block = torch.cat([torch.arange(group.size) // max(group.size // group.blocks, 1) for group in groups])
+    sees = torch.tensor([[other.name in group.see for other in groups] for group in groups])
     device = groups[0].content.device
-    owner = torch.cat([torch.full((group.size,), index) for index, group in enumerate(groups)]).to(device)
-    block = torch.cat([torch.arange(group.size) // max(group.size // group.blocks, 1) for group in groups]).to(device)
-    sees = torch.tensor([[other.name in group.see for other in groups] for group in groups]).to(device)
+    owner, block, sees = (part.to(device, non_blocking=True) for part in (owner, block, sees))
     own = (owner[:, None] == owner) & (block[:, None] == block)
     return ~(own | sees[owner][:, owner])
 

@@ -111,7 +111,7 @@ class TopKQueries(nn.Module):
     def _candidates(self, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens B S C, the logit of each one's prior box B S 4 (inf where it is unusable), and usable B S."""
         sizes = torch.cat([torch.full((h * w,), 0.05 * 2 ** level) for level, (h, w) in enumerate(memory.shapes)])
-        sizes = sizes.to(memory.tokens.device)[None, :, None].expand(len(memory.tokens), -1, 2)
+        sizes = sizes.to(memory.tokens.device, non_blocking=True)[None, :, None].expand(len(memory.tokens), -1, 2)
         prior = torch.cat([memory.centres.expand(len(memory.tokens), -1, -1), sizes], dim=-1)
         usable = ((prior > 0.01) & (prior < 0.99)).all(-1)
         if memory.mask is not None:

@@ -46,7 +46,8 @@ class Memory:
     @cached_property
     def sizes(self) -> Tensor:
         """levels 2: (width, height) of each level, on the device of the tokens."""
-        return torch.tensor([(w, h) for h, w in self.shapes], device=self.tokens.device, dtype=torch.float32)
+        sizes = torch.tensor([(w, h) for h, w in self.shapes], dtype=torch.float32)
+        return sizes.to(self.tokens.device, non_blocking=True)
 
     @cached_property
     def centres(self) -> Tensor:
@@ -95,14 +96,15 @@ class Targets:
     @cached_property
     def image(self) -> Tensor:
         """M: the image of each object."""
-        return torch.repeat_interleave(
-            torch.arange(len(self.counts)), torch.tensor(self.counts)).to(self.labels.device)
+        images = torch.repeat_interleave(
+            torch.arange(len(self.counts)), torch.tensor(self.counts), output_size=sum(self.counts))
+        return images.to(self.labels.device, non_blocking=True)
 
     @cached_property
     def slot(self) -> Tensor:
         """M: the number of each object within its image."""
         slots = [torch.arange(count) for count in self.counts]
-        return torch.cat(slots).to(self.labels.device)
+        return torch.cat(slots).to(self.labels.device, non_blocking=True)
 
     @cached_property
     def padded(self) -> tuple[Tensor, Tensor]:
