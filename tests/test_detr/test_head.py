@@ -1,0 +1,106 @@
+"""The head: names of losses, and predictions turned into detections."""
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+
+from mmparts.detr.head import SetPredictionHead
+from mmparts.detr.matching import HungarianMatcher
+from mmparts.detr.selection import BestClassSelection, TopKSelection
+from tiny import base, batch, build, samples
+
+
+def head(**kwargs) -> SetPredictionHead:
+    kwargs = {'select': dict(type=TopKSelection), 'num_classes': 3, 'embed_dims': 16, 'num_layers': 4, **kwargs}
+    return SetPredictionHead([], dict(type=HungarianMatcher, costs=[]), **kwargs)
+
+
+@pytest.mark.parametrize('size_bias', [0., -2.])
+def test_boxes_start_at_their_reference(size_bias):
+    """All of the first layer's deltas are zero but for the size bias, which later layers of their own do not have."""
+    part = head(size_bias=size_bias, share_branches=False)
+    hidden, references = [torch.randn(2, 5, 16)] * 4, [torch.rand(2, 5, 4)] * 4
+    boxes = part(hidden, references)['boxes']
+    assert boxes[1].allclose(references[1], atol=1e-5)
+    expected = torch.logit(references[0]) + torch.tensor([0., 0., size_bias, size_bias])
+    assert boxes[0].allclose(expected.sigmoid(), atol=1e-5)
+
+
+def test_absolute_boxes_start_at_random():
+    boxes = head(size_bias=None)([torch.randn(2, 5, 16)], [None])['boxes']
+    assert boxes.std() > 1e-3
+
+
+@pytest.mark.parametrize('no_object, rows, probability', [(False, 3, 0.01), (True, 4, None)])
+def test_sigmoid_classes_start_unlikely(no_object, rows, probability):
+    logits = head(no_object=no_object)([torch.zeros(2, 5, 16)], [None])['logits']
+    assert logits.shape == (1, 2, 5, rows)
+    if probability:
+        assert logits.sigmoid().allclose(torch.tensor(probability), atol=1e-4)
+
+
+@pytest.mark.parametrize('share, copies', [(True, 1), (False, 4)])
+def test_branches_are_shared_or_each_layer_has_its_own(share, copies):
+    part = head(share_branches=share)
+    assert len({id(part.class_branch(layer)) for layer in range(4)}) == copies
+    assert len({id(part.box_branch(layer)) for layer in range(4)}) == copies
+
+
+@pytest.mark.parametrize('name, groups', [('detr_r50', ['']), ('deformable_detr_refine_twostage_r50', ['', 'enc_']),
+                                          ('dino_r50', ['', 'dn_', 'enc_'])])
+def test_losses_are_named_as_mmdet_names_them(name, groups):
+    model = build(base(name)).train()
+    expected = {f'{group}loss_{term}' for group in groups for term in ('cls', 'bbox', 'iou')}
+    expected |= {f'd0.{key}' for key in expected if not key.startswith('enc')}
+    assert set(model(**batch(model), mode='loss')) == expected
+
+
+def predicted() -> tuple[dict, list[DetDataSample]]:
+    """Two queries in each of two images of 64x96 and 96x64 pixels, which were 128x288 and 192x192 before resizing."""
+    boxes = torch.tensor([[[.5, .5, .5, .25], [.9, .1, .4, .4]], [[.25, .25, .5, .5], [.5, .5, 1., 1.]]])
+    logits = torch.tensor([[[-1., 2., 1.5], [0., -3., -4.]], [[-5., -5., 4.], [-6., 5., -6.]]])
+    earlier = torch.zeros(1, 2, 2, 4), torch.zeros(1, 2, 2, 3)  # only the last layer counts
+    return (dict(boxes=torch.cat([earlier[0], boxes[None]]), logits=torch.cat([earlier[1], logits[None]])),
+            samples(sizes=((64, 96), (96, 64)), counts=(1, 0)))
+
+
+def test_top_pairs_of_query_and_class():
+    raw, images = predicted()
+    first, second = head(select=dict(type=TopKSelection, num=3)).predict(raw, images)
+    assert first.labels.tolist() == [1, 2, 0]  # the first query twice
+    assert first.scores.allclose(torch.tensor([2., 1.5, 0.]).sigmoid())
+    assert first.bboxes[0].equal(first.bboxes[1])
+    assert second.labels[:2].tolist() == [1, 2]
+    assert len(head(select=dict(type=TopKSelection, num=100)).predict(raw, images)[0].scores) == 6
+
+
+def test_best_class_of_every_query():
+    raw, images = predicted()
+    raw['logits'][-1, 0, 0, 2] = 9.  # "no object" is the last row; a query reports its best class all the same
+    first, second = head(select=dict(type=BestClassSelection), no_object=True).predict(raw, images)
+    assert first.labels.tolist() == [0, 1] and second.labels.tolist() == [1, 0]
+    expected = torch.tensor([[0., -3., -4.], [-1., 2., 9.]]).softmax(-1)[[0, 1], [0, 1]]
+    assert first.scores.allclose(expected)
+
+
+def test_boxes_are_those_of_the_original_image():
+    raw, images = predicted()
+    first, second = head(select=dict(type=TopKSelection, num=6)).predict(raw, images)
+    # (.5, .5, .5, .25) of 288 x 128
+    assert first.bboxes[0].allclose(torch.tensor([72., 48., 216., 80.]), atol=1e-3)
+    # (.9, .1, .4, .4) reaches beyond the right and the upper border
+    assert first.bboxes[2].allclose(torch.tensor([.7 * 288, 0., 288., .3 * 128]), atol=1e-3)
+    # the whole of 192 x 192, then its upper left quarter
+    assert second.bboxes[:2].allclose(torch.tensor([[0., 0., 192., 192.], [0., 0., 96., 96.]]), atol=1e-3)
+
+
+def test_boxes_of_the_resized_image_on_request():
+    raw, images = predicted()
+    first, _ = head().predict(raw, images, rescale=False)
+    assert first.bboxes[0].allclose(torch.tensor([24., 24., 72., 40.]), atol=1e-3)
+
+
+def test_best_come_first():
+    raw, images = predicted()
+    for select in (TopKSelection, BestClassSelection):
+        for result in head(select=dict(type=select)).predict(raw, images):
+            assert (result.scores.diff() <= 0).all()
