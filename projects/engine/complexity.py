@@ -1,0 +1,109 @@
+"""Parameters and multiply-adds of a model, counted on the meta device: no memory, no weights, the same on every machine.
+
+Multiply-adds (MACs) are what the papers of the field print as "GFLOPs"; in floating point operations it is twice as many.
+Counted are convolutions, matrix products, attention (fused or not) and the sampling of deformable attention; not counted
+are normalisation, activations, softmax, interpolation and element-wise arithmetic, which is below one per cent.
+"""
+from collections import Counter
+from dataclasses import dataclass
+
+import torch
+from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.flop_counter import FlopCounterMode
+
+from .synthetic import blank_samples
+
+ROOT = '(itself)'  # what belongs to the model but to none of its parts
+# A sampled value: four neighbours, then the attention weight.
+MACS_PER_SAMPLE = 5
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Numbers of parameters.
+
+    Args:
+        without_frozen_norms: all but weights and biases of frozen BatchNorms, which papers do not count.
+    """
+    total: int
+    trainable: int
+    without_frozen_norms: int
+
+    @classmethod
+    def of(cls, module: nn.Module) -> 'Parameters':
+        norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
+        frozen = {parameter for norm in norms for parameter in norm.parameters() if not parameter.requires_grad}
+        total = sum(parameter.numel() for parameter in module.parameters())
+        return cls(total=total,
+                   trainable=sum(each.numel() for each in module.parameters() if each.requires_grad),
+                   without_frozen_norms=total - sum(parameter.numel() for parameter in frozen))
+
+
+def build_on_meta(cfg: Config) -> nn.Module:
+    """The model of a config without memory for its weights, in eval mode."""
+    init_default_scope(cfg.get('default_scope', 'mmdet'))
+    try:
+        with torch.device('meta'):
+            model = MODELS.build(cfg.model)
+    except (RuntimeError, NotImplementedError):  # parts that compute with tensors while they are built
+        model = MODELS.build(cfg.model).to('meta')
+    model.eval()
+    return model
+
+
+def count_parameters(model: nn.Module) -> dict[str, Parameters]:
+    """Of the model as a whole, under ``'total'``, and of each of its parts."""
+    parts = {name: Parameters.of(part) for name, part in model.named_children()}
+    return {'total': Parameters.of(model), **{name: part for name, part in parts.items() if part.total}}
+
+
+def count_macs(model: nn.Module, shape: tuple[int, int]) -> dict[str, int]:
+    """Multiply-adds for one image of (height, width): of the model, under ``'total'``, and of each of its parts.
+
+    Args:
+        model: from :func:`build_on_meta`; it takes no gradients afterwards.
+    """
+    model.requires_grad_(False)  # the counter stumbles over views of parameters that require gradients
+    counter = FlopCounterMode(display=False)
+    with _count_sampling(model) as sampling, counter, torch.no_grad():
+        model(torch.empty(1, 3, *shape, device='meta'), blank_samples(1, shape), mode='tensor')
+
+    root = type(model).__name__
+    counts = counter.get_flop_counts()
+    macs = {}
+    for name, _ in model.named_children():
+        macs[name] = sum(counts.get(f'{root}.{name}', {}).values()) // 2 + sampling.macs[name]
+    total = counter.get_total_flops() // 2 + sum(sampling.macs.values())
+    macs[ROOT] = total - sum(macs.values())
+    return {'total': total, **{name: count for name, count in macs.items() if count}}
+
+
+class _count_sampling:
+    """Counts the sampling of deformable attentions, ours and mmcv's alike: they all have ``sampling_offsets`` and
+    ``value_proj``, as in the official code, and sample through an op that the counter does not see."""
+
+    def __init__(self, model: nn.Module):
+        self.model = model
+        self.macs = Counter()
+
+    def __enter__(self):
+        self.hooks = [module.sampling_offsets.register_forward_hook(self._hook(name.split('.')[0], module))
+                      for name, module in self.model.named_modules()
+                      if hasattr(module, 'sampling_offsets') and hasattr(module, 'value_proj')]
+        return self
+
+    def _hook(self, part: str, attention: nn.Module):
+
+        def count(linear, inputs, offsets):
+            samples = offsets.numel() // 2  # of all heads
+            channels = attention.value_proj.out_features // attention.num_heads
+            self.macs[part] += samples * channels * MACS_PER_SAMPLE
+
+        return count
+
+    def __exit__(self, *error):
+        for hook in self.hooks:
+            hook.remove()
