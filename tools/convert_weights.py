@@ -24,6 +24,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--target', help='submodule to fill, e.g. backbone; default: what the layout describes')
     parser.add_argument('--skip', nargs='+', default=[], metavar='REGEX',
                         help='names in our model that stay as initialised, e.g. a head for other classes')
+    parser.add_argument('--classes', choices=['coco'],
+                        help="pick the 80 classes of COCO from official heads that have a row for each category id")
     parser.add_argument('--dry-run', action='store_true', help='report, do not write')
     cli.add_common(parser)
     return parser.parse_args()
@@ -61,7 +63,7 @@ def main():
     model = MODELS.build(cfg.model)
 
     checkpoint = load_weights(cli.require_file(args.source, 'checkpoint'), trusted())
-    made = account(checkpoint, model, args.layout, args.target, args.skip)
+    made = account(checkpoint, model, args.layout, args.target, args.skip, args.classes)
     Console().print(report(made))
     made.check()
     if args.dry_run:

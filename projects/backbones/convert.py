@@ -8,7 +8,7 @@ from typing import Iterable
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
-from ..layers.keys import Conversion, Rule, draw, the_same
+from ..layers.keys import Conversion, Rule, draw, not_for
 from ..registry import WEIGHT_LAYOUTS
 from .swin import Swin
 
@@ -26,9 +26,8 @@ def merges_first(keys: set[str]) -> bool:
         key.startswith('layers.0.downsample.') for key in keys)
 
 
-def resized_table(tensors: list[Tensor], shape: Size) -> Tensor:
+def resized_table(table: Tensor, shape: Size) -> Tensor:
     """A bias table for another window size, bicubically resized, one head at a time, as the official code does."""
-    table = the_same(tensors, shape)
     (old, heads), new = table.shape, shape[0]
     old_side, new_side = round(old**0.5), round(new**0.5)
     if old == new or old_side**2 != old or old_side % 2 == 0:  # of another shape: the caller refuses it
@@ -40,8 +39,6 @@ def resized_table(tensors: list[Tensor], shape: Size) -> Tensor:
 
 def swin_rules(model: nn.Module) -> list[Rule]:
     """Our names to a classifier's, where they differ or the shape may."""
-    if not isinstance(model, Swin):
-        raise TypeError(f'Swin weights fill a Swin of mmparts, got {type(model).__module__}.{type(model).__name__}')
     final = f'norm{len(model.depths) - 1}'
     return [Rule(TABLE, [r'layers.\1.blocks.\2.attn.relative_position_bias_table'], resized_table),
             Rule(rf'{final}\.(weight|bias)', [r'norm.\1'])]
@@ -80,6 +77,8 @@ class SwinLayout:
 
     @staticmethod
     def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
+        if not isinstance(model, Swin):
+            return not_for(model, Swin)
         rules, last = swin_rules(model), len(model.layers) - 1
         unbuilt = [rf'layers\.{i}\..*' for i in range(last + 1, len(model.depths))]
         if unbuilt:
@@ -98,6 +97,8 @@ class TimmSwinLayout:
 
     @staticmethod
     def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
+        if not isinstance(model, Swin):
+            return not_for(model, Swin)
         rules = [Rule(r'layers\.(\d+)\.downsample\.(.*)', lambda m: [f'layers.{int(m[1]) + 1}.downsample.{m[2]}']),
                  Rule(r'head\.(weight|bias)', [r'head.fc.\1']), *swin_rules(model)]
         unbuilt = [rf'layers\.{i}\..*' for i in range(len(model.layers), len(model.depths))]

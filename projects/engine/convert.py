@@ -4,6 +4,7 @@ What official names mean is known to the layouts that the families register in `
 in `layers/keys.py`. Here a checkpoint is opened, its layout recognised, and the account drawn up.
 """
 import hashlib
+import inspect
 import io
 import os.path as osp
 import re
@@ -64,16 +65,16 @@ class Account:
 
 
 def convert(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type | None = None,
-            target: str | None = None, skip: Sequence[str] = ()) -> dict[str, Tensor]:
+            target: str | None = None, skip: Sequence[str] = (), classes: str | None = None) -> dict[str, Tensor]:
     """The tensors of `model`, made of an official checkpoint; raises `WeightsDoNotFit` if anything is amiss.
 
     Arguments as in `account`.
     """
-    return account(checkpoint, model, layout, target, skip).check().state
+    return account(checkpoint, model, layout, target, skip, classes).check().state
 
 
 def account(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type | None = None,
-            target: str | None = None, skip: Sequence[str] = ()) -> Account:
+            target: str | None = None, skip: Sequence[str] = (), classes: str | None = None) -> Account:
     """Convert, and keep the problems for the caller.
 
     Args:
@@ -83,6 +84,7 @@ def account(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type 
             describes, if the model has it, else the model.
         skip: regular expressions for names of ours (in the whole model) that stay as initialised, for example a head
             for other classes.
+        classes: whose class rows to pick, for layouts that have more than the model ('coco').
 
     Raises:
         WeightsDoNotFit: there are no weights inside, or the layout is unknown or ambiguous.
@@ -94,7 +96,7 @@ def account(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type 
     part = model.get_submodule(target)
     prefix = f'{target}.' if target else ''
 
-    made = layout.convert(official, part)
+    made = layout.convert(official, part, **_options(layout, classes))
     skipped = {name for name in made.sources if any(re.fullmatch(pattern, prefix + name) for pattern in skip)}
     unused = {source for name in skipped for source in made.sources[name]} - {
         source for name, sources in made.sources.items() if name not in skipped for source in sources}
@@ -108,6 +110,15 @@ def account(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type 
         initialised={prefix + name: reason for name, reason in made.initialised.items()} | {
             prefix + name: 'skipped' for name in made.sources if name in skipped},
         problems=_problems(made, part, prefix, skip, skipped))
+
+
+def _options(layout: type, classes: str | None) -> dict[str, str]:
+    if classes is None:
+        return {}
+    if 'classes' not in inspect.signature(layout.convert).parameters:
+        raise WeightsDoNotFit(f'the layout {_name(layout)!r} has no class rows to pick; leave out classes={classes!r} '
+                              '(--classes)')
+    return dict(classes=classes)
 
 
 def _problems(made: Any, part: nn.Module, prefix: str, skip: Sequence[str], skipped: set[str]) -> dict[str, list[str]]:

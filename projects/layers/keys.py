@@ -15,7 +15,7 @@ from typing import Callable, Iterable, Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-Make = Callable[[list[Tensor], torch.Size], Tensor]
+Make = Callable[[Tensor, torch.Size], Tensor]
 
 
 @dataclass(frozen=True)
@@ -25,17 +25,24 @@ class Rule:
     Args:
         ours: regular expression for a whole name of ours.
         theirs: the official names that hold it: templates that may use the groups of `ours` (``\\1``), or a function
-            from the match to names. Several names are copies of one tensor unless `make` says otherwise.
-        make: from the official tensors, in the order of `theirs`, and our shape to our tensor. Default `the_same`.
+            from the match to names. Several names are copies, which must be equal.
+        make: from the official tensor and our shape to our tensor, where it is not taken as it is.
+        joined: several names are parts of ours, stacked along the rows: q, k and v into a fused projection.
     """
     ours: str
     theirs: Sequence[str] | Callable[[re.Match], Iterable[str]]
     make: Make | None = None
+    joined: bool = False
 
     def sources(self, match: re.Match) -> list[str]:
         if callable(self.theirs):
             return list(self.theirs(match))
         return [match.expand(template) for template in self.theirs]
+
+    def tensor(self, official: Mapping[str, Tensor], shape: torch.Size) -> Tensor:
+        """Ours of the official ones by name; raises ValueError or RuntimeError where they cannot be used."""
+        tensor = torch.cat(list(official.values())) if self.joined else the_same(official)
+        return tensor if self.make is None else self.make(tensor, shape)
 
 
 @dataclass
@@ -60,6 +67,9 @@ class Conversion:
     unexpected: list[str] = field(default_factory=list)
 
 
+SAME = Rule('.*', [r'\g<0>'])
+
+
 def draw(official: Mapping[str, Tensor],
          model: nn.Module,
          rules: Sequence[Rule],
@@ -74,32 +84,30 @@ def draw(official: Mapping[str, Tensor],
         fresh: regular expression for whole names of ours -> why they may keep the model's initialisation where the
             checkpoint does not have them.
     """
-    made = Conversion()
-    copies = {}
+    made, copies = Conversion(), {}
     for name, wanted in model.state_dict().items():
-        rule, match = _first(rules, name)
-        sources = made.sources[name] = rule.sources(match) if rule else [name]
+        rule, match = next((rule, match) for rule in (*rules, SAME) if (match := re.fullmatch(rule.ours, name)))
+        sources = made.sources[name] = rule.sources(match)
+        if not rule.joined:
+            copies.update({copy: f'copy of {sources[0]}' for copy in sources[1:]})
+
         absent = [source for source in sources if source not in official]
         reason = _reason(fresh, name)
-        if absent and reason and len(absent) == len(sources):
+        if reason and len(absent) == len(sources):
             made.initialised[name] = reason
         elif absent:
             made.missing[name] = absent
         else:
             try:
-                make = rule.make if rule and rule.make else the_same
-                made.state[name] = make([official[source] for source in sources], wanted.shape)
+                made.state[name] = rule.tensor({source: official[source] for source in sources}, wanted.shape)
             except (ValueError, RuntimeError) as error:
-                made.refused[name] = f'{", ".join(sources)}: {error}'
-            if make is the_same:
-                copies.update({copy: f'copy of {sources[0]}' for copy in sources[1:]})
+                made.refused[name] = f'{sources[0]}: {error}'
 
-    used = {source for sources in made.sources.values() for source in sources}
     firsts = {sources[0] for sources in made.sources.values()}
+    used = {source for sources in made.sources.values() for source in sources}
+    made.dropped = {name: reason for name, reason in copies.items() if name in official and name not in firsts}
     for name in official:
-        if name in copies and name not in firsts:
-            made.dropped[name] = copies[name]
-        elif name not in used:
+        if name not in used:
             reason = _reason(drop, name)
             if reason:
                 made.dropped[name] = reason
@@ -108,38 +116,31 @@ def draw(official: Mapping[str, Tensor],
     return made
 
 
-def the_same(tensors: list[Tensor], shape: torch.Size) -> Tensor:
+def not_for(model: nn.Module, wanted: type) -> Conversion:
+    """What a layout answers when the model is of another class than the one it knows."""
+    found = type(model)
+    return Conversion(refused={'the model': f'the layout fills a {wanted.__name__} of mmparts, the config builds a '
+                                            f'{found.__module__}.{found.__name__}'})
+
+
+def the_same(copies: Mapping[str, Tensor]) -> Tensor:
     """One of several copies, which must agree."""
-    first, *others = tensors
-    different = [tuple(other.shape) for other in others if not torch.equal(first, other)]
+    (first, tensor), *others = copies.items()
+    different = [name for name, other in others if not torch.equal(tensor, other)]
     if different:
-        raise ValueError(f'{len(different)} of {len(others)} copies differ from the first')
-    return first
+        raise ValueError(f'should equal {", ".join(different)}, but differs')
+    return tensor
 
 
-def joined(tensors: list[Tensor], shape: torch.Size) -> Tensor:
-    """Several tensors stacked along the rows: separate q, k, v into a fused projection."""
-    return torch.cat(tensors)
+def block(index: int, count: int, dim: int = 0) -> Make:
+    """Part `index` of `count` equal parts: of the rows, q, k or v out of a fused projection; or of another axis."""
 
-
-def rows(index: int, count: int) -> Make:
-    """Block `index` of `count` equal blocks of rows: q, k or v out of a fused projection."""
-
-    def make(tensors: list[Tensor], shape: torch.Size) -> Tensor:
-        tensor = the_same(tensors, shape)
-        if len(tensor) % count:
-            raise ValueError(f'{len(tensor)} rows cannot be split into {count} equal blocks')
-        return tensor.chunk(count)[index].clone()
+    def make(tensor: Tensor, shape: torch.Size) -> Tensor:
+        if dim >= tensor.dim() or tensor.size(dim) % count:
+            raise ValueError(f'a tensor of shape {tuple(tensor.shape)} cannot be cut into {count} along axis {dim}')
+        return tensor.chunk(count, dim)[index].clone()
 
     return make
-
-
-def _first(rules: Sequence[Rule], name: str) -> tuple[Rule | None, re.Match | None]:
-    for rule in rules:
-        match = re.fullmatch(rule.ours, name)
-        if match:
-            return rule, match
-    return None, None
 
 
 def _reason(patterns: Mapping[str, str], name: str) -> str | None:

@@ -10,7 +10,7 @@ from torch import nn
 from mmparts.backbones import Swin, SwinLayout
 from mmparts.engine import WeightsDoNotFit
 from mmparts.engine.convert import account, convert, unwrap
-from mmparts.layers.keys import Rule, draw, joined, rows
+from mmparts.layers.keys import Rule, block, draw
 from mmparts.registry import WEIGHT_LAYOUTS
 
 SMALL = dict(embed_dims=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 4, 8))
@@ -72,7 +72,7 @@ class TestSwin:
         assert unexpected == [] and set(missing) == set(made.initialised) | {'neck.weight', 'neck.bias'}
 
     def test_another_swin_is_refused(self):
-        with pytest.raises(TypeError, match='fill a Swin of mmparts, got torch.nn'):
+        with pytest.raises(WeightsDoNotFit, match='fills a Swin of mmparts, the config builds a torch.nn'):
             convert(official_swin(), nn.Linear(1, 1))
 
 
@@ -189,7 +189,7 @@ class TestRules:
     def test_fused_rows_are_split_and_split_ones_joined(self, model):
         fused = torch.arange(18.).reshape(6, 3)
         made = draw({'in_proj': fused, 'a': torch.ones(1), 'b': torch.zeros(3)}, model,
-                    [Rule('q', ['in_proj'], rows(1, 3)), Rule('head', ['a', 'b'], joined)])
+                    [Rule('q', ['in_proj'], block(1, 3)), Rule('head', ['a', 'b'], joined=True)])
         assert torch.equal(made.state['q'], fused[2:4]) and made.state['head'].tolist() == [1, 0, 0, 0]
         assert made.unexpected == []
 
@@ -201,7 +201,7 @@ class TestRules:
     def test_copies_that_differ_or_lack_are_told(self, model):
         rules = [Rule('head', lambda _: [f'head.{i}' for i in range(3)])]
         official = {'q': torch.zeros(2, 3), 'head.0': torch.ones(4), 'head.1': torch.ones(4), 'head.2': torch.zeros(4)}
-        assert '1 of 2 copies differ' in draw(official, model, rules).refused['head']
+        assert draw(official, model, rules).refused['head'] == 'head.0: should equal head.2, but differs'
         del official['head.2']
         assert draw(official, model, rules).missing == {'head': ['head.2']}
 

@@ -1,0 +1,374 @@
+"""Official state dicts, written out from the papers' code bases, become our weights; anything amiss is named."""
+import functools
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from parity import build
+from tiny import CONFIGS
+
+from mmparts.detr.convert import COCO_IDS
+from mmparts.engine import WeightsDoNotFit
+from mmparts.engine.convert import account, convert
+from mmparts.registry import MODELS
+
+C, FFN, QUERIES, HEADS, ENCODER, DECODER, RESNET = 64, 96, 20, 4, 2, 3, 8  # the sizes of parity.build('small')
+build = functools.cache(build)  # conversions leave models as they are
+
+
+class Shapes(dict):
+    """Official name -> shape, built up by layer kinds."""
+
+    def linear(self, name, out, into):
+        self.update({f'{name}.weight': (out, into), f'{name}.bias': (out, )})
+
+    def norm(self, name, times=1):
+        self.update({f'{name}.weight': (times * C, ), f'{name}.bias': (times * C, )})
+
+    def conv(self, name, out, into, kernel):
+        self.update({f'{name}.weight': (out, into, kernel, kernel), f'{name}.bias': (out, )})
+
+    def dense_attention(self, name):
+        self.update({f'{name}.in_proj_weight': (3 * C, C), f'{name}.in_proj_bias': (3 * C, )})
+        self.linear(f'{name}.out_proj', C, C)
+
+    def deformable_attention(self, name, levels):
+        self.linear(f'{name}.sampling_offsets', HEADS * levels * 4 * 2, C)
+        self.linear(f'{name}.attention_weights', HEADS * levels * 4, C)
+        self.linear(f'{name}.value_proj', C, C)
+        self.linear(f'{name}.output_proj', C, C)
+
+    def feed_forward(self, name):
+        self.linear(f'{name}.linear1', FFN, C)
+        self.linear(f'{name}.linear2', C, FFN)
+
+    def box_head(self, name):
+        for layer, out in enumerate((C, C, 4)):
+            self.linear(f'{name}.layers.{layer}', out, C)
+
+    def resnet50(self):
+        """torchvision's names, with FrozenBatchNorm2d: no counters."""
+
+        def unit(conv, norm, out, into, kernel):
+            self[f'backbone.0.body.{conv}.weight'] = (out, into, kernel, kernel)
+            for part in ('weight', 'bias', 'running_mean', 'running_var'):
+                self[f'backbone.0.body.{norm}.{part}'] = (out, )
+
+        unit('conv1', 'bn1', RESNET, 3, 7)
+        into = RESNET
+        for stage, blocks in enumerate((3, 4, 6, 3)):
+            width = RESNET * 2**stage
+            for block in range(blocks):
+                name = f'layer{stage + 1}.{block}'
+                for number, (out, source, kernel) in enumerate(
+                        [(width, into, 1), (width, width, 3), (4 * width, width, 1)], 1):
+                    unit(f'{name}.conv{number}', f'{name}.bn{number}', out, source, kernel)
+                if block == 0:
+                    unit(f'{name}.downsample.0', f'{name}.downsample.1', 4 * width, into, 1)
+                into = 4 * width
+
+
+def detr():
+    shapes = Shapes()
+    shapes.resnet50()
+    shapes.conv('input_proj', C, 32 * RESNET, 1)
+    shapes['query_embed.weight'] = (QUERIES, C)
+    for layer in range(ENCODER):
+        name = f'transformer.encoder.layers.{layer}'
+        shapes.dense_attention(f'{name}.self_attn')
+        shapes.feed_forward(name)
+        for norm in ('norm1', 'norm2'):
+            shapes.norm(f'{name}.{norm}')
+    for layer in range(DECODER):
+        name = f'transformer.decoder.layers.{layer}'
+        shapes.dense_attention(f'{name}.self_attn')
+        shapes.dense_attention(f'{name}.multihead_attn')
+        shapes.feed_forward(name)
+        for norm in ('norm1', 'norm2', 'norm3'):
+            shapes.norm(f'{name}.{norm}')
+    shapes.norm('transformer.decoder.norm')
+    shapes.linear('class_embed', 92, C)
+    shapes.box_head('bbox_embed')
+    return shapes
+
+
+def deformable_trunk(levels):
+    shapes = Shapes()
+    shapes.resnet50()
+    for level, into in enumerate((64, 128, 256, 256)[-levels:] if levels > 1 else (256, )):
+        shapes.conv(f'input_proj.{level}.0', C, into, 3 if level == 3 else 1)
+        shapes.norm(f'input_proj.{level}.1')
+    shapes['transformer.level_embed'] = (levels, C)
+    for layer in range(ENCODER):
+        name = f'transformer.encoder.layers.{layer}'
+        shapes.deformable_attention(f'{name}.self_attn', levels)
+        shapes.feed_forward(name)
+        for norm in ('norm1', 'norm2'):
+            shapes.norm(f'{name}.{norm}')
+    for layer in range(DECODER):
+        name = f'transformer.decoder.layers.{layer}'
+        shapes.deformable_attention(f'{name}.cross_attn', levels)
+        shapes.dense_attention(f'{name}.self_attn')
+        shapes.feed_forward(name)
+        for norm in ('norm1', 'norm2', 'norm3'):
+            shapes.norm(f'{name}.{norm}')
+    return shapes
+
+
+def heads(shapes, count, class_homes, box_homes):
+    for index in range(count):
+        for home in class_homes:
+            shapes.linear(f'{home}class_embed.{index}', 91, C)
+        for home in box_homes:
+            shapes.box_head(f'{home}bbox_embed.{index}')
+
+
+def one_stage(shapes):
+    shapes['query_embed.weight'] = (QUERIES, 2 * C)
+    shapes.linear('transformer.reference_points', 2, C)
+
+
+def deformable(levels=4):
+    shapes = deformable_trunk(levels)
+    one_stage(shapes)
+    heads(shapes, DECODER, [''], [''])
+    return shapes
+
+
+def deformable_refine():
+    shapes = deformable_trunk(4)
+    one_stage(shapes)
+    heads(shapes, DECODER, [''], ['', 'transformer.decoder.'])
+    return shapes
+
+
+def deformable_two_stage():
+    shapes = deformable_trunk(4)
+    shapes.linear('transformer.enc_output', C, C)
+    shapes.norm('transformer.enc_output_norm')
+    shapes.linear('transformer.pos_trans', 2 * C, 2 * C)
+    shapes.norm('transformer.pos_trans_norm', times=2)
+    heads(shapes, DECODER + 1, ['', 'transformer.decoder.'], ['', 'transformer.decoder.'])
+    return shapes
+
+
+def dino():
+    shapes = deformable_trunk(4)
+    shapes['transformer.tgt_embed.weight'] = (QUERIES, C)
+    shapes.linear('transformer.enc_output', C, C)
+    shapes.norm('transformer.enc_output_norm')
+    shapes.linear('transformer.enc_out_class_embed', 91, C)
+    shapes.box_head('transformer.enc_out_bbox_embed')
+    shapes.linear('transformer.decoder.ref_point_head.layers.0', C, 2 * C)
+    shapes.linear('transformer.decoder.ref_point_head.layers.1', C, C)
+    shapes.norm('transformer.decoder.norm')
+    shapes['label_enc.weight'] = (92, C)
+    heads(shapes, DECODER, ['', 'transformer.decoder.'], ['', 'transformer.decoder.'])
+    return shapes
+
+
+CASES = {  # base config, official shapes, layout, whether all decoder layers share their heads
+    'detr': ('detr_r50', detr, 'detr', False),
+    'single-scale': ('deformable_detr_singlescale_r50', lambda: deformable(levels=1), 'deformable-detr', True),
+    'base': ('deformable_detr_r50', deformable, 'deformable-detr', True),
+    'refine': ('deformable_detr_refine_r50', deformable_refine, 'deformable-detr', False),
+    'two-stage': ('deformable_detr_refine_twostage_r50', deformable_two_stage, 'deformable-detr', False),
+    'dino': ('dino_r50', dino, 'dino', True),
+}
+
+
+def official(case, seed=0):
+    """Random tensors under official names; copies are equal."""
+    generator = torch.Generator().manual_seed(seed)
+    state = {name: torch.randn(shape, generator=generator) for name, shape in CASES[case][1]().items()}
+    for name in state:
+        head, home, rest = name.partition('_embed.')
+        index, _, rest = rest.partition('.')
+        if head.removeprefix('transformer.decoder.') in ('class', 'bbox') and home and index.isdigit():
+            first = 0 if CASES[case][3] else index
+            state[name] = state[f'{head.removeprefix("transformer.decoder.")}_embed.{first}.{rest}'].clone()
+    return state
+
+
+@pytest.fixture(params=CASES)
+def case(request):
+    return request.param
+
+
+def test_every_tensor_finds_its_place(case):
+    base, _, layout, _ = CASES[case]
+    model, state = build(base, 'small'), official(case)
+    made = account(dict(model=state, epoch=49), model).check()
+    assert made.layout == layout
+
+    missing, unexpected = model.load_state_dict(made.state, strict=False)
+    assert unexpected == [] and set(missing) <= set(made.initialised)
+    assert all(name.endswith('num_batches_tracked') for name in made.initialised)
+    # By count of numbers nothing is left over but the copies.
+    copies = sum(state[name].numel() for name in made.dropped)
+    assert all(reason.startswith('copy of ') for reason in made.dropped.values())
+    assert made.num_parameters == sum(tensor.numel() for tensor in state.values()) - copies
+
+
+ATTENTION = [('backbone.layer3.5.bn2.running_var', 'backbone.0.body.layer3.5.bn2.running_var'),
+             ('encoder.layers.1.self_attn.{attn}', 'transformer.encoder.layers.1.self_attn.{attn}'),
+             ('encoder.layers.1.norm_attn.weight', 'transformer.encoder.layers.1.norm1.weight'),
+             ('encoder.layers.1.norm_ffn.weight', 'transformer.encoder.layers.1.norm2.weight'),
+             ('encoder.layers.1.ffn.0.bias', 'transformer.encoder.layers.1.linear1.bias'),
+             ('decoder.layers.2.ffn.3.weight', 'transformer.decoder.layers.2.linear2.weight'),
+             ('decoder.layers.2.norm_ffn.bias', 'transformer.decoder.layers.2.norm3.bias'),
+             ('decoder.layers.2.self_attn.in_proj_weight', 'transformer.decoder.layers.2.self_attn.in_proj_weight')]
+DETR = [(ours.format(attn='in_proj_bias'), theirs.format(attn='in_proj_bias')) for ours, theirs in ATTENTION] + [
+    ('neck.convs.0.conv.weight', 'input_proj.weight'),
+    ('queries.pos.weight', 'query_embed.weight'),
+    ('decoder.layers.2.cross_attn.attn.in_proj_weight', 'transformer.decoder.layers.2.multihead_attn.in_proj_weight'),
+    ('decoder.layers.2.norm_self.weight', 'transformer.decoder.layers.2.norm1.weight'),
+    ('decoder.layers.2.norm_cross.weight', 'transformer.decoder.layers.2.norm2.weight'),
+    ('decoder.norm.weight', 'transformer.decoder.norm.weight'),
+    ('head.class_branches.0.weight', 'class_embed.weight'),
+    ('head.box_branches.0.layers.2.bias', 'bbox_embed.layers.2.bias')]
+DEFORMABLE = [(ours.format(attn='value_proj.weight'), theirs.format(attn='value_proj.weight'))
+              for ours, theirs in ATTENTION] + [
+    ('neck.convs.1.gn.weight', 'input_proj.1.1.weight'),
+    ('neck.extra_convs.0.conv.weight', 'input_proj.3.0.weight'),
+    ('encoder.level_embed', 'transformer.level_embed'),
+    ('decoder.layers.2.cross_attn.attn.value_proj.bias', 'transformer.decoder.layers.2.cross_attn.value_proj.bias'),
+    ('decoder.layers.2.norm_self.weight', 'transformer.decoder.layers.2.norm2.weight'),  # so numbered, so used
+    ('decoder.layers.2.norm_cross.weight', 'transformer.decoder.layers.2.norm1.weight')]
+PLACES = {
+    'detr': DETR,
+    'base': DEFORMABLE + [('queries.point.weight', 'transformer.reference_points.weight')],
+    'refine': DEFORMABLE + [('head.class_branches.2.bias', 'class_embed.2.bias'),
+                            ('head.box_branches.1.layers.0.bias', 'transformer.decoder.bbox_embed.1.layers.0.bias')],
+    'two-stage': DEFORMABLE + [('queries.class_branch.weight', 'class_embed.3.weight'),
+                               ('queries.box_branch.layers.1.weight', 'bbox_embed.3.layers.1.weight'),
+                               ('head.box_branches.2.layers.1.weight', 'bbox_embed.2.layers.1.weight'),
+                               ('queries.output.weight', 'transformer.enc_output.weight'),
+                               ('queries.embed_norm.bias', 'transformer.pos_trans_norm.bias')],
+    'dino': DEFORMABLE + [('queries.content.weight', 'transformer.tgt_embed.weight'),
+                          ('queries.class_branch.bias', 'transformer.enc_out_class_embed.bias'),
+                          ('queries.box_branch.layers.2.weight', 'transformer.enc_out_bbox_embed.layers.2.weight'),
+                          ('decoder.position.net.2.weight', 'transformer.decoder.ref_point_head.layers.1.weight'),
+                          ('groups.0.label_embed.weight', 'label_enc.weight'),
+                          ('head.class_branches.0.weight', 'transformer.decoder.class_embed.2.weight')],
+}
+
+
+@pytest.mark.parametrize('case', PLACES)
+def test_places(case):
+    state, made = official(case), convert(official(case), build(CASES[case][0], 'small'))
+    assert [(ours, theirs) for ours, theirs in PLACES[case] if not torch.equal(made[ours], state[theirs])] == []
+
+
+def test_query_embeddings_hold_position_then_content():
+    state, made = official('base'), convert(official('base'), build('deformable_detr_r50', 'small'))
+    assert torch.equal(torch.cat([made['queries.pos.weight'], made['queries.content.weight']], 1),
+                       state['query_embed.weight'])
+
+
+@pytest.mark.parametrize('case, name', [
+    ('detr', 'transformer.decoder.layers.1.norm3.bias'), ('detr', 'backbone.0.body.layer4.2.bn3.running_mean'),
+    ('single-scale', 'input_proj.0.1.weight'), ('base', 'class_embed.1.weight'),
+    ('refine', 'transformer.decoder.bbox_embed.2.layers.0.bias'), ('two-stage', 'class_embed.3.bias'),
+    ('two-stage', 'transformer.pos_trans_norm.weight'), ('dino', 'label_enc.weight'),
+    ('dino', 'transformer.decoder.class_embed.0.bias')])
+class TestStrictness:
+
+    def test_missing(self, case, name):
+        state = official(case)
+        del state[name]
+        with pytest.raises(WeightsDoNotFit, match=rf'1 missing\.\nmissing:\n  \S+ <- {name}\n'):
+            convert(state, build(CASES[case][0], 'small'))
+
+    def test_extra(self, case, name):
+        name = name.rpartition('.')[0] + '.extra'
+        with pytest.raises(WeightsDoNotFit, match=rf'1 unexpected\.\nunexpected:\n  {name}\n'):
+            convert(official(case) | {name: torch.zeros(1)}, build(CASES[case][0], 'small'))
+
+    def test_mis_shaped(self, case, name):
+        state = official(case)
+        state[name] = torch.cat([state[name], state[name]])
+        with pytest.raises(WeightsDoNotFit, match=rf'1 (mis-shaped|refused)\.\n\S+:\n  .*{name}'):
+            convert(state, build(CASES[case][0], 'small'))
+
+
+@pytest.mark.parametrize('weights, config', [
+    ('base', 'deformable_detr_refine_r50'), ('refine', 'deformable_detr_r50'), ('single-scale', 'deformable_detr_r50'),
+    ('two-stage', 'deformable_detr_refine_r50'), ('dino', 'deformable_detr_refine_twostage_r50'), ('detr', 'dino_r50')])
+def test_a_file_of_another_variant_is_refused(weights, config):
+    with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
+        convert(official(weights), build(config, 'small'))
+
+
+def test_copies_that_differ_are_refused():
+    state = official('dino')
+    state['transformer.decoder.class_embed.1.weight'][0, 0] += 1
+    with pytest.raises(WeightsDoNotFit, match='class_embed.0.weight: should equal .*decoder.class_embed.1.weight, but'):
+        convert(state, build('dino_r50', 'small'))
+
+
+class TestClasses:
+
+    def test_coco_has_eighty(self):
+        assert len(COCO_IDS) == 80 and COCO_IDS[0] == 1 and COCO_IDS[-1] == 90 and 12 not in COCO_IDS
+
+    def test_eighty_classes_are_refused_with_the_way_out(self, case):
+        with pytest.raises(WeightsDoNotFit, match=r'got 9[12] rows, one for each COCO category id.*--classes coco'):
+            convert(official(case), build(CASES[case][0], 'small', num_classes=80))
+
+    def test_rows_are_picked_by_category(self, case):
+        model, state = build(CASES[case][0], 'small', num_classes=80), official(case)
+        made = convert(state, model, classes='coco')
+        rows = made['head.class_branches.0.weight']
+        theirs = state['class_embed.weight' if case == 'detr' else 'class_embed.0.weight']
+        assert torch.equal(rows[:80], theirs[COCO_IDS])
+        assert torch.equal(rows[80:], theirs[91:])  # "no object" of a softmax head
+        assert not model.load_state_dict(made, strict=False).unexpected_keys
+
+    def test_a_class_agnostic_branch_keeps_its_first_row(self):
+        """It is the objectness of two-stage Deformable DETR, whatever category 0 is."""
+        state = official('two-stage')
+        made = convert(state, build('deformable_detr_refine_twostage_r50', 'small', num_classes=80), classes='coco')
+        assert torch.equal(made['queries.class_branch.weight'][0], state['class_embed.3.weight'][0])
+
+    def test_label_embeddings_follow(self):
+        state = official('dino')
+        made = convert(state, build('dino_r50', 'small', num_classes=80), classes='coco')
+        assert torch.equal(made['groups.0.label_embed.weight'], state['label_enc.weight'][COCO_IDS + [91]])
+
+    def test_other_classes_start_afresh(self):
+        model = build('deformable_detr_r50', 'small', num_classes=3)
+        made = account(official('base'), model, skip=[r'head\.class_branches\..*']).check()
+        assert set(made.initialised) > {'head.class_branches.0.weight', 'head.class_branches.0.bias'}
+        assert made.dropped['class_embed.2.weight'] == 'skipped'
+
+
+def test_dino_on_swin():
+    """The official backbone has our names; it comes with an index that we compute."""
+    swin = dict(type='mmparts.Swin', arch=dict(embed_dims=8, depths=(1, 1, 1, 1), num_heads=(1, 2, 4, 8)),
+                window_size=3, out_indices=(1, 2, 3), _delete_=True)
+    cfg = Config.fromfile(CONFIGS / '_base_' / 'models' / 'dino_r50.py')
+    cfg.merge_from_dict(dict(model=dict(backbone=swin, encoder=dict(num_layers=1), decoder=dict(num_layers=1))))
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(cfg.model)
+    state = {f'backbone.0.{name}': tensor for name, tensor in model.backbone.state_dict().items()}
+    state['backbone.0.layers.0.blocks.0.attn.relative_position_index'] = torch.zeros(9, 9)
+    made = account(state, model, 'dino')
+    assert not any('backbone' in line for lines in made.problems.values() for line in lines)
+    assert made.dropped == {'backbone.0.layers.0.blocks.0.attn.relative_position_index': 'computed'}
+
+
+def test_the_full_size_detr_is_the_published_one(monkeypatch):
+    """458 tensors and, but for the affine maps of the frozen norms, 41,524,768 parameters."""
+    for name, size in dict(C=256, FFN=2048, QUERIES=100, ENCODER=6, DECODER=6, RESNET=64).items():
+        monkeypatch.setitem(globals(), name, size)
+    cfg = Config.fromfile(CONFIGS / '_base_' / 'models' / 'detr_r50.py')
+    cfg.model.num_classes = 91
+    with DefaultScope.overwrite_default_scope('mmdet'), torch.device('meta'):
+        model = MODELS.build(cfg.model)
+
+    state = {name: torch.zeros(()).expand(shape) for name, shape in detr().items()}
+    assert len(state) == 458 and set(account(state, model).check().state) <= set(model.state_dict())
+    assert sum(tensor.numel() for name, tensor in state.items() if '.bn' not in name and 'sample.1.' not in name
+               ) == 41_524_768
