@@ -22,7 +22,7 @@ def main():
     cfg = merge_options(Config.fromfile(args.config), args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     dataset = build_dataset(cfg, args.split)
-    paths = draw_samples(dataset, cfg.get('visualizer', dict(type='DetLocalVisualizer')), args.out, args.num)
+    paths = draw_samples(dataset, args.out, args.num)
     console = Console()
     for table in summary(dataset):
         console.print(table)

@@ -7,16 +7,18 @@ from typing import Iterator
 import cv2
 import mmcv
 import numpy as np
-from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import get_box_tensor
+from mmdet.visualization import get_palette
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
+from mmengine.visualization import Visualizer
 from rich.progress import track
 from rich.table import Table
 
-from ..registry import DATASETS, VISUALIZERS
+from ..registry import DATASETS
 
 LEGIBLE = 480  # smaller pictures are enlarged to this longer side, or class names would hide them
+FONT = 12
 COLUMNS, ROWS, TILE = 4, 3, 320  # of the overview
 
 
@@ -30,12 +32,9 @@ def build_dataset(cfg: Config, split: str) -> BaseDataset:
     return dataset
 
 
-def draw_samples(dataset: BaseDataset, visualizer: dict, out: str | os.PathLike, num: int) -> list[Path]:
+def draw_samples(dataset: BaseDataset, out: str | os.PathLike, num: int) -> list[Path]:
     """Write ``num`` samples, evenly spread over the set, to ``out``: the picture as the model sees it, beside it the
     same with boxes, masks and names. The first dozen stand together in ``overview.jpg``.
-
-    Args:
-        visualizer: config of the visualizer, as in a runner's config.
 
     Returns:
         The files written.
@@ -44,7 +43,7 @@ def draw_samples(dataset: BaseDataset, visualizer: dict, out: str | os.PathLike,
         raise ValueError('the data set holds no image; see the filter_cfg and indices of its config')
     out = Path(out)
     out.mkdir(parents=True, exist_ok=True)
-    painter = VISUALIZERS.build(dict(visualizer, vis_backends=[], name=f'browse_{id(dataset)}'))
+    painter = Visualizer()
     painter.dataset_meta = dataset.metainfo
 
     paths, tiles = [], []
@@ -52,7 +51,7 @@ def draw_samples(dataset: BaseDataset, visualizer: dict, out: str | os.PathLike,
     for index in track(indices, description=f'drawing into {out}'):
         sample = dataset[index]
         name = f'{index:06d}_{Path(sample["data_samples"].img_path).stem}'
-        plain, drawn = draw(painter, sample, name)
+        plain, drawn = draw(painter, sample)
         paths.append(out / f'{name}.jpg')
         mmcv.imwrite(np.concatenate([plain, drawn], 1), str(paths[-1]))
         tiles.append(drawn)
@@ -60,18 +59,29 @@ def draw_samples(dataset: BaseDataset, visualizer: dict, out: str | os.PathLike,
     return paths + [out / 'overview.jpg']
 
 
-def draw(painter, sample: dict, name: str) -> tuple[np.ndarray, np.ndarray]:
+def draw(painter: Visualizer, sample: dict) -> tuple[np.ndarray, np.ndarray]:
     """The sample's picture without and with its annotations, BGR, enlarged where it is small."""
     image = np.ascontiguousarray(sample['inputs'].permute(1, 2, 0).numpy())
     factor = max(1.0, LEGIBLE / max(image.shape[:2]))
     height, width = (round(side * factor) for side in image.shape[:2])
     image = cv2.resize(image, (width, height), interpolation=cv2.INTER_CUBIC)
 
-    truth = sample['data_samples'].gt_instances.clone()
-    truth.bboxes = get_box_tensor(truth.bboxes) * factor
-    if 'masks' in truth:
-        truth.masks = truth.masks.resize((height, width)).to_ndarray().astype(bool)
-    painter.add_datasample(name, image[..., ::-1], DetDataSample(gt_instances=truth), draw_pred=False)
+    truth = sample['data_samples'].gt_instances
+    classes = painter.dataset_meta['classes']
+    colours = get_palette(painter.dataset_meta.get('palette'), len(classes))
+    colours = [tuple(colours[label]) for label in truth.labels.tolist()]
+    boxes = get_box_tensor(truth.bboxes) * factor
+    boxes[:, 0::2].clamp_(0, width - 1)  # mmengine warns about lines on the very edge
+    boxes[:, 1::2].clamp_(0, height - 1)
+    painter.set_image(image[..., ::-1])
+    if len(boxes):
+        if 'masks' in truth:
+            masks = truth.masks.resize((height, width)).to_ndarray().astype(bool)
+            painter.draw_binary_masks(masks, colors=colours, alphas=0.5)
+        painter.draw_bboxes(boxes, edge_colors=colours, line_widths=2)
+        painter.draw_texts([classes[label] for label in truth.labels.tolist()], boxes[:, :2] + 3, font_sizes=FONT,
+                           colors='white', bboxes=[dict(facecolor=[value / 255 for value in colour], pad=1.5,
+                                                        edgecolor='none') for colour in colours])
     return image, painter.get_image()[..., ::-1]
 
 

@@ -174,8 +174,9 @@ def check_structure(content: dict, ann_file: str):
             raise ValueError(f'{where} belongs to image {annotation["image_id"]!r}, which is not in the file')
         if annotation['category_id'] not in categories:
             raise ValueError(f'{where} has category_id {annotation["category_id"]!r}; the file defines {categories}')
-        if len(annotation.get('bbox') or ()) != 4 or not all(isinstance(v, (int, float)) for v in annotation['bbox']):
-            raise ValueError(f'{where} has bbox {annotation.get("bbox")!r}; four numbers x, y, width, height are needed')
+        box = annotation.get('bbox')
+        if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, (int, float)) for value in box):
+            raise ValueError(f'{where} has bbox {box!r}; four numbers x, y, width, height are needed')
 
 
 def check_path(file_name: str, ann_file: str):

@@ -3,6 +3,7 @@
 An object of which less than `MIN_VISIBLE` would show, or fewer than `MIN_PIXELS` pixels, is not put into the picture at
 all, so that every pixel belongs to exactly one annotated object or to the background and nothing visible is unlabelled.
 """
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import cv2
@@ -81,6 +82,18 @@ OUTLINES = {
 }
 
 
+@contextmanager
+def one_thread():
+    """Some of OpenCV's filters round differently at the seams between threads."""
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
+
+
+@one_thread()
 def sample_scene(rng: np.random.Generator, width: int, height: int, empty: bool = False) -> Scene:
     """A picture of ``width`` x ``height`` pixels, a function of the generator's state alone."""
     canvas, ground, stuff = paint_background(rng, width, height)
@@ -135,7 +148,7 @@ def keep_visible(shapes: list[Shape], width: int, height: int) -> list[tuple[Sha
 
 
 def contours(shape: Shape, left: int = 0, top: int = 0) -> list[np.ndarray]:
-    """The outlines on a canvas enlarged by SUPERSAMPLING that starts at (left, top), as OpenCV's fixed-point numbers."""
+    """The outlines on an enlarged canvas that starts at (left, top), as OpenCV's fixed-point numbers."""
     c, s = np.cos(shape.angle), np.sin(shape.angle)
     turn = np.array([[c, -s], [s, c]]) @ np.diag([1.0, shape.stretch]) * shape.diameter / 2
     centre = shape.x - left, shape.y - top
@@ -180,7 +193,7 @@ def cast_shadow(canvas: np.ndarray, coverage: np.ndarray, left: int, top: int, o
     """Darken the canvas, in place, below and to the right of the object whose patch starts at (left, top)."""
     reach = 2 * offset  # of the blur
     shadow = cv2.copyMakeBorder(coverage, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
-    shadow = cv2.stackBlur(shadow, (2 * reach + 1, 2 * reach + 1))
+    shadow = cv2.GaussianBlur(shadow, (2 * reach + 1, 2 * reach + 1), 0)  # of bytes: exact whatever the machine
     y, x = top - reach + offset, left - reach + offset
     shadow = shadow[max(0, -y):canvas.shape[0] - y, max(0, -x):canvas.shape[1] - x]
     y, x = max(0, y), max(0, x)

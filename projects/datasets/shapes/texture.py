@@ -122,6 +122,7 @@ def paint_background(rng: np.random.Generator, width: int, height: int) -> tuple
     x = np.arange(width, dtype=np.float32) / width
     horizon = rng.uniform(0.35, 0.65) + rng.uniform(-0.06, 0.06) * (x - 0.5)
     horizon += 0.012 * np.sin(2 * np.pi * (rng.uniform(1, 3) * x + rng.random()))
-    ground = (np.arange(height)[:, None] >= (horizon * height)[None]).astype(np.uint8)
+    horizon = horizon.astype(np.float32)
+    below_it = np.clip(np.arange(1, height + 1, dtype=np.float32)[:, None] - (horizon * height)[None], 0, 1)
     behind, below = (STUFF[name](rng, width, height) for name in names)
-    return cv2.copyTo(below, ground, behind), ground, names
+    return cv2.blendLinear(below, behind, below_it, 1 - below_it), (below_it >= 0.5).astype(np.uint8), names

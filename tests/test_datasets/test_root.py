@@ -1,0 +1,47 @@
+from pathlib import Path
+
+import pytest
+from mmengine.config import Config
+
+from mmparts.datasets import merge_options, set_data_root
+
+BASES = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
+
+
+def roots(cfg: Config) -> set[str]:
+    return {cfg[f'{split}_dataloader'].dataset.data_root for split in ('train', 'val', 'test')} | {cfg.data_root}
+
+
+@pytest.mark.parametrize('path', sorted(BASES.glob('*.py')), ids=lambda path: path.stem)
+@pytest.mark.parametrize('root', ['/mnt/somewhere', '/mnt/somewhere/'])
+def test_one_option_moves_every_data_set(path, root):
+    cfg = Config.fromfile(path)
+    old = cfg.data_root
+    moved = merge_options(cfg, {'data_root': root, 'train_dataloader.batch_size': 3})
+    assert roots(moved) == {'/mnt/somewhere/'} and moved.train_dataloader.batch_size == 3
+    assert old not in moved.dump() and old.rstrip('/') not in moved.dump()
+    assert roots(cfg) == {old}, 'the config given is not changed'
+    assert moved.filename == str(path)
+
+
+def test_paths_put_together_from_the_root_move_too_and_others_stay():
+    cfg = Config(dict(
+        data_root='data/coco', work_dir='work_dirs/data/coco', load_from='data/coco_weights.pth',
+        train_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=[
+            dict(data_root='data/coco/part/'), dict(data_root='data/other/')])),
+        val_evaluator=[dict(ann_file='data/coco/annotations/val.json')]))
+    moved = set_data_root(cfg, 'x')
+    assert [d.data_root for d in moved.train_dataloader.dataset.datasets] == ['x/part/', 'data/other/']
+    assert moved.val_evaluator[0].ann_file == 'x/annotations/val.json'
+    assert (moved.work_dir, moved.load_from) == ('work_dirs/data/coco', 'data/coco_weights.pth')
+
+
+def test_a_config_without_a_root_says_so():
+    with pytest.raises(ValueError, match='no top-level `data_root`'):
+        set_data_root(Config(dict(train_dataloader=dict(dataset=dict(data_root='a/')))), 'b/')
+
+
+def test_without_data_root_options_are_merged_as_usual():
+    cfg = Config(dict(data_root='a/', model=dict(depth=50)))
+    assert merge_options(cfg, {'model.depth': 101}).model.depth == 101
+    assert merge_options(cfg, None).model.depth == 50
