@@ -197,7 +197,8 @@ def close_gradients(model: nn.Module, ours: list[Tensor], theirs: list[Tensor]):
     names, parameters = zip(*((name, each) for name, each in model.named_parameters() if each.requires_grad))
     random = torch.Generator().manual_seed(2)
     probes = [torch.randn(each.shape, generator=random) for each in ours]
-    first, second = (torch.autograd.grad(outputs, parameters, probes, allow_unused=True) for outputs in (ours, theirs))
+    first, second = (torch.autograd.grad(outputs, parameters, probes, retain_graph=True, allow_unused=True)
+                     for outputs in (ours, theirs))
     differences = {name: ((a - b).abs().max() / b.abs().max().clamp(min=1e-6)).item()
                    for name, a, b in zip(names, first, second) if not (a is None and b is None)}
     worst = max(differences, key=differences.get)
