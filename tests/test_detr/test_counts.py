@@ -1,0 +1,35 @@
+"""Parameter counts of the shipped configs are those of the official models with 91 classes."""
+import pytest
+import tiny
+from mmengine.config import Config
+
+from mmparts.engine.complexity import Parameters, build_on_meta
+
+COUNTS = {
+    'detr/detr_r50_8xb2-150e_coco.py': 41_524_768,
+    'detr/detr_r50_8xb2-500e_coco.py': 41_524_768,
+    'detr/detr_r50-dc5_8xb2-500e_coco.py': 41_524_768,
+    'detr/detr_r101_8xb2-500e_coco.py': 60_464_672,
+    'detr/detr_r101-dc5_8xb2-500e_coco.py': 60_464_672,
+    'deformable_detr/deformable-detr_r50_16xb2-50e_coco.py': 40_069_665,
+    'deformable_detr/deformable-detr-singlescale_r50_16xb2-50e_coco.py': 34_066_593,
+    'deformable_detr/deformable-detr-refine_r50_16xb2-50e_coco.py': 40_849_660,
+    'deformable_detr/deformable-detr-refine-twostage_r50_16xb2-50e_coco.py': 41_181_529,
+    'dino/dino-4scale_r50_8xb2-12e_coco.py': 46_893_182,
+    'dino/dino-5scale_r50_8xb2-12e_coco.py': 47_255_806,
+    'dino/dino-4scale_r101_8xb2-12e_coco.py': 65_833_086,
+}
+FROZEN = 222_400  # convolutions of the stem and the first stage
+
+
+@pytest.mark.parametrize('name', COUNTS)
+def test_parameter_count(name):
+    """The official code keeps the norms of its ResNet in buffers, which do not count; and it trains all else but the
+    stem and the first stage."""
+    cfg = Config.fromfile(tiny.CONFIGS / name)
+    cfg.model.num_classes = 91
+
+    parameters = Parameters.of(build_on_meta(cfg))
+
+    assert parameters.without_frozen_norms == COUNTS[name]
+    assert parameters.trainable == COUNTS[name] - FROZEN
