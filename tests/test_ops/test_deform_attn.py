@@ -1,11 +1,18 @@
-"""Multi-scale deformable attention: both forms are the loop, in value and gradient, in and outside the image."""
+"""Multi-scale deformable attention: both plain forms are the loop, in value and gradient, in and outside the image."""
 import loops
 import pytest
 import torch
 
 from mmparts.ops import ms_deform_attn, ms_deform_attn_reference
+from mmparts.ops.deform_attn import VARIANTS
 
 SHAPES = ((3, 5), (4, 4), (1, 2))
+
+
+@pytest.fixture(autouse=True)
+def plain_torch():
+    with VARIANTS.use('torch'):
+        yield
 
 
 def inputs(dtype=torch.float64, queries=3, heads=2, points=2, dim=3, batch=2):
