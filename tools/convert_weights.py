@@ -33,9 +33,9 @@ def arguments() -> argparse.Namespace:
 
 def report(made: Account) -> Table:
     """One row per outcome."""
-    table = Table('outcome', 'tensors', 'parameters', 'why', title=f'layout {made.layout}, target '
+    table = Table('outcome', 'tensors', 'numbers', 'why', title=f'layout {made.layout}, target '
                                                                   f'{made.target or "the whole model"}')
-    table.add_row('mapped', f'{len(made.state)}', f'{made.num_parameters:,}', '')
+    table.add_row('mapped', f'{len(made.state)}', f'{made.num_elements:,}', '')
     for reason, count in Counter(made.dropped.values()).most_common():
         table.add_row('dropped', f'{count}', '', reason)
     for reason, count in Counter(made.initialised.values()).most_common():

@@ -48,7 +48,7 @@ class Account:
     problems: dict[str, list[str]]
 
     @property
-    def num_parameters(self) -> int:
+    def num_elements(self) -> int:
         return sum(tensor.numel() for tensor in self.state.values())
 
     def check(self) -> 'Account':
