@@ -1,4 +1,4 @@
-"""Deformable convolution (https://arxiv.org/abs/1703.06211) and its modulated form (v2, https://arxiv.org/abs/1811.11168).
+"""Deformable convolution (https://arxiv.org/abs/1703.06211), also modulated (v2, https://arxiv.org/abs/1811.11168).
 
 A convolution whose kernel taps are moved by learned offsets: bilinear samples, zeros outside, then a matrix product.
 Offsets and masks are laid out as in mmcv and torchvision (whose op is compiled; this one is plain torch).

@@ -1,7 +1,7 @@
 """Stands in for ``mmcv._ext``, the compiled half of mmcv, where there is none (mmcv-lite).
 
 mmdet and mmseg import ``mmcv.ops`` at module level, and that fails without ``mmcv._ext``. The finder here is the last
-of ``sys.meta_path``: a compiled ``_ext`` is found by the normal finders before it is asked, so a full mmcv is untouched.
+of ``sys.meta_path``: a compiled ``_ext`` is found by the normal finders before it, so a full mmcv is untouched.
 Nothing heavy is imported until somebody imports ``mmcv._ext``.
 """
 import importlib
@@ -54,7 +54,7 @@ def _lacking(op: str, supplied: list) -> Callable:
         raise NotImplementedError(
             f'mmcv op `{op}` has no plain-torch version in mmparts, and this mmcv has no compiled ops (mmcv-lite).\n'
             f'Asked for by {" in ".join(_askers(sys._getframe(1)))}.\n'
-            f'Ways out: use a part that does not need `{op}`; replace mmcv-lite by a full mmcv with compiled ops, which '
+            f'Ways out: use a part that does not need `{op}`; replace mmcv-lite by a full mmcv (compiled ops), which '
             f'mmparts then leaves alone; or request the op from mmparts.\n'
             f'Supplied: {", ".join(supplied)}.')
 

@@ -1,7 +1,7 @@
 """Non-maximum suppression: greedy, soft (https://arxiv.org/abs/1704.04503), and greedy with its groups.
 
-As in mmcv 2.1.0. Greedy suppression is resolved block by block: inside a block of boxes "kept" is a fixed point that a
-few matrix products reach, and only kept boxes are compared with the rest. So it needs no loop over boxes, on any device.
+As in mmcv 2.1.0. Greedy suppression is resolved block by block: inside a block of boxes "kept" is a fixed point that
+few rounds reach, and only kept boxes are compared with the rest. So it needs no loop over boxes, on any device.
 """
 from typing import Callable
 
@@ -14,7 +14,7 @@ BLOCK = 512
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
-    """Indices of the kept boxes, by falling score; a box goes when its IoU with a kept better one is above the threshold.
+    """Indices of the kept boxes, by falling score; one goes when its IoU with a better kept one exceeds the threshold.
 
     Args:
         boxes: N 4, xyxy.

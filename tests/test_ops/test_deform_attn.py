@@ -21,8 +21,8 @@ def inputs(dtype=torch.float64, queries=3, heads=2, points=2, dim=3, batch=2):
     value = torch.randn(batch, tokens, heads, dim, generator=random, dtype=torch.float64)
     # A third of the locations is outside, some of them far.
     locations = torch.randn(batch, queries, heads, len(SHAPES), points, 2, generator=random, dtype=torch.float64) + 0.5
-    weights = torch.randn(batch, queries, heads, len(SHAPES) * points, generator=random, dtype=torch.float64).softmax(-1)
-    weights = weights.unflatten(-1, (len(SHAPES), points))
+    weights = torch.randn(batch, queries, heads, len(SHAPES) * points, generator=random, dtype=torch.float64)
+    weights = weights.softmax(-1).unflatten(-1, (len(SHAPES), points))
     return [tensor.to(dtype).requires_grad_() for tensor in (value, locations, weights)]
 
 
