@@ -16,6 +16,7 @@ CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 # What makes a backbone small. Stages and outputs stay those of the config; nothing is downloaded.
 BACKBONES = {
     'ResNet': dict(depth=18, base_channels=8),
+    'mmseg.ResNet': dict(depth=18, base_channels=8),
     'mmparts.Swin': dict(arch=dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8)), window_size=4),
     'SwinTransformer': dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8), window_size=4),
 }
