@@ -96,7 +96,7 @@ class TopKQueries(nn.Module):
 
     def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, Proposals]:
         tokens, anchors, usable = self._candidates(memory)
-        logits = self.class_branch(tokens)
+        logits = self.class_branch(tokens).float()  # losses and ranking in float32 whatever the autocast
         index = self._select(logits, usable)
 
         chosen = [take(part, index) for part in (tokens, anchors, logits)]
