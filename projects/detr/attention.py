@@ -129,13 +129,14 @@ class DenseCrossAttention(nn.Module):
 class DeformableCrossAttention(nn.Module):
     """Every query samples the levels around its reference point or box (Deformable DETR)."""
 
-    needs_reference = True
-
     def __init__(self, embed_dims: int, num_heads: int = 8, num_levels: int = 4, num_points: int = 4):
         super().__init__()
         self.attn = DeformableAttention(embed_dims, num_heads, num_levels, num_points)
 
-    def forward(self, content: Tensor, pos: Tensor, reference: Tensor, memory: Memory) -> Tensor:
+    def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory) -> Tensor:
+        if reference is None:
+            raise ValueError('DeformableCrossAttention needs references to sample around, and the queries bring none; '
+                             'take PointQueries or TopKQueries, or DenseCrossAttention')
         return self.attn(content + pos, reference, memory, memory.tokens)
 
     def samples(self, content: Tensor, pos: Tensor, reference: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
