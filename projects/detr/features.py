@@ -39,22 +39,23 @@ def backbone_spec(backbone: nn.Module) -> FeatureSpec:
 def build_neck(cfg: dict, backbone: nn.Module, embed_dims: int, num_levels: int) -> nn.Module:
     """Build a neck on a backbone.
 
-    ``in_channels='auto'`` reads the backbone's; an explicit list is held against them. ``out_channels`` and
+    ``in_channels='auto'`` reads the backbone's; an explicit list is held against them, where they can be found out. ``out_channels`` and
     ``num_outs`` default to the detector's ``embed_dims`` and ``num_levels``.
     """
-    cfg = dict(cfg)
-    name = resolve(cfg).__name__
     wanted = cfg.get('in_channels', 'auto')
-    given = None
-    if wanted == 'auto':
+    shared = dict(out_channels=embed_dims, num_outs=num_levels)
+    try:
         given = backbone_spec(backbone)
-        cfg['in_channels'] = list(given.channels)
-    neck = build_part(cfg, out_channels=embed_dims, num_outs=num_levels)
-    given = given or backbone_spec(backbone)
+    except RuntimeError:
+        if wanted == 'auto':
+            raise
+        return build_part(cfg, **shared)  # nothing to hold it against
+
     if wanted != 'auto' and list(wanted) != list(given.channels):
-        raise ValueError(f'neck {name} takes in_channels {list(wanted)}, backbone {type(backbone).__name__} gives '
-                         f"{given}; write in_channels='auto' or {list(given.channels)}, or change the backbone's "
-                         'out_indices')
+        raise ValueError(f'neck {resolve(cfg).__name__} takes in_channels {list(wanted)}, backbone '
+                         f"{type(backbone).__name__} gives {given}; write in_channels='auto' or "
+                         f"{list(given.channels)}, or change the backbone's out_indices")
+    neck = build_part({**cfg, 'in_channels': list(given.channels)}, **shared)
     _check_outputs(neck, given, embed_dims, num_levels)
     return neck
 
