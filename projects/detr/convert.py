@@ -173,9 +173,9 @@ def class_rows(classes: str | None, agnostic: bool = False) -> Make:
         by_category = rows in (NUM_CATEGORY_IDS, NUM_CATEGORY_IDS + 1)
         if classes is None:
             if by_category and shape[0] != rows and tensor.shape[1:] == shape[1:]:
-                raise ValueError(f"got {rows} rows, for COCO's category ids up to 90, wanted {shape[0]}: --classes coco "
-                                 'picks those of its 80 classes, --cfg-options model.num_classes=91 keeps them all, '
-                                 '--skip leaves them out')
+                raise ValueError(f"got {rows} rows, for COCO's category ids up to 90, wanted {shape[0]}: "
+                                 '--classes coco picks those of its 80 classes, --cfg-options model.num_classes=91 '
+                                 'keeps them all, --skip leaves them out')
             return tensor
         if not by_category:
             raise ValueError(f'got {rows} rows, from which the classes of COCO cannot be picked: it takes 91 or 92')

@@ -314,7 +314,7 @@ class TestClasses:
         assert len(COCO_IDS) == 80 and COCO_IDS[0] == 1 and COCO_IDS[-1] == 90 and 12 not in COCO_IDS
 
     def test_eighty_classes_are_refused_with_the_way_out(self, case):
-        with pytest.raises(WeightsDoNotFit, match=r'got 9[12] rows, for COCO.s category ids up to 90, wanted 8[01]: --classes coco'):
+        with pytest.raises(WeightsDoNotFit, match=r'got 9[12] rows, .* category ids .*, wanted 8[01]: --classes coco'):
             convert(official(case), build(CASES[case][0], 'small', num_classes=80))
 
     def test_rows_are_picked_by_category(self, case):
