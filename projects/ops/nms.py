@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .precision import at_least_float
 
-BLOCK = 512
+BLOCK = 128
 
 
 def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
@@ -78,10 +78,11 @@ def box_iou(a: Tensor, b: Tensor, offset: int = 0) -> Tensor:
 
     mmdet has it too, but with an eps in the union, and above mmcv's threshold is what decides here.
     """
-    size = (torch.minimum(a[:, None, 2:], b[:, 2:]) - torch.maximum(a[:, None, :2], b[:, :2]) + offset).clamp_(min=0)
-    inside = size[..., 0] * size[..., 1]
-    area_a, area_b = ((box[:, 2:] - box[:, :2] + offset).prod(1) for box in (a, b))
-    return inside / (area_a[:, None] + area_b - inside)
+    width, height = (torch.minimum(a[:, None, 2 + axis], b[:, 2 + axis])
+                     .sub_(torch.maximum(a[:, None, axis], b[:, axis])).add_(offset).clamp_(min=0) for axis in (0, 1))
+    inside = width.mul_(height)
+    area_a, area_b = ((box[:, 2] - box[:, 0] + offset) * (box[:, 3] - box[:, 1] + offset) for box in (a, b))
+    return inside.div_((area_a[:, None] + area_b).sub_(inside))
 
 
 def _greedy(boxes: Tensor, near: Callable) -> Tensor:
