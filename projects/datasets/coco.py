@@ -19,7 +19,7 @@ from rich.table import Table
 
 from ..registry import DATASETS
 
-MAX_NAMES = 5  # files named for each reason a box was dropped
+MAX_NAMES = 10  # in one line of the log
 COCO_COLOURS = dict(zip(CocoDataset.METAINFO['classes'], CocoDataset.METAINFO['palette']))
 
 
@@ -85,8 +85,10 @@ class CheckedCocoDataset(CocoDataset):
         if not self._metainfo.get('classes'):
             self._metainfo['classes'] = tuple(coco.cats[i]['name'] for i in sorted(coco.cats)
                                               if coco.cats[i]['name'] not in self.ignore_categories)
-            print_log(f'{self.ann_file}: no classes given; its categories in the order of their ids are taken, '
-                      f'{len(self._metainfo["classes"])} in all: {self._metainfo["classes"]}', 'current')
+            classes = self._metainfo['classes']
+            shown = ', '.join(classes[:MAX_NAMES]) + (', ...' if len(classes) > MAX_NAMES else '')
+            print_log(f'{self.ann_file}: no classes given, so its {len(classes)} categories in the order of their ids: '
+                      f'{shown}', 'current')
         self._check_classes(coco)
         colours = palette(coco, self._metainfo['classes'])
         if colours:
@@ -136,6 +138,11 @@ class CheckedCocoDataset(CocoDataset):
         if lost or unwanted or unknown:
             raise ClassMismatch(mismatch(self.ann_file, classes, annotated, names, lost, unwanted, unknown))
 
+        unseen = [name for name in classes if not annotated[name]]
+        if unseen and not self.test_mode:
+            print_log(f'{self.ann_file}: no object of {", ".join(unseen[:MAX_NAMES])}'
+                      f'{", ..." if len(unseen) > MAX_NAMES else ""}; nothing can be learned about them', 'current',
+                      logging.WARNING)
         ids = [coco_id for coco_id in coco.get_cat_ids(cat_names=classes) if coco_id is not None]
         if ids != [i for i in coco.get_cat_ids() if i in ids]:
             print_log(f'{self.ann_file}: the classes are in another order than the categories. Labels follow the '

@@ -99,11 +99,30 @@ def test_unusable_boxes_are_reported(write_coco, box, reason):
     assert names(dataset) == [['car'], ['car']], 'its neighbours stay'
 
 
+@pytest.fixture
+def log(monkeypatch):
+    """The lines that the data set logs."""
+    lines = []
+    monkeypatch.setattr('mmparts.datasets.coco.print_log', lambda line, *args: lines.append(line))
+    return lines
+
+
+def test_the_log_tells_what_is_odd_and_nothing_else(write_coco, log):
+    load(write_coco(BOXES), classes=('car', 'person', 'dog'))
+    assert not log
+    load(write_coco(BOXES), classes=('dog', 'person', 'car'))
+    assert 'another order' in log.pop()
+    load(write_coco([[('car', 1, 1, 5, 5), ('dog', 1, 1, -5, 5)]]), classes=('car', 'person', 'dog'))
+    assert 'no object of person;' in log[0] and '1 boxes dropped' in log[1]
+    load(write_coco(BOXES))
+    assert 'car, person, dog' in log[2]
+
+
 def test_the_report_counts_by_reason_and_names_files(write_coco):
-    dataset = load(write_coco([[('dog', 1, 1, -2, 5), ('dog', 50, 1, 5, 5)]] * 9))
+    dataset = load(write_coco([[('dog', 1, 1, -2, 5), ('dog', 50, 1, 5, 5)]] * 14))
     table = drop_table('ann.json', dataset.dropped)
-    assert '18 boxes dropped' in table and '0.png, 1.png' in table and 'and 4 more' in table
-    assert '8.png' not in table
+    assert '28 boxes dropped' in table and '0.png, 1.png' in table and 'and 4 more' in table
+    assert '13.png' not in table
 
 
 def change_first(kind: str, **values):
