@@ -89,14 +89,18 @@ def prepare(args: argparse.Namespace) -> Config:
         os.environ.setdefault('MASTER_PORT', str(slurm_port()))
     name = osp.splitext(osp.basename(args.config.partition('::')[2] or args.config))[0]
     cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or osp.join('work_dirs', name)
-    use_gloo_without_gpu(cfg)
+    join_cpu_processes(cfg)
     return cfg
 
 
-def use_gloo_without_gpu(cfg: Config) -> None:
-    """NCCL, the default, needs GPUs: several processes on CPUs talk through gloo."""
-    if get_device() == 'cpu' and cfg.get('env_cfg', {}).get('dist_cfg', {}).get('backend') == 'nccl':
-        cfg.env_cfg.dist_cfg.backend = 'gloo'
+def join_cpu_processes(cfg: Config) -> None:
+    """Make several processes on CPUs possible: mmengine's launcher and its DDP wrapper take a GPU by its number."""
+    if cfg.launcher != 'pytorch' or get_device() != 'cpu':
+        return
+    torch.distributed.init_process_group('gloo')
+    wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+                   find_unused_parameters=cfg.get('find_unused_parameters', False))
+    cfg.setdefault('model_wrapper_cfg', wrapper)
 
 
 def slurm_port() -> int:

@@ -105,8 +105,14 @@ def _scale(values: np.ndarray) -> str:
     return 'log' if len(finite) and finite.min() > 0 and finite.max() > 10 * finite.min() else 'linear'
 
 
-def _draw_metrics(axis, val: list[dict], most: int = 6) -> None:
-    names = list(dict.fromkeys(name for record in val for name in metrics_of(record)))[:most]
+def _names(val: list[dict], most: int) -> list[str]:
+    """The first metrics, without COCO's by object size."""
+    names = dict.fromkeys(name for record in val for name in metrics_of(record))
+    return [name for name in names if not name.endswith(('_s', '_m', '_l'))][:most]
+
+
+def _draw_metrics(axis, val: list[dict]) -> None:
+    names = _names(val, 6)
     for name in names:
         points = [(record['step'], metrics_of(record)[name]) for record in val if name in metrics_of(record)]
         axis.plot(*zip(*points), marker='.', linewidth=2 if name == names[0] else 1.2, label=name)
@@ -115,15 +121,17 @@ def _draw_metrics(axis, val: list[dict], most: int = 6) -> None:
     if names:
         axis.set_ylim(bottom=0)
         axis.legend(fontsize=7)
-        axis.annotate(f'{points[-1][1]:.3f}' if len(names) == 1 else f'{val[-1].get(names[0], 0):.3f}',
-                      (val[-1]['step'], val[-1].get(names[0], 0)), xytext=(4, 4), textcoords='offset points')
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        best = max((record for record in val if names[0] in record), key=lambda record: record[names[0]])
+        axis.annotate(f'best {best[names[0]]:.3f}', (best['step'], best[names[0]]), xytext=(0, 6), ha='right',
+                      textcoords='offset points')
     else:
         axis.text(0.5, 0.5, 'no validation yet', ha='center', transform=axis.transAxes, color='0.5')
 
 
 def table(train: list[dict], val: list[dict], rows: int = 20) -> str:
     """A Markdown table: the loss before each validation and its metrics, at most ``rows`` of them."""
-    names = list(dict.fromkeys(name for record in val for name in metrics_of(record)))[:6]
+    names = _names(val, 6)
     lines = ['| step | loss | ' + ' | '.join(names) + ' |' if names else '| step | loss |',
              '|---' * (2 + len(names)) + '|']
     if not val:

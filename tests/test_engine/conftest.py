@@ -1,84 +1,20 @@
-"""A model that trains in milliseconds, and a runner for it with the hooks of default_runtime.py."""
+"""A runner for the toy model with the hooks of default_runtime.py, and a way to run the tools in this process."""
 import copy
 import logging
+import os
+import runpy
+import sys
+from pathlib import Path
 
 import pytest
-import torch
 from mmengine.config import Config
-from mmengine.evaluator import BaseMetric
-from mmengine.hooks import Hook
-from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, HOOKS, METRICS, MODELS
 from mmengine.runner import Runner
-from mmengine.structures import BaseDataElement
-from torch import nn
-from torch.utils.data import Dataset
+from toy import Score
 
 import mmparts.engine  # noqa: F401
 import mmparts.visualization  # noqa: F401
 
-
-@DATASETS.register_module(force=True)
-class Numbers(Dataset):
-    metainfo = dict(classes=('disc', 'square'))
-
-    def __init__(self, nan_at: int | None = None):
-        self.nan_at = nan_at
-
-    def __len__(self) -> int:
-        return 8
-
-    def __getitem__(self, index: int) -> dict:
-        x = torch.linspace(-1, 1, 4) * (index + 1)
-        y = torch.full((1,), float('nan') if index == self.nan_at else index / 8)
-        return dict(inputs=x, data_samples=BaseDataElement(y=y, metainfo=dict(img_path=f'images/{index}.jpg')))
-
-
-@MODELS.register_module(force=True)
-class Toy(BaseModel):
-    """With dropout, so that equal losses also mean equal random streams."""
-
-    def __init__(self, width: int = 8, init_cfg: dict | None = None):
-        super().__init__(init_cfg=init_cfg)
-        self.backbone = nn.Linear(4, width)
-        self.head = nn.Linear(width, 1)
-        self.losses = []
-
-    def forward(self, inputs, data_samples=None, mode: str = 'tensor'):
-        hidden = nn.functional.dropout(self.backbone(torch.stack(list(inputs))).tanh(), 0.2, self.training)
-        out = self.head(hidden)
-        if mode != 'loss':
-            return [BaseDataElement(y=y) for y in out]
-        target = torch.stack([sample.y for sample in data_samples])
-        loss = (out - target).square().mean()
-        self.losses.append(loss.item())
-        return dict(loss_fit=loss, loss_size=0.01 * hidden.square().mean())
-
-
-@METRICS.register_module(force=True)
-class Score(BaseMetric):
-    """A "mAP" that rises with every evaluation."""
-    default_prefix = 'toy'
-    calls = 0
-
-    def process(self, data_batch, data_samples):
-        self.results.append(len(data_samples))
-
-    def compute_metrics(self, results):
-        type(self).calls += 1
-        return dict(mAP=0.1 * self.calls)
-
-
-@HOOKS.register_module(force=True)
-class KillHook(Hook):
-    """Ends the run at the start of an epoch, as a crash would: after_train is never called."""
-
-    def __init__(self, epoch: int):
-        self.epoch = epoch
-
-    def before_train_epoch(self, runner):
-        if runner.epoch == self.epoch:
-            raise RuntimeError('killed')
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
 @pytest.fixture
@@ -110,3 +46,26 @@ def make_runner(tmp_path):
         return Runner.from_cfg(Config(cfg))
     make.count = 0
     return make
+
+
+def run_tool(name: str, *args) -> int:
+    """Run ``tools/NAME.py`` in this process; returns its exit code (1 where it leaves with a message)."""
+    environ, argv = dict(os.environ), sys.argv
+    sys.argv = [name, *map(str, args)]
+    try:
+        runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+            return 1
+        return stop.code or 0
+    finally:
+        sys.argv = argv
+        os.environ.clear()
+        os.environ.update(environ)
+    return 0
+
+
+@pytest.fixture(name='run_tool', scope='session')
+def run_tool_fixture():
+    return run_tool

@@ -11,6 +11,7 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 
 from mmparts.engine import CorruptCheckpoint, UnsafeCheckpoint, checkpoint, find_resumable, load_checkpoint_file
 from mmparts.engine.checkpoint import load_from_url, plain, write_atomically
+from mmparts.registry import LOCATIONS
 
 
 class Hostile:
@@ -40,6 +41,12 @@ def test_hostile_checkpoint_is_refused_by_every_door(hostile, load):
         load(path)
     assert path in str(error.value) and '--trust-checkpoint' in str(error.value)
     assert not owned.exists()
+
+
+def test_every_runner_with_a_part_of_ours_is_covered():
+    """Looking up `mmparts.X` imports mmparts.engine, which installs the safe loader."""
+    assert 'mmparts.engine' in LOCATIONS
+    assert CheckpointLoader._get_checkpoint_loader('work_dirs/a.pth') is checkpoint.load_from_local
 
 
 def test_trust_is_the_way_out(hostile, monkeypatch):

@@ -1,28 +1,13 @@
 """Hooks: NaN guard, interruption, seeds, mixed precision."""
-import os
 import os.path as osp
 import signal
 
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.hooks import Hook
-from mmengine.registry import HOOKS
 
 from mmparts.engine import NonFiniteLoss, cli
 from mmparts.engine.interrupt import EXIT_REQUEUE
-
-
-@HOOKS.register_module(force=True)
-class SignalHook(Hook):
-    """Sends a signal to its own process in the middle of an epoch."""
-
-    def __init__(self, name: str, at: int):
-        self.name, self.at = name, at
-
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == self.at:
-            os.kill(os.getpid(), getattr(signal, self.name))
 
 
 def test_nan_guard_names_term_and_images(make_runner):

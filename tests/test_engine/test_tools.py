@@ -1,0 +1,214 @@
+"""The command line: train, resume, test and predict on a few generated images; launch scripts; error messages."""
+import json
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+
+from mmparts.datasets import make_shapes
+from mmparts.engine import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+TOOLS = ROOT / 'tools'
+
+CONFIG = f"""
+_base_ = [{', '.join(f"'{ROOT}/configs/_base_/{name}.py'" for name in (
+    'models/dino_r50', 'datasets/shapes_detection', 'schedules/schedule_12e', 'default_runtime'))}]
+model = dict(
+    embed_dims=32, num_queries=20, num_classes=6,
+    backbone=dict(depth=18, base_channels=8, init_cfg=None, frozen_stages=-1),
+    neck=dict(norm_cfg=dict(type='GN', num_groups=8)),
+    encoder=dict(num_layers=1, ffn_channels=64), decoder=dict(num_layers=2, ffn_channels=64))
+train_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False)
+val_dataloader = dict(batch_size=2, num_workers=0, persistent_workers=False)
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=1)
+log_level = 'ERROR'
+"""
+
+
+@pytest.fixture(scope='module')
+def trained(tmp_path_factory, run_tool):
+    """A folder with shapes/, config.py and run/epoch_1.pth, made by tools/train.py."""
+    folder = tmp_path_factory.mktemp('tools')
+    make_shapes(folder / 'shapes', images=4, val_images=3, size=48)
+    (folder / 'config.py').write_text(CONFIG)
+    assert run_tool('train', folder / 'config.py', '--work-dir', folder / 'run', '--cfg-options',
+                    f'data_root={folder}/shapes') == 0
+    return folder
+
+
+def options(folder: Path) -> list[str]:
+    return ['--cfg-options', f'data_root={folder}/shapes']
+
+
+def test_train_leaves_checkpoint_curves_and_pictures(trained):
+    names = os.listdir(trained / 'run')
+    assert {'epoch_1.pth', 'last_checkpoint', 'curves.png', 'curves.md', 'val_predictions.png'} <= set(names)
+    meta = torch.load(trained / 'run' / 'epoch_1.pth', weights_only=True)['meta']
+    assert meta['dataset_meta']['classes'][0] == 'circle'
+
+
+def test_resume_goes_on_in_bfloat16(trained, run_tool):
+    assert run_tool('train', trained / 'config.py', '--work-dir', trained / 'run', '--resume', '--amp', *options(trained),
+                    'train_cfg.max_epochs=2') == 0
+    assert torch.load(trained / 'run' / 'epoch_2.pth', weights_only=True)['meta']['epoch'] == 2
+
+
+@pytest.mark.parametrize('ending', ['json', 'pkl'])
+def test_test_writes_metrics_predictions_and_pictures(trained, run_tool, tmp_path, capsys, ending):
+    out = tmp_path / f'out.{ending}'
+    show = ['--show-dir', tmp_path / 'show'] if ending == 'json' else []
+    assert run_tool('test', trained / 'config.py', trained / 'run' / 'epoch_1.pth', '--work-dir', tmp_path, '--out', out,
+                    *show, *options(trained)) == 0
+    assert '"coco/bbox_mAP":' in capsys.readouterr().out
+    if ending == 'json':
+        records = json.loads(out.read_text())['predictions']
+        assert 0 < len(records[0]['boxes']) == len(records[0]['names'])
+        assert len(os.listdir(tmp_path / 'show')) == 4  # three images and the sheet
+    else:
+        records = pickle.loads(out.read_bytes())
+    assert len(records) == 3
+
+
+def test_test_refuses_weights_of_another_head(trained, run_tool, tmp_path, capsys):
+    assert run_tool('test', trained / 'config.py', trained / 'run' / 'epoch_1.pth', '--work-dir', tmp_path,
+                    *options(trained), 'model.num_classes=7') == 1
+    assert 'other shape' in capsys.readouterr().err
+
+
+def test_test_refuses_classes_in_another_order(trained, run_tool, tmp_path):
+    with pytest.raises(ValueError, match='in another order'):
+        run_tool('test', trained / 'config.py', trained / 'run' / 'epoch_1.pth', '--work-dir', tmp_path,
+                 *options(trained), 'test_dataloader.dataset.metainfo.classes=square,circle,triangle,star,ring,cross')
+
+
+def test_predict_reports_bad_images_and_goes_on(trained, run_tool, tmp_path, capsys):
+    images = tmp_path / 'images'
+    shutil.copytree(trained / 'shapes' / 'val', images)
+    (images / 'broken.jpg').write_text('no image')
+    code = run_tool('predict', images, trained / 'config.py', trained / 'run' / 'epoch_1.pth', '--out', tmp_path / 'out',
+                    '--score-thr', 0, '--batch-size', 2)
+    assert code == 1 and 'broken.jpg: failed' in capsys.readouterr().err
+
+    document = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
+    good = [record for record in document['predictions'] if 'error' not in record]
+    assert len(good) == 3 and len(document['predictions']) == 4
+    assert document['classes'][:2] == ['circle', 'square']
+    for record in good:
+        assert 0 < len(record['boxes']) == len(record['scores']) == len(record['names'])
+        assert record['scores'] == sorted(record['scores'], reverse=True)
+        assert (tmp_path / 'out' / record['picture']).is_file()
+
+
+@pytest.mark.parametrize('tool, args', [('train', ['CONFIG', '--resume', 'no.pth']), ('test', ['CONFIG', 'no.pth']),
+                                        ('predict', ['no.jpg', 'CONFIG', 'no.pth']),
+                                        ('train', ['configs/detr/detr_r50_8xb2-150e.py'])])
+def test_missing_files_are_one_line(trained, run_tool, capsys, tool, args):
+    assert run_tool(tool, *[trained / 'config.py' if arg == 'CONFIG' else arg for arg in args]) == 1
+    assert capsys.readouterr().err.splitlines()[-1].startswith('error: no ')
+
+
+def test_unknown_config_proposes_the_nearest():
+    with pytest.raises(FileNotFoundError, match='detr_r50_8xb2-150e_coco.py'):
+        cli.find_config(str(ROOT / 'configs' / 'detr' / 'detr_r50_8xb2-150e.py'))
+
+
+@pytest.mark.parametrize('tool', ['train', 'test', 'predict'])
+def test_help(run_tool, tool, capsys):
+    assert run_tool(tool, '--help') == 0
+    assert '--trust-checkpoint' in capsys.readouterr().out
+
+
+def test_auto_scale_lr_needs_a_base_batch():
+    cfg = Config(dict(auto_scale_lr=dict(enable=False, base_batch_size=16)))
+    cli.set_auto_scale_lr(cfg)
+    assert cfg.auto_scale_lr.enable
+    with pytest.raises(SystemExit, match='base_batch_size'):
+        cli.set_auto_scale_lr(Config(dict()))
+
+
+def test_auto_resume_without_checkpoint_keeps_load_from(tmp_path):
+    cfg = Config(dict(work_dir=str(tmp_path), load_from='weights.pth', resume=False))
+    cli.set_resume(cfg, 'auto')
+    assert cfg.load_from == 'weights.pth' and not cfg.resume
+
+
+@pytest.fixture
+def echo(tmp_path):
+    """``echo(script, *args, **environment)``: a shell script run with `srun` and python replaced by echo."""
+    (tmp_path / 'srun').write_text('#!/bin/sh\necho srun "$@"\n')
+    (tmp_path / 'python').write_text('#!/bin/sh\necho python "$@"\n')
+    for name in ('srun', 'python'):
+        (tmp_path / name).chmod(0o755)
+
+    def run(script: str, *args, **environment) -> str:
+        environment = {**os.environ, 'PYTHON': 'python', 'PATH': f'{tmp_path}:{os.environ["PATH"]}', **environment}
+        environment = {name: value for name, value in environment.items() if value is not None}
+        result = subprocess.run([TOOLS / script, *args], env=environment, capture_output=True, text=True)
+        return result.stdout if result.returncode == 0 else result.stderr
+    return run
+
+
+def test_dist_scripts(echo):
+    line = echo('dist_train.sh', 'c.py', '2', '--amp', PORT=None)
+    assert '--standalone --nproc_per_node=2' in line and line.endswith('train.py c.py --amp --launcher pytorch\n')
+    assert '--master_port=1234 ' in echo('dist_train.sh', 'c.py', '2', PORT='1234')
+    line = echo('dist_test.sh', 'c.py', 'a.pth', '4', '--out', 'o.json')
+    assert '--nproc_per_node=4' in line and line.endswith('test.py c.py a.pth --out o.json --launcher pytorch\n')
+    line = echo('dist_train.sh', 'c.py', '8', NNODES='2', NODE_RANK='1', MASTER_ADDR='head')
+    assert '--nnodes=2 --node_rank=1 --master_addr=head --master_port=29500 --nproc_per_node=8' in line
+    assert 'MASTER_ADDR' in echo('dist_train.sh', 'c.py', '8', NNODES='2', MASTER_ADDR=None)
+    assert 'usage' in echo('dist_train.sh', 'c.py')
+
+
+def test_slurm_scripts(echo):
+    line = echo('slurm_train.sh', 'gpu', 'name', 'c.py', 'out', '--resume', GPUS='16', SRUN_ARGS='--quotetype=x --signal=y')
+    assert line.startswith('srun --partition=gpu --job-name=name --gres=gpu:8 --ntasks=16 --ntasks-per-node=8 '
+                           '--cpus-per-task=5 --kill-on-bad-exit=1 --quotetype=x --signal=y python -u')
+    assert line.endswith('train.py c.py --work-dir out --resume --launcher slurm\n')
+    line = echo('slurm_test.sh', 'gpu', 'name', 'c.py', 'a.pth', GPUS='1', CPUS_PER_TASK='2')
+    assert '--gres=gpu:1 --ntasks=1 ' in line and '--cpus-per-task=2' in line
+    assert line.endswith('test.py c.py a.pth --launcher slurm\n')
+    assert 'usage' in echo('slurm_train.sh', 'gpu', 'name', 'c.py')
+
+
+def test_slurm_port_comes_from_the_job(monkeypatch):
+    ports = set()
+    for job, step in ((1, 0), (2, 0), (1, 1)):
+        monkeypatch.setenv('SLURM_JOB_ID', str(job))
+        monkeypatch.setenv('SLURM_STEP_ID', str(step))
+        ports.add(cli.slurm_port())
+        assert cli.slurm_port() in ports
+    assert len(ports) == 3 and all(20000 <= port < 32768 for port in ports)
+
+
+def test_two_processes_train_and_stop_together(tmp_path):
+    """On CPUs through torchrun: a signal to one of them ends both after the same step, with a checkpoint."""
+    (tmp_path / 'config.py').write_text(f"""
+_base_ = '{ROOT}/configs/_base_/default_runtime.py'
+custom_imports = dict(imports=['toy'])
+default_scope = 'mmengine'
+default_hooks = dict(visualization=None, pictures=None, curves=None,
+                     sender=dict(type='SignalHook', name='SIGUSR1', at=2, rank=1))
+visualizer = dict(type='Visualizer')
+model = dict(type='Toy')
+train_dataloader = dict(dataset=dict(type='Numbers'), batch_size=2, num_workers=0, sampler=dict(type='DefaultSampler'))
+train_cfg = dict(by_epoch=True, max_epochs=9)
+optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
+""")
+    environment = {**os.environ, 'PYTHONPATH': str(ROOT / 'tests'), 'CUDA_VISIBLE_DEVICES': '-1',
+                   'PYTHON': sys.executable}
+    environment.pop('PORT', None)
+    result = subprocess.run([TOOLS / 'dist_train.sh', tmp_path / 'config.py', '2', '--work-dir', tmp_path / 'run'],
+                            env=environment, capture_output=True, text=True, timeout=240)
+    assert result.returncode != 0
+    assert 'exitcode  : 75' in result.stderr, result.stderr[-2000:]
+    checkpoint = torch.load(tmp_path / 'run' / 'interrupted.pth', weights_only=True)
+    assert checkpoint['meta']['epoch'] == 1 and checkpoint['meta']['iter'] == 2

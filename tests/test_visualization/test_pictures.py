@@ -1,0 +1,107 @@
+"""Pictures of predictions beside the ground truth."""
+import numpy as np
+import pytest
+import torch
+from mmdet.structures import DetDataSample
+from mmengine.structures import InstanceData
+from PIL import Image
+
+from mmparts.visualization import Objects, PictureHook, draw_objects, draw_pair, draw_sample, sheet
+from mmparts.visualization.pictures import PANEL, file_name, palette
+
+GREY = 128
+
+
+def grey(height: int = 40, width: int = 60) -> np.ndarray:
+    return np.full((height, width, 3), GREY, np.uint8)
+
+
+def objects(score: float | None = 0.9, box=(10, 10, 30, 30)) -> Objects:
+    return Objects(np.array([box], dtype=float), np.array([1]), None if score is None else np.array([score]))
+
+
+def marked(picture: Image.Image) -> np.ndarray:
+    return (np.asarray(picture) != GREY).any(-1)
+
+
+def test_small_image_is_enlarged_and_boxes_follow():
+    picture = draw_objects(grey(40, 60), objects(), ['disc', 'square'])
+    assert picture.size == (60 * PANEL // 40, PANEL)
+    scale = PANEL / 40
+    column = marked(picture)[round(20 * scale)]
+    assert abs(np.flatnonzero(column)[0] - 10 * scale) <= 2 and abs(np.flatnonzero(column)[-1] - 30 * scale) <= 2
+
+
+def test_large_image_keeps_its_size():
+    assert draw_objects(grey(600, 700), objects()).size == (700, 600)
+
+
+def test_nothing_is_drawn_without_objects():
+    assert not marked(draw_objects(grey(), Objects())).any()
+
+
+@pytest.mark.parametrize('box', [(-5, -5, 100, 100), (30, 30, 10, 10), (5, 5, 5, 5), (float('nan'), 0, 1, 1)])
+def test_strange_boxes_do_not_raise(box):
+    draw_objects(grey(), objects(box=box), ['one name', 'another'])
+
+
+def test_pair_has_two_panels_and_one_without_truth():
+    pair = draw_pair(grey(), objects(None), objects(), ['disc', 'square'], title='a.jpg')
+    single = draw_pair(grey(), None, objects())
+    assert pair.width > 2 * single.width - 1 and pair.height == single.height
+
+
+def test_threshold_order_and_masks():
+    instances = InstanceData(bboxes=torch.tensor([[0., 0, 9, 9], [1, 1, 8, 8], [2, 2, 7, 7]]),
+                             labels=torch.tensor([0, 1, 2]), scores=torch.tensor([0.2, 0.5, 0.8]),
+                             masks=torch.ones(3, 40, 60, dtype=torch.bool))
+    found = Objects.of(instances, 0.3)
+    assert found.labels.tolist() == [2, 1] and found.masks.shape == (2, 40, 60)
+    assert marked(draw_objects(grey(), found)).all()  # the mask covers the image
+
+
+def test_colours_of_classes_differ():
+    assert len(set(palette(80))) == 80
+
+
+def sample_of(tmp_path, name: str = 'a.png') -> DetDataSample:
+    Image.fromarray(grey()).save(tmp_path / name)
+    boxes = torch.tensor([[10., 10, 30, 30]])
+    return DetDataSample(gt_instances=InstanceData(bboxes=boxes, labels=torch.tensor([0])),
+                         pred_instances=InstanceData(bboxes=boxes, labels=torch.tensor([0]), scores=torch.tensor([.9])),
+                         metainfo=dict(img_path=str(tmp_path / name)))
+
+
+def test_sample_is_drawn_from_its_file(tmp_path):
+    page = draw_sample(sample_of(tmp_path), ['disc'], 0.3)
+    left, right = np.asarray(page)[40:, :page.width // 2], np.asarray(page)[40:, page.width // 2:]
+    assert left.std() > 1 and right.std() > 1
+
+
+def test_sheet_places_pictures_of_unequal_sizes():
+    page = sheet([Image.new('RGB', size, (200, 0, 0)) for size in ((100, 50), (30, 90), (64, 64))], columns=2,
+                 cell_width=100)
+    assert page.width == 2 * 110 + 10
+    assert (np.asarray(page) == (200, 0, 0)).all(-1).sum() == 100 * 50 + 100 * 300 + 100 * 100
+
+
+def test_names_stay_apart():
+    used = set()
+    assert [file_name(path, used) for path in ('x/a.jpg', 'y/a.jpg', 'z/y/a.png')] == \
+        ['a.jpg', 'y_a.jpg', 'y_a_1.jpg']
+
+
+def test_hook_writes_a_picture_for_each_test_image(tmp_path):
+    from types import SimpleNamespace
+    runner = SimpleNamespace(visualizer=SimpleNamespace(dataset_meta=dict(classes=['disc'])), work_dir=str(tmp_path),
+                             logger=SimpleNamespace(info=print))
+    hook = PictureHook(test_dir=str(tmp_path / 'out'), sheet_size=1)
+    hook.before_test_epoch(runner)
+    hook.after_test_iter(runner, 0, None, [sample_of(tmp_path, 'a.png'), sample_of(tmp_path, 'b.png')])
+    hook.after_test_epoch(runner)
+    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.jpg', 'b.jpg', 'sheet.png']
+
+    hook.before_val_epoch(runner)
+    hook.after_val_iter(runner, 0, None, [sample_of(tmp_path), DetDataSample()])
+    hook.after_val_epoch(runner)
+    assert np.asarray(Image.open(tmp_path / 'val_predictions.png')).std() > 1
