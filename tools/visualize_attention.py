@@ -1,0 +1,75 @@
+"""Draw where the decoder looks: `python tools/visualize_attention.py IMAGE CONFIG CHECKPOINT`."""
+import argparse
+import os
+import os.path as osp
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
+from mmengine.device import get_device
+from mmparts.engine import cli
+from mmparts.engine.inference import Detector, Failure
+from mmparts.visualization import read_rgb
+from mmparts.visualization.attention import Found, Frame, Look, Watch, draw_looks, find, save_figure
+
+MOST = 16  # objects that one picture has room for
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description='For a detected object: the attention map of its query over the image (DETR), or its sampling '
+                    'points coloured by attention weight (Deformable DETR, DINO), with the predicted box (green), the '
+                    'reference point (cross) and, where there is one, the reference box (dashed).')
+    parser.add_argument('image', help='path of an image')
+    parser.add_argument('config', help='the config that the model was trained with')
+    parser.add_argument('checkpoint', help='its weights (.pth)')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--object', type=int, default=0, metavar='K', help='the K-th best detection, from 0 (default 0)')
+    which.add_argument('--query', type=int, metavar='Q', help='a query, whether it detects anything or not')
+    which.add_argument('--score-thr', type=float, metavar='S',
+                       help=f'all detections from this score on, {MOST} at most')
+    parser.add_argument('--layer', type=int, default=-1, metavar='L',
+                        help='decoder layer, from 0; negative ones from the end (default: the last)')
+    parser.add_argument('--heads', action='store_true', help='also each attention head on its own')
+    parser.add_argument('--out', default='attention.png', metavar='FILE', help='the picture (default: attention.png)')
+    parser.add_argument('--device', default=get_device(), help='cpu, cuda:0 ... (default: a GPU if there is one)')
+    cli.add_common(parser)
+    args = parser.parse_args()
+
+    cfg = cli.prepare(args)
+    cli.require_whole_model()
+    path = cli.require_file(args.image, 'image')
+    detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), args.device)
+    try:
+        with Watch(detector.model, args.layer) as watch:
+            result, = detector([path])
+        if isinstance(result, Failure):
+            raise ValueError(f'{path}: {result.reason}')
+        look = watch.look()
+        objects = choose(look, detector.model.head.select, args)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}') from error
+
+    figure = draw_looks(read_rgb(path), Frame.of(result), look, objects, detector.classes, args.heads)
+    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
+    save_figure(figure, args.out)
+    print(f'{len(objects)} objects: {args.out}')
+
+
+def choose(look: Look, select, args: argparse.Namespace) -> list[Found]:
+    """The objects that the arguments ask for; raises ValueError where there are none."""
+    if args.query is not None:
+        if not 0 <= args.query < len(look.logits):
+            raise ValueError(f'there is no query {args.query}; the model has {len(look.logits)}')
+        return find(look, select, args.query)[:1]
+    found = find(look, select)
+    if args.score_thr is not None:
+        chosen = [each for each in found if each.score >= args.score_thr][:MOST]
+        if not chosen:
+            raise ValueError(f'no detection reaches {args.score_thr}; the best has {found[0].score:.3f}')
+        return chosen
+    if not 0 <= args.object < len(found):
+        raise ValueError(f'there is no detection {args.object}; the model reports {len(found)}')
+    return [found[args.object]]
+
+
+if __name__ == '__main__':
+    cli.run(main)
