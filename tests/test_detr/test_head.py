@@ -6,6 +6,8 @@ from mmdet.structures import DetDataSample
 from mmparts.detr.head import SetPredictionHead
 from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.selection import BestClassSelection, TopKSelection
+from mmparts.detr.structures import QueryGroup
+from mmparts.detr.terms import LossTerm
 from tiny import base, batch, build, samples
 
 
@@ -52,6 +54,27 @@ def test_losses_are_named_as_mmdet_names_them(name, groups):
     expected = {f'{group}loss_{term}' for group in groups for term in ('cls', 'bbox', 'iou')}
     expected |= {f'd0.{key}' for key in expected if not key.startswith('enc')}
     assert set(model(**batch(model), mode='loss')) == expected
+
+
+class Normaliser(LossTerm):
+    """Reports the number by which losses are divided."""
+    name = 'loss_by'
+
+    def forward(self, predictions, matches, num_boxes):
+        return num_boxes.expand(len(predictions.logits))
+
+
+@pytest.mark.parametrize('counts, match, denoising', [((3, 1), 4, 4 * 3), ((0, 0), 1, 1 * 10)])
+def test_losses_are_divided_by_the_objects_of_the_batch(counts, match, denoising):
+    """Each object counts once for every copy among the denoising queries: 10 // 3 copies, or 10 of no objects."""
+    model = build(base('dino_r50', head=dict(terms=[dict(type=Normaliser)]))).train()
+    losses = model(**batch(model, counts=counts), mode='loss')
+    assert {name: value.item() for name, value in losses.items()} == {
+        'loss_by': match, 'd0.loss_by': match, 'enc_loss_by': match, 'dn_loss_by': denoising, 'd0.dn_loss_by': denoising}
+
+
+def test_a_group_that_matches_objects_repeatedly_is_divided_accordingly():
+    assert QueryGroup('o2m', torch.zeros(2, 6, 8), repeat=6).copies == 6
 
 
 def predicted() -> tuple[dict, list[DetDataSample]]:
