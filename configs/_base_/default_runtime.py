@@ -9,6 +9,7 @@ default_hooks = dict(
     checkpoint=dict(type='mmparts.SafeCheckpointHook', interval=1, max_keep_ckpts=2, save_best='auto', rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'),
+    check_classes=dict(type='mmparts.CheckClassesHook'),
     epoch_seed=dict(type='mmparts.EpochSeedHook'),
     nan_guard=dict(type='mmparts.NanGuardHook'),
     interrupt=dict(type='mmparts.InterruptHook'),

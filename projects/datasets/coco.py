@@ -242,7 +242,7 @@ def hint(name: str, candidates: Sequence[str]) -> str:
 def drop_table(ann_file: str, dropped: dict[str, list[str]]) -> str:
     """Counts of dropped boxes by reason, with the first files."""
     total = sum(len(files) for files in dropped.values())
-    table = Table('reason', 'boxes', 'files', title=f'{ann_file}: {total} boxes dropped', title_justify='left')
+    table = Table('reason', 'boxes', 'files')
     for reason, files in dropped.items():
         unique = list(dict.fromkeys(files))
         rest = f' and {len(unique) - MAX_NAMES} more' if len(unique) > MAX_NAMES else ''
@@ -250,4 +250,4 @@ def drop_table(ann_file: str, dropped: dict[str, list[str]]) -> str:
     console = Console(width=120, color_system=None)
     with console.capture() as capture:
         console.print(table)
-    return '\n' + capture.get()
+    return f'{ann_file}: {total} boxes dropped\n{capture.get()}'
