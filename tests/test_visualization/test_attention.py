@@ -1,0 +1,138 @@
+"""Attention pictures: points and maps fall where they belong in the original image, whatever was resized and padded."""
+import os
+import runpy
+import sys
+
+import mmcv
+import numpy as np
+import pytest
+import tiny
+import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from mmengine.config import Config
+
+from mmparts.detr.selection import BestClassSelection, TopKSelection
+from mmparts.visualization.attention import Found, Frame, Look, Watch, draw_looks, find
+
+TOOL = tiny.CONFIGS.parent / 'tools' / 'visualize_attention.py'
+
+
+def watch_points(offset: tuple[float, float]) -> tuple[Look, Frame]:
+    """Every sample of the last decoder layer lies so many cells beside its reference. The first image is 64x96, padded
+    below to 128x96, and was shrunk from 128x288."""
+    model = tiny.build(tiny.base('deformable_detr_r50')).eval()
+    sampling = model.decoder.layers[-1].cross_attn.attn.sampling_offsets
+    torch.nn.init.zeros_(sampling.weight)
+    sampling.bias.data = torch.tensor(offset).repeat(len(sampling.bias) // 2)
+    data = tiny.batch(model, sizes=((64, 96), (128, 64)))
+    with Watch(model) as watch:
+        model(**data, mode='predict')
+    return watch.look(), Frame.of(data['data_samples'][0])
+
+
+def test_points_without_offset_lie_on_the_reference():
+    look, frame = watch_points((0., 0.))
+    expected = (look.reference * torch.tensor([288., 128.]))[:, None, None].expand_as(look.points)
+    assert torch.allclose(frame.from_padded(look.points), expected, atol=1e-2)
+    assert torch.allclose(frame.from_resized(look.reference), expected[:, 0, 0], atol=1e-2)
+
+
+def test_an_offset_counts_in_cells_of_its_level():
+    look, frame = watch_points((1., -0.5))
+    shift = frame.from_padded(look.points) - frame.from_resized(look.reference)[:, None, None]
+    strides = torch.tensor([8., 16., 32.]).repeat_interleave(4)  # four points a level; 96 is no multiple of stride 64
+    expected = torch.stack([3 * strides, -0.5 * 2 * strides], dim=-1)  # the image was shrunk by 3 and 2
+    assert torch.allclose(shift[:, :, :12], expected.expand(*shift.shape[:2], -1, -1), atol=1e-2)
+
+
+def test_weights_of_a_query_sum_to_one_in_each_head():
+    look, _ = watch_points((0., 0.))
+    assert look.weights.shape == look.points.shape[:-1]
+    assert torch.allclose(look.weights.sum(-1), torch.ones(look.weights.shape[:2]))
+
+
+def test_a_map_has_the_rows_of_the_tokens_and_nothing_on_padding():
+    model = tiny.build(tiny.base('detr_r50')).eval()
+    data = tiny.batch(model, sizes=((64, 96), (128, 160)))
+    with Watch(model, layer=0) as watch:
+        model(**data, mode='predict')
+    maps = watch.look().maps
+    assert maps.shape == (20, 8, 4, 5)  # 128x160 at stride 32
+    assert torch.allclose(maps.sum((-2, -1)), torch.ones(20, 8))
+    assert maps[:, :, 2:].max() == 0 and maps[:, :, :, 3:].max() == 0 and maps[:, :, :2, :3].min() > 0
+
+
+def made_by_hand(column: int) -> Look:
+    """One query and head that looks at one cell of the lower row of a 2x4 map."""
+    maps = torch.zeros(1, 1, 2, 4)
+    maps[0, 0, 1, column] = 1.
+    return Look(torch.zeros(1, 3), torch.tensor([[.5, .2, .1, .1]]), None, maps=maps)
+
+
+@pytest.mark.parametrize('column, bright, dark', [(0, (16, 48), (48, 48)), (1, (48, 48), (16, 48))])
+def test_a_map_is_drawn_over_the_padded_input(column, bright, dark):
+    frame = Frame(padded=(128, 64), resized=(64, 64))  # half of the columns lie on padding
+    figure = draw_looks(np.zeros((64, 64, 3), np.uint8), frame, made_by_hand(column), [Found(0, 0, .5)])
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
+
+    def at(x, y):
+        left, up = figure.axes[0].transData.transform((x, y))
+        return picture[round(picture.shape[0] - up), round(left)].sum()
+
+    assert at(*bright) > 3 * at(*dark)
+
+
+@pytest.mark.parametrize('select, query, label', [(TopKSelection(3), 2, 1), (BestClassSelection(), 2, 1)])
+def test_objects_are_found_with_their_query(select, query, label):
+    logits = torch.full((4, 3), -5.)
+    logits[query, label] = 5.
+    look = Look(logits, torch.rand(4, 4), None)
+    best = find(look, select)[0]
+    assert (best.query, best.label) == (query, label) and best.score > 0.9
+    assert {found.query for found in find(look, select, query=1)} == {1}
+
+
+@pytest.mark.parametrize('layer', [2, -3])
+def test_a_layer_that_is_not_there_is_named(layer):
+    with pytest.raises(ValueError, match=f'2 decoder layers; there is no layer {layer}'):
+        Watch(tiny.build(tiny.base('detr_r50')), layer)
+
+
+@pytest.fixture(params=['detr_r50', 'deformable_detr_r50', 'dino_r50'])
+def files(request, tmp_path) -> dict[str, str]:
+    """Image, config and checkpoint of a tiny detector."""
+    model = tiny.base(request.param)
+    pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(96, 96), keep_ratio=True),
+                dict(type='PackDetInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
+    dataset = dict(type='CocoDataset', metainfo=dict(classes=[f'kind {i}' for i in range(80)]), pipeline=pipeline)
+    cfg = Config(dict(model=model, default_scope='mmdet', test_dataloader=dict(dataset=dataset)))
+    paths = {name: str(tmp_path / file) for name, file in
+             dict(image='image.png', config='config.py', checkpoint='weights.pth', out='deep/attention.png').items()}
+    cfg.dump(paths['config'])
+    torch.save(dict(state_dict=tiny.build(model).state_dict()), paths['checkpoint'])
+    mmcv.imwrite(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8), paths['image'])
+    return paths
+
+
+def run_tool(files: dict[str, str], monkeypatch, *options: str):
+    arguments = [str(TOOL), files['image'], files['config'], files['checkpoint'], '--device', 'cpu']
+    monkeypatch.setattr(os, 'environ', dict(os.environ))  # what the tool sets ends with the test
+    monkeypatch.setattr(sys, 'argv', [*arguments, '--out', files['out'], *options])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(TOOL), run_name='__main__')
+    return ended.value.code
+
+
+def test_the_tool_draws_one_object_large(files, monkeypatch):
+    assert not run_tool(files, monkeypatch)
+    picture = mmcv.imread(files['out'])
+    assert max(picture.shape[:2]) > 600  # the image has 60 pixels
+    assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
+
+
+def test_the_tool_refuses_what_is_not_there(files, monkeypatch):
+    assert 'no query 20' in run_tool(files, monkeypatch, '--query', '20')
+    assert 'no detection reaches 1.5' in run_tool(files, monkeypatch, '--score-thr', '1.5')
+    assert 'no detection 1000' in run_tool(files, monkeypatch, '--object', '1000')
