@@ -193,9 +193,12 @@ def write_atomically(data: bytes, path: str, verify=None) -> None:
         if verify is not None:
             verify(temporary)
         os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+        if isinstance(error, OSError):
+            raise OSError(error.errno, f'{path} was not written: {error.strerror or error}; the files that were there '
+                                       'before are intact') from error
         raise
 
 

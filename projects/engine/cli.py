@@ -15,6 +15,8 @@ from .checkpoint import CorruptCheckpoint, TRUST_VARIABLE, UnsafeCheckpoint, fin
 from .fit import MINIMUM_VARIABLE, WeightsDoNotFit
 from .nan_guard import NonFiniteLoss
 
+# Hooks that mmengine adds by itself: None in a config takes them away. For all others it does not accept None.
+MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 # What a user can act on: shown as a message, without a traceback.
 USER_ERRORS = (FileNotFoundError, CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit, NonFiniteLoss)
 
@@ -89,6 +91,9 @@ def prepare(args: argparse.Namespace) -> Config:
         os.environ.setdefault('MASTER_PORT', str(slurm_port()))
     name = osp.splitext(osp.basename(args.config.partition('::')[2] or args.config))[0]
     cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or osp.join('work_dirs', name)
+    hooks = cfg.get('default_hooks', {})
+    for hook in [key for key, value in hooks.items() if value is None and key not in MMENGINE_HOOKS]:
+        hooks.pop(hook)
     join_cpu_processes(cfg)
     return cfg
 

@@ -74,7 +74,7 @@ def draw_objects(image: np.ndarray, objects: Objects, classes: list[str] | None 
     panel = Image.fromarray(np.ascontiguousarray(image, dtype=np.uint8)).convert('RGB')
     panel = panel.resize(size, Image.Resampling.BICUBIC) if scale > 1 else panel
     # Letters of a large image grow with it: the page is shrunk on screen.
-    unit = max(1.0, min(size) / 800)
+    unit = max(1.0, size[0] / 700)
     colours = palette(max(len(classes or ()), int(objects.labels.max(initial=-1)) + 1))
 
     for index in range(len(objects.boxes) if objects.masks is not None else 0):
@@ -117,7 +117,7 @@ def draw_pair(image: np.ndarray, truth: Objects | None, prediction: Objects, cla
     panels = [(f'prediction ({len(prediction.boxes)})', draw_objects(image, prediction, classes))]
     if truth is not None:
         panels.insert(0, (f'ground truth ({len(truth.boxes)})', draw_objects(image, truth, classes)))
-    unit = max(1.0, panels[0][1].width / 1000)
+    unit = max(1.0, panels[0][1].width / 700)
     header, gap = round(HEADER * unit), round(8 * unit)
     width = sum(panel.width for _, panel in panels) + gap * (len(panels) - 1)
     page = Image.new('RGB', (width, panels[0][1].height + header), PAPER)

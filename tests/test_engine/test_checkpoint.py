@@ -192,7 +192,7 @@ def test_write_leaves_the_old_content_when_it_fails(tmp_path, monkeypatch, fault
         raise OSError('broken')
     if fault == 'write':
         monkeypatch.setattr(os, 'fsync', fail)
-    with pytest.raises(OSError):
+    with pytest.raises(OSError, match='intact'):
         write_atomically(b'new', str(path), verify=fail if fault == 'verify' else None)
     assert path.read_bytes() == b'old' and os.listdir(tmp_path) == ['a.pth']
 

@@ -207,7 +207,7 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
                    'PYTHON': sys.executable}
     environment.pop('PORT', None)
     result = subprocess.run([TOOLS / 'dist_train.sh', tmp_path / 'config.py', '2', '--work-dir', tmp_path / 'run'],
-                            env=environment, capture_output=True, text=True, timeout=240)
+                            env=environment, capture_output=True, text=True, timeout=600)
     assert result.returncode != 0
     assert 'exitcode  : 75' in result.stderr, result.stderr[-2000:]
     checkpoint = torch.load(tmp_path / 'run' / 'interrupted.pth', weights_only=True)
