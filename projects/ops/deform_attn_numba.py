@@ -1,8 +1,9 @@
 """Multi-scale deformable attention for CPUs: kernels that numba compiles at first use and keeps on disk.
 
 One query and head at a time: the arithmetic of all K = L P samples in vectors of K lanes, then K times four rows of D
-lanes, fetched and added in registers. The backward gives each (image, head) to one thread, so that nothing is added
-atomically and the result does not depend on the number of threads. A sample at NaN makes its own output row
+lanes, fetched and added in registers. Heads follow one another, not queries, and a head is copied to a table of its own
+when it is read often enough. The backward gives each (image, head) to one thread, so that nothing is added atomically
+and the result does not depend on the number of threads. A sample at NaN makes its own output row
 NaN and touches no other.
 """
 import os
@@ -14,14 +15,18 @@ from numba import njit
 from torch import Tensor
 
 from . import simd
-from .simd import convert, evens, floor, interleave, isnan, load, odds, store, total, where, zeros
+from .simd import convert, dots, evens, floor, interleave, isnan, load, odds, store, total, where, zeros
 from .threads import run
 
 if not hasattr(torch.library, 'custom_op'):
     raise ImportError(f'torch {torch.__version__} has no torch.library.custom_op, 2.4 or newer has')
 
+fourth0, fourth1, fourth2, fourth3 = simd.fourths
+
 # Work below this many multiply-adds per task is not worth a thread: about a tenth of a millisecond.
 GRAIN = 1 << 18
+# With this many samples per token, an image and head first gets a table of its own, which caches hold far better.
+PACK = 4
 
 
 def ms_deform_attn_numba(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
@@ -36,11 +41,10 @@ def _forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int
     output = value.new_empty(*locations.shape[:2], value.shape[2] * value.shape[3])
     batch, queries, heads, levels, points = weights.shape
     dim, samples = value.shape[3], levels * points
-    rows = batch * queries * heads
     if output.numel():
         forward, _ = _kernels(dim, samples)
         arrays = (*_arrays(value, locations, weights), *_tables(tuple(shapes), points, value.dtype), *_arrays(output))
-        _split(rows, samples * dim, partial(forward, *arrays, value.shape[1], queries, heads))
+        _split(batch * heads * queries, samples * dim, partial(forward, *arrays, value.shape[1], queries, heads))
     return output
 
 
@@ -48,7 +52,7 @@ def _forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int
 def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
               shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
     grad, value, locations, weights = (tensor.contiguous() for tensor in (grad, value, locations, weights))
-    grads = torch.zeros_like(value), torch.empty_like(locations), torch.empty_like(weights)
+    grads = torch.empty_like(value), torch.empty_like(locations), torch.empty_like(weights)
     batch, queries, heads, levels, points = weights.shape
     dim, samples = value.shape[3], levels * points
     if grad.numel():
@@ -56,6 +60,8 @@ def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
         arrays = (*_arrays(grad, value, locations, weights), *_tables(tuple(shapes), points, value.dtype),
                   *_arrays(*grads))
         _split(batch * heads, 2 * queries * samples * dim, partial(backward, *arrays, value.shape[1], queries, heads))
+    else:
+        grads[0].zero_()
     return grads
 
 
@@ -102,7 +108,8 @@ def _tables(shapes: tuple[int, ...], points: int, dtype: torch.dtype) -> tuple[n
 
 def _split(count: int, cost: int, kernel):
     """Call ``kernel(begin, end)`` on parts of 0 ... count, each of which costs ``cost``."""
-    parts = max(1, min(count, count * cost // GRAIN, 4 * torch.get_num_threads()))
+    threads = torch.get_num_threads()
+    parts = max(1, min(count, count * cost // GRAIN, 4 * threads if threads > 1 else 1))
     run(lambda part: kernel(count * part // parts, count * (part + 1) // parts), parts)
 
 
@@ -110,7 +117,7 @@ def _jit(function):
     options = dict(nogil=True, error_model='numpy')
     try:
         return njit(cache=True, **options)(function)
-    except RuntimeError:                                                     # neither here nor at home can be written to
+    except RuntimeError:                                                     # can write neither here nor at home
         return njit(**options)(function)
 
 
@@ -157,63 +164,91 @@ def _prepare(xy, weight, width, height, columns, first, rows, corners, used):
 @lru_cache(maxsize=None)
 def _kernels(dim: int, samples: int):
     """Forward and backward for D = ``dim`` and K = ``samples``. All arrays are flat; S, Q, H are the sizes."""
-    pairs, two, three = 2 * samples, 2 * samples, 3 * samples
-    stamp = os.stat(simd.__file__).st_mtime_ns                               # a constant of the kernels: part of the key
+    pairs, two, three, four = 2 * samples, 2 * samples, 3 * samples, 4 * samples
+    # numba recompiles when this file changes; a constant that it sees makes it do so when `simd` does.
+    stamp = os.stat(simd.__file__).st_mtime_ns
 
     @_jit
     def forward(value, locations, weights, sizes, tokens, output, S, Q, H, begin, end):
-        stamp
+        _ = stamp
         rows, used = np.empty(4 * samples, np.int32), np.empty(samples, np.int32)
         corners = np.empty(4 * samples, value.dtype)
         width, height = load(sizes, 0, samples), load(sizes, samples, samples)
         columns, first = load(tokens, 0, samples), load(tokens, two, samples)
-        for n in range(begin, end):
-            xy, weight = load(locations, n * pairs, pairs), load(weights, n * samples, samples)
-            poison = _prepare(xy, weight, width, height, columns, first, rows, corners, used)[2]
+        scratch = np.empty(((end - begin) * samples >= PACK * S) * S * dim, value.dtype)
+        for unit in range(begin // Q, (end - 1) // Q + 1):
+            start, stop = max(begin - unit * Q, 0), min(end - unit * Q, Q)
+            table, base, step = value, (unit // H * S * H + unit % H) * dim, H * dim
+            if (stop - start) * samples >= PACK * S:
+                for token in range(S):
+                    store(scratch, token * dim, load(value, base + token * step, dim))
+                table, base, step = scratch, 0, dim
+            for query in range(start, stop):
+                n = (unit // H * Q + query) * H + unit % H
+                xy, weight = load(locations, n * pairs, pairs), load(weights, n * samples, samples)
+                poison = _prepare(xy, weight, width, height, columns, first, rows, corners, used)[2]
 
-            base = n // (Q * H) * S * H + n % H
-            # Two sums, for one alone waits for its own last addition.
-            even, odd = zeros(value, dim), zeros(value, dim)
-            for k in range(samples):
-                if used[k]:
-                    even = even + load(value, (base + rows[k] * H) * dim, dim) * corners[k]
-                    odd = odd + load(value, (base + rows[samples + k] * H) * dim, dim) * corners[samples + k]
-                    even = even + load(value, (base + rows[two + k] * H) * dim, dim) * corners[two + k]
-                    odd = odd + load(value, (base + rows[three + k] * H) * dim, dim) * corners[three + k]
-            store(output, n * dim, even + odd + total(poison))
+                # Two sums, for one alone waits for its own last addition.
+                even, odd = zeros(value, dim), zeros(value, dim)
+                for k in range(samples):
+                    if used[k]:
+                        even = even + load(table, base + rows[k] * step, dim) * corners[k]
+                        odd = odd + load(table, base + rows[samples + k] * step, dim) * corners[samples + k]
+                        even = even + load(table, base + rows[two + k] * step, dim) * corners[two + k]
+                        odd = odd + load(table, base + rows[three + k] * step, dim) * corners[three + k]
+                store(output, n * dim, even + odd + total(poison))
 
     @_jit
     def backward(grad, value, locations, weights, sizes, tokens, grad_value, grad_locations, grad_weights,
                  S, Q, H, begin, end):
-        stamp
+        _ = stamp
         rows, used = np.empty(4 * samples, np.int32), np.empty(samples, np.int32)
-        corners, dots = np.empty(4 * samples, value.dtype), np.zeros(4 * samples, value.dtype)
+        corners, products = np.empty(4 * samples, value.dtype), np.zeros(4 * samples, value.dtype)
         width, height = load(sizes, 0, samples), load(sizes, samples, samples)
         columns, first = load(tokens, 0, samples), load(tokens, two, samples)
+        packs = Q * samples >= PACK * S
+        scratch, scratch_sums = np.empty(packs * S * dim, value.dtype), np.empty(packs * S * dim, value.dtype)
         for unit in range(begin, end):
-            base = unit // H * S * H + unit % H
-            for q in range(Q):
-                n = (unit // H * Q + q) * H + unit % H
+            table, sums, base, step = value, grad_value, (unit // H * S * H + unit % H) * dim, H * dim
+            unpacked_base, unpacked_step = base, step
+            if packs:
+                for token in range(S):
+                    store(scratch, token * dim, load(value, base + token * step, dim))
+                table, sums, base, step = scratch, scratch_sums, 0, dim
+            for token in range(S):
+                store(sums, base + token * step, zeros(value, dim))
+
+            for query in range(Q):
+                n = (unit // H * Q + query) * H + unit % H
                 xy, weight = load(locations, n * pairs, pairs), load(weights, n * samples, samples)
                 x, y, poison, exists = _prepare(xy, weight, width, height, columns, first, rows, corners, used)
 
                 row = load(grad, n * dim, dim)
                 for k in range(samples):
                     if used[k]:
-                        for corner in range(k, 4 * samples, samples):
-                            place = (base + rows[corner] * H) * dim
-                            dots[corner] = total(row * load(value, place, dim))
-                            store(grad_value, place, load(grad_value, place, dim) + row * corners[corner])
+                        place0, place1 = base + rows[k] * step, base + rows[samples + k] * step
+                        place2, place3 = base + rows[two + k] * step, base + rows[three + k] * step
+                        store(products, 4 * k, dots(row, load(table, place0, dim), load(table, place1, dim),
+                                                    load(table, place2, dim), load(table, place3, dim)))
+                        store(sums, place0, load(sums, place0, dim) + row * corners[k])
+                        store(sums, place1, load(sums, place1, dim) + row * corners[samples + k])
+                        store(sums, place2, load(sums, place2, dim) + row * corners[two + k])
+                        store(sums, place3, load(sums, place3, dim) + row * corners[three + k])
 
-                dot00 = where(exists[0], load(dots, 0, samples), 0.)
-                dot01 = where(exists[1], load(dots, samples, samples), 0.)
-                dot10 = where(exists[2], load(dots, two, samples), 0.)
-                dot11 = where(exists[3], load(dots, three, samples), 0.)
+                corner_dots = load(products, 0, four)
+                dot00 = where(exists[0], fourth0(corner_dots, corner_dots), 0.)
+                dot01 = where(exists[1], fourth1(corner_dots, corner_dots), 0.)
+                dot10 = where(exists[2], fourth2(corner_dots, corner_dots), 0.)
+                dot11 = where(exists[3], fourth3(corner_dots, corner_dots), 0.)
                 upper = dot00 + (dot01 - dot00) * x
                 lower = dot10 + (dot11 - dot10) * x
                 across = (dot01 - dot00) * (1. - y) + (dot11 - dot10) * y
                 store(grad_weights, n * samples, upper + (lower - upper) * y + poison)
                 store(grad_locations, n * pairs, interleave(weight * width * across + poison,
                                                             weight * height * (lower - upper) + poison))
+
+            if packs:
+                for token in range(S):
+                    store(grad_value, unpacked_base + token * unpacked_step, load(sums, token * dim, dim))
 
     return forward, backward

@@ -1,7 +1,7 @@
-"""A vector register as a numba value, LLVM's ``<n x float>``, for kernels whose inner loop must not be left to guessing.
+"""A vector register as a numba value, LLVM's ``<n x float>``, for kernels that do not leave their inner loop to luck.
 
-A width need not be a power of two. Operators take two vectors of one type, or a vector and a number. Nothing is checked:
-an index out of range reads or writes foreign memory. Kernels that use this import numba, so import them late.
+A width need not be a power of two. Operators take two vectors of one type, or a vector and a number. Nothing is
+checked: an index out of range reads or writes foreign memory. Kernels that use this import numba, so import them late.
 """
 import operator
 
@@ -45,7 +45,8 @@ def load(typing, array, index, length):
 def store(typing, array, index, vector):
     """Write a vector to a flat contiguous array from ``index``."""
     def code(context, builder, signature, args):
-        builder.store(args[2], _pointer(context, builder, signature, args, args[2].type), align=array.dtype.bitwidth // 8)
+        pointer = _pointer(context, builder, signature, args, args[2].type)
+        builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
     return types.void(array, index, vector), code
 
@@ -94,11 +95,35 @@ def floor(typing, vector):
 @intrinsic
 def total(typing, vector):
     """The sum of all lanes."""
+    return vector.dtype(vector), lambda context, builder, signature, args: _total(builder, args[0])
+
+
+@intrinsic
+def dots(typing, row, a, b, c, d):
+    """Four sums of products, of ``row`` with each of the others, as four lanes; with fewer shuffles than four `total`."""
+    out = Lanes(row.dtype, 4)
+
     def code(context, builder, signature, args):
-        kind = args[0].type
-        name = f'llvm.vector.reduce.fadd.v{kind.count}f{vector.dtype.bitwidth}'
-        return _call(builder, name, kind.element, [ir.Constant(kind.element, -0.0), args[0]])
-    return vector.dtype(vector), code
+        products = [builder.fmul(args[0], other, FLAGS) for other in args[1:]]
+        length = row.length
+        if length & (length - 1) or length < 4:
+            return _four(builder, [_total(builder, product) for product in products])
+
+        def halve(lanes: list, groups: int):
+            """The lanes are ``groups`` groups; add the second half of each group to the first."""
+            both = sum(lane.type.count for lane in lanes)
+            size = both // groups
+            picks = [[group * size + half * size // 2 + lane for group in range(groups) for lane in range(size // 2)]
+                     for half in (0, 1)]
+            return builder.fadd(*(_pick(builder, lanes[0], lanes[-1], pick) for pick in picks), FLAGS)
+
+        while length * row.dtype.bitwidth > 512 and length > 4:              # until one register holds it
+            products, length = [halve([product], 1) for product in products], length // 2
+        lanes = halve([halve(products[:2], 2), halve(products[2:], 2)], 4)
+        while lanes.type.count > 4:
+            lanes = halve([lanes], 4)
+        return lanes
+    return out(row, a, b, c, d), code
 
 
 def _shuffle(pick):
@@ -109,13 +134,14 @@ def _shuffle(pick):
         out = Lanes(a.dtype, len(lanes))
 
         def code(context, builder, signature, args):
-            return builder.shuffle_vector(args[0], args[1], ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
+            return _pick(builder, args[0], args[1], lanes)
         return out(a, b), code
     return shuffle
 
 
 evens = _shuffle(lambda n: list(range(0, n, 2)))
 odds = _shuffle(lambda n: list(range(1, n, 2)))
+fourths = [_shuffle(lambda n, first=first: list(range(first, n, 4))) for first in range(4)]
 interleave = _shuffle(lambda n: [half * n + lane for lane in range(n) for half in (0, 1)])
 
 
@@ -146,6 +172,23 @@ _operator(operator.ge, lambda builder, a, b: builder.icmp_signed('>=', a, b),
           lambda builder, a, b: builder.fcmp_ordered('>=', a, b), types.boolean)
 _operator(operator.lt, lambda builder, a, b: builder.icmp_signed('<', a, b),
           lambda builder, a, b: builder.fcmp_ordered('<', a, b), types.boolean)
+
+
+def _total(builder, vector):
+    kind = vector.type
+    name = f'llvm.vector.reduce.fadd.v{kind.count}f{32 if kind.element == ir.FloatType() else 64}'
+    return _call(builder, name, kind.element, [ir.Constant(kind.element, -0.0), vector])
+
+
+def _four(builder, numbers: list):
+    lanes = ir.Constant(ir.VectorType(numbers[0].type, 4), ir.Undefined)
+    for lane, number in enumerate(numbers):
+        lanes = builder.insert_element(lanes, number, ir.IntType(32)(lane))
+    return lanes
+
+
+def _pick(builder, a, b, lanes: list[int]):
+    return builder.shuffle_vector(a, b, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))
 
 
 def _splat(builder, number, kind: ir.VectorType):
