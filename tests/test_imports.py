@@ -15,6 +15,7 @@ MAY_IMPORT = {
     '': {'ops', 'version'},  # the package's own __init__
     'version': set(),
     'registry': {'version'},
+    'utils': {'registry'},
     'ops': BASE,
     'layers': BASE | {'ops'},
     **{family: BASE | {'ops', 'layers'} for family in FAMILIES},

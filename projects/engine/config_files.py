@@ -1,0 +1,146 @@
+"""Holds the files around configs against each other: names, first lines, metafiles, READMEs, the model index."""
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from .config_check import Finding
+
+WORD = r'[a-z0-9]+(-[a-z0-9]+)*'
+FIELDS = {
+    'algorithm': (WORD, 'lower case letters and digits, joined by `-`, as in dino-4scale'),
+    'parts': (f'{WORD}(_{WORD})*', 'the parts it differs by, as in r50 or swin-l-p4-w12-384'),
+    'training': (r'\d+xb\d+(-[a-z0-9]+)*-\d+(\.\d+)?(e|k|m|x)',
+                 'GPUs x images per GPU, settings, schedule, as in 8xb2-12e or 8xb2-amp-160k'),
+    'data': (WORD, 'the data set, as in coco'),
+}
+RULE = '{algorithm}_{parts}_{gpus}xb{per gpu}[-setting]-{schedule}_{data}.py'
+
+# A result in a first line: a decimal number, or one behind the name of a metric.
+RESULT = r'\d+\.\d+|\b(AP|mAP|AP50|PQ|mIoU|Dice)\b\W*\d'
+SOURCE = r'\(paper\)|`[^`]+`|tools/\w+\.py'
+
+TABLE = ('<!-- models: made by tools/check_configs.py --write-readmes from metafile.yml -->', '<!-- /models -->')
+
+
+def shipped(configs: Path) -> list[Path]:
+    """The configs of a folder and below, without the bases that they are made from."""
+    return sorted(path for path in configs.rglob('*.py') if '_base_' not in path.relative_to(configs).parts)
+
+
+def check_name(name: str) -> Iterator[Finding]:
+    """Hold a file name against mmdet's rule; says which field breaks it."""
+    fields = name.removesuffix('.py').split('_')
+    if len(fields) < 4:
+        yield Finding('file name', f'{len(fields)} fields between `_`, at least 4 are needed: {RULE}')
+        return
+    given = dict(algorithm=fields[0], parts='_'.join(fields[1:-2]), training=fields[-2], data=fields[-1])
+    for field, (pattern, advice) in FIELDS.items():
+        if not re.fullmatch(pattern, given[field]):
+            yield Finding('file name', f'{field} is `{given[field]}`; it should be {advice}. The rule: {RULE}')
+
+
+def check_header(text: str) -> Iterator[Finding]:
+    """Hold the comment that a config starts with against the house rule."""
+    lines = text.splitlines() or ['']
+    if not re.match(r'# \S.{8,}', lines[0]):
+        yield Finding('first line', f'is `{lines[0][:40]}`; it should be a comment that says what the config is')
+        return
+    header = '\n'.join(lines[:next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))])
+    if re.search(RESULT, lines[0]) and not re.search(SOURCE, header):
+        yield Finding('first line', 'states a number; say where it comes from: `(paper)`, or the command that measured it')
+
+
+def check_folder(folder: Path, root: Path) -> Iterator[tuple[Path, Finding]]:
+    """Hold configs, metafile.yml and README.md of a folder against each other: (file, finding).
+
+    Args:
+        folder: a folder with configs, e.g. ``configs/dino``.
+        root: where paths in metafiles start.
+    """
+    metafile, readme = folder / 'metafile.yml', folder / 'README.md'
+    for path in (metafile, readme):
+        if not path.is_file():
+            yield folder, Finding('files', f'has no {path.name}')
+    if metafile.is_file():
+        for finding in check_metafile(folder, root, read_metafile(metafile)):
+            yield metafile, finding
+    if readme.is_file():
+        text = readme.read_text(encoding='utf-8')
+        for config in sorted(folder.glob('*.py')):
+            if f']({config.name})' not in text:
+                yield readme, Finding('configs', f'does not link {config.name}')
+        if metafile.is_file() and with_table(text, read_metafile(metafile)) != text:
+            yield readme, Finding('table of models', 'is not what metafile.yml says; run tools/check_configs.py '
+                                                     '--write-readmes')
+
+
+def read_metafile(path: Path) -> dict:
+    return yaml.safe_load(path.read_text(encoding='utf-8')) or {}
+
+
+def check_metafile(folder: Path, root: Path, meta: dict) -> Iterator[Finding]:
+    """Every config is listed once, every entry is complete and true to the first line of its config."""
+    collections = {one.get('Name') for one in meta.get('Collections') or []}
+    models = meta.get('Models') or []
+    files = [one.get('Config') for one in models]
+    for config in sorted(folder.glob('*.py')):
+        if files.count(str(config.relative_to(root))) != 1:
+            yield Finding('Models', f'lists {config.name} {files.count(str(config.relative_to(root)))} times, not once')
+    for one in meta.get('Collections') or []:
+        if not (root / str(one.get('README'))).is_file():
+            yield Finding(f'Collections, {one.get("Name")}', f'README is {one.get("README")}: no such file')
+    for one in models:
+        where = f'Models, {one.get("Name")}'
+        config = root / str(one.get('Config'))
+        if one.get('In Collection') not in collections:
+            yield Finding(where, f'In Collection is {one.get("In Collection")}; there is {sorted(map(str, collections))}')
+        if not config.is_file():
+            yield Finding(where, f'Config is {one.get("Config")}: no such file')
+            continue
+        if one.get('Name') != config.stem:
+            yield Finding(where, f'Name should be that of its config, {config.stem}')
+        if not isinstance((one.get('Metadata') or {}).get('Parameters'), int):
+            yield Finding(where, 'Metadata.Parameters should be the number that `tools/benchmark.py CONFIG --params` '
+                                 'prints, without frozen BatchNorm')
+        yield from check_numbers(where, one, config.read_text(encoding='utf-8').splitlines()[0])
+
+
+def check_numbers(where: str, model: dict, header: str) -> Iterator[Finding]:
+    """What the first line of a config takes from a paper is what its metafile says, and the other way round."""
+    paper = (model.get('Paper') or {}).get('box AP')
+    stated = re.search(r'box AP:? (\d+(?:\.\d+)?) \(paper\)', header)
+    if (float(stated[1]) if stated else None) != paper:
+        yield Finding(where, f'Paper, box AP is {paper}; the first line of the config says '
+                             f'{stated[1] if stated else "nothing"}')
+    for result in model.get('Results') or []:
+        if not result.get('Command'):
+            yield Finding(where, 'Results are what was measured here; add the Command that did')
+
+
+def check_index(root: Path) -> Iterator[Finding]:
+    """model-index.yml imports every metafile, and nothing else."""
+    imported = yaml.safe_load((root / 'model-index.yml').read_text(encoding='utf-8')).get('Import') or []
+    there = [str(path.relative_to(root)) for path in sorted((root / 'configs').glob('*/metafile.yml'))]
+    yield from (Finding('Import', f'does not list {path}') for path in there if path not in imported)
+    yield from (Finding('Import', f'lists {path}: no such file') for path in imported if path not in there)
+
+
+def table(meta: dict) -> str:
+    """The table of a README: configs, exact parameter counts, numbers of the paper, numbers of ours."""
+    rows = ['| config | parameters | box AP (paper) | box AP (ours) |', '|---|---|---|---|']
+    for model in meta.get('Models') or []:
+        count = (model.get('Metadata') or {}).get('Parameters', '')
+        ours = '; '.join(f'{result["Metrics"].get("box AP")} (`{result["Command"]}`)'
+                         for result in model.get('Results') or [])
+        name = Path(model['Config']).name
+        paper = (model.get('Paper') or {}).get('box AP', '-')
+        rows.append(f'| [{name.removesuffix(".py")}]({name}) | {count:,} | {paper} | {ours or "-"} |')
+    return '\n'.join(rows)
+
+
+def with_table(text: str, meta: dict) -> str:
+    """A README with its table of models brought up to date; unchanged where it has no place for one."""
+    start, end = map(re.escape, TABLE)
+    return re.sub(f'({start}).*?({end})', lambda match: f'{match[1]}\n{table(meta)}\n{match[2]}', text, flags=re.DOTALL)

@@ -1,0 +1,116 @@
+"""Hold configs against the code and the files around them: `python tools/check_configs.py [PATHS]`."""
+import argparse
+import warnings
+from pathlib import Path
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
+from mmengine.config import Config
+from mmparts.engine import cli
+from mmparts.engine.config_check import ConfigCheck, Finding
+from mmparts.engine.config_files import (check_folder, check_header, check_index, check_name, read_metafile, shipped,
+                                         with_table)
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parents[1]
+CONFIGS = ROOT / 'configs'
+
+EPILOG = """
+Checked are: every `type` exists in the registry that its place asks for; every keyword is in the signature of its class
+(model, data, pipelines, evaluators, hooks, schedules, optimiser); for configs in configs/ also file name, first line,
+metafile.yml, README.md and model-index.yml. Nothing is built.
+Not seen are: values, missing arguments, keywords of a class that takes any (--unseen lists the places), parts that
+libraries look up elsewhere (nms, roi_layer). A config is code and is run when it is read, as in training: do not check
+one from a source that you do not trust.
+"""
+
+
+def find(paths: list[str]) -> list[Path]:
+    """The configs that the arguments name; folders stand for all in them."""
+    if not paths:
+        return shipped(CONFIGS)
+    found = []
+    for path in paths:
+        found += shipped(Path(path)) if Path(path).is_dir() else [Path(cli.find_config(path))]
+    return [path.resolve() for path in found]
+
+
+def check_code(path: Path) -> tuple[list[Finding], list[str]]:
+    """Findings of a config's parts, and the places that cannot be seen."""
+    try:
+        cfg = Config.fromfile(path)
+    except Exception as error:  # a config is code: whatever it raises is a finding
+        return [Finding('config', f'cannot be read: {type(error).__name__}: {error}')], []
+    check = ConfigCheck(cfg)
+    return check.findings, check.unseen
+
+
+def check_files(paths: list[Path]) -> dict[Path, list[Finding]]:
+    """Findings of what stands around those of the configs that are in configs/."""
+    findings = {path: [*check_header(path.read_text(encoding='utf-8'))] for path in paths}
+    for path in set(paths) & set(shipped(CONFIGS)):
+        findings[path] += check_name(path.name)
+    for folder in sorted({path.parent for path in paths} & {path.parent for path in shipped(CONFIGS)}):
+        for file, finding in check_folder(folder, ROOT):
+            findings.setdefault(file, []).append(finding)
+    findings[ROOT / 'model-index.yml'] = [*check_index(ROOT)]
+    return findings
+
+
+def write_readmes() -> None:
+    for metafile in sorted(CONFIGS.glob('*/metafile.yml')):
+        readme = metafile.with_name('README.md')
+        text = readme.read_text(encoding='utf-8')
+        new = with_table(text, read_metafile(metafile))
+        if new != text:
+            readme.write_text(new, encoding='utf-8')
+            print(f'wrote {readme.relative_to(ROOT)}')
+
+
+def report(findings: dict[Path, list[Finding]]) -> None:
+    """One table, a row for each finding."""
+    table = Table('where', 'what', show_lines=True)
+    for path, ones in findings.items():
+        name = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+        if ones:
+            table.add_row(f'[bold]{escape(str(name))}', '')
+        for one in ones:
+            table.add_row(escape(one.where), escape(one.problem))
+    Console().print(table)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description='Hold configs against the code, and against metafiles and READMEs. '
+                                                 'Exit code 1 when something is wrong.',
+                                     epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('paths', nargs='*', help='configs or folders, also your own; default: all of configs/')
+    parser.add_argument('--unseen', action='store_true', help='list the places whose keywords cannot be checked')
+    parser.add_argument('--write-readmes', action='store_true',
+                        help='first bring the tables of configs/*/README.md in step with metafile.yml')
+    args = parser.parse_args()
+    warnings.simplefilter('ignore')
+    if args.write_readmes:
+        write_readmes()
+
+    paths = find(args.paths)
+    ours = [path for path in paths if path.is_relative_to(CONFIGS)]
+    findings = check_files(ours) if ours else {}
+    unseen = []
+    for path in paths:
+        found, free = check_code(path)
+        findings[path] = findings.get(path, []) + found
+        unseen += [f'{path.name}: {place}' for place in free]
+
+    number = sum(map(len, findings.values()))
+    if number:
+        report(findings)
+    if args.unseen:
+        print('\n'.join(unseen))
+    print(f'{len(paths)} configs, {number} findings. Not checked: the keywords of {len(unseen)} parts that take any '
+          '(--unseen lists them)')
+    return 1 if number else 0
+
+
+if __name__ == '__main__':
+    cli.run(main)
