@@ -5,7 +5,7 @@ small_model = dict(
     embed_dims=64,
     backbone=dict(
         depth=18,
-        base_channels=16,
+        base_channels=32,
         frozen_stages=-1,
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False,

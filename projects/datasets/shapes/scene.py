@@ -15,7 +15,7 @@ MIN_VISIBLE = 0.3  # visible area / whole area of the shape, the part outside th
 MIN_PIXELS = 24
 NOTABLE = 0.05  # an object hides another one if it stands before this share of it
 MAX_OBJECTS = 6
-SMALLEST, LARGEST = 0.14, 0.5  # diameter / sqrt(width * height)
+SMALLEST, LARGEST = 0.18, 0.5  # diameter / sqrt(width * height)
 SUPERSAMPLING = 2  # objects are drawn larger and shrunk: smooth edges
 FRACTION_BITS = 4  # OpenCV draws at sub-pixel positions given as fixed-point numbers
 

@@ -1,0 +1,46 @@
+# DINO, small, from scratch on BCCD: red and white blood cells and platelets. What it reached: README.md, Real data.
+_base_ = './dino-4scale_small_1xb16-32e_shapes.py'
+data_root = 'data/bccd/'
+metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))  # matched to the names in the annotations, in this order
+model = dict(num_classes=3, num_queries=60)
+
+scale = (320, 240)  # half of the pictures' size
+train_pipeline = [
+    dict(type='mmparts.LoadCheckedImage'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
+    dict(type='RandomResize', scale=scale, ratio_range=(0.8, 1.25), keep_ratio=True),
+    dict(type='RandomCrop', crop_type='relative_range', crop_size=(0.6, 0.6), allow_negative_crop=True),
+    dict(type='PhotoMetricDistortion'),
+    dict(type='PackDetInputs')
+]
+train_dataloader = dict(
+    batch_size=8,
+    dataset=dict(
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file='annotations/instances_train.json',
+        data_prefix=dict(img='train/'),
+        pipeline=train_pipeline))
+
+test_pipeline = [
+    dict(type='mmparts.LoadCheckedImage'),
+    dict(type='Resize', scale=scale, keep_ratio=True),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
+]
+val_dataloader = dict(
+    dataset=dict(
+        data_root=data_root,
+        metainfo=metainfo,
+        ann_file='annotations/instances_val.json',
+        data_prefix=dict(img='val/'),
+        pipeline=test_pipeline))
+test_dataloader = val_dataloader
+
+max_epochs = 120
+train_cfg = dict(max_epochs=max_epochs, val_interval=20)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
+]
