@@ -1,11 +1,12 @@
 """Holding a model of ours against an independent implementation, with the same weights and the same images.
 
-``pytest tests -k parity -s -q`` prints how far apart the two are.
+``pytest tests -k parity -v -s`` prints how far apart the two are.
 """
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 
 import pytest
 import tiny
@@ -27,20 +28,22 @@ WIDTHS = {
 
 
 def reference(name: str):
-    """The module of an independent implementation; skips the test where it is not installed.
-
-    The torchvision that pip takes beside a CPU torch lacks its compiled ops and dies on import, and with it timm and
-    transformers; declaring two of them is enough for what we compare.
-    """
-    if not hasattr(torch.ops.torchvision, 'nms'):
-        library = torch.library.Library('torchvision', 'FRAGMENT')
-        for op in ('nms', 'qnms'):
-            library.define(f'{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-        reference.libraries.append(library)
+    """The module of an independent implementation; skips the test where it is not installed."""
+    try:
+        import torchvision  # noqa: F401
+    except (ImportError, RuntimeError):
+        declare_torchvision_ops()
     return pytest.importorskip(name, exc_type=ImportError)
 
 
-reference.libraries = []  # a declaration lasts as long as its library object
+@cache
+def declare_torchvision_ops() -> torch.library.Library:
+    """The torchvision that pip takes beside a CPU torch lacks its compiled ops and dies on import, and with it timm and
+    transformers. They run none of them here: it is enough that two exist, as long as the result is kept."""
+    library = torch.library.Library('torchvision', 'FRAGMENT')
+    for op in ('nms', 'qnms'):
+        library.define(f'{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+    return library
 
 
 def build(base: str, width: str, **changes) -> nn.Module:
@@ -140,6 +143,14 @@ def weights_of(model: nn.Module) -> dict[str, Tensor]:
             if not name.endswith('num_batches_tracked') and not name.startswith('data_preprocessor.')}
 
 
+def branch(ours: nn.Module, kind: str, index: int) -> str:
+    """Our 'class' or 'box' branch for a head of theirs: they have one for each decoder layer, shared or not, and then
+    that of the encoder's proposals."""
+    if index == ours.head.num_layers:
+        return f'queries.{kind}_branch'
+    return f'head.{kind}_branches.{min(index, len(ours.head.class_branches) - 1)}'
+
+
 def translate(weights: dict[str, Tensor], theirs: nn.Module, rules: list[tuple[str, str | Callable]]) -> dict:
     """Our weights under the names of their model.
 
@@ -172,7 +183,7 @@ def close(what: str, ours: Tensor, theirs: Tensor, limit: float):
     """Hold the largest difference against the limit, and print it."""
     assert ours.shape == theirs.shape, f'{what}: ours {tuple(ours.shape)}, theirs {tuple(theirs.shape)}'
     difference = (ours - theirs).abs().max().item()
-    print(f'\n  {what:<28} {difference:.1e} (limit {limit:.0e})', end='')
+    report(what, difference, limit)
     assert theirs.std() > 100 * limit, f'{what} hardly vary: nothing is compared'
     assert difference <= limit, f'{what} differ by {difference:.1e}, more than {limit:.0e}'
 
@@ -183,7 +194,7 @@ def close_losses(ours: dict[str, Tensor], theirs: dict[str, Tensor]):
     differences = {name: abs(ours[name].item() - theirs[name].item()) / max(abs(theirs[name].item()), 1)
                    for name in ours}
     worst = max(differences, key=differences.get)
-    print(f'\n  {f"{len(ours)} losses, relative":<28} {differences[worst]:.1e} (limit {LOSSES:.0e})', end='')
+    report(f'{len(ours)} losses, relative', differences[worst], LOSSES)
     assert all(difference <= LOSSES for difference in differences.values()), differences
 
 
@@ -202,5 +213,9 @@ def close_gradients(model: nn.Module, ours: list[Tensor], theirs: list[Tensor]):
     differences = {name: ((a - b).abs().max() / b.abs().max().clamp(min=1e-6)).item()
                    for name, a, b in zip(names, first, second) if not (a is None and b is None)}
     worst = max(differences, key=differences.get)
-    print(f'\n  {f"{len(differences)} gradients, relative":<28} {differences[worst]:.1e} (limit {GRADIENTS:.0e})', end='')
+    report(f'{len(differences)} gradients, relative', differences[worst], GRADIENTS)
     assert all(difference <= GRADIENTS for difference in differences.values()), (worst, differences[worst])
+
+
+def report(what: str, difference: float, limit: float):
+    print(f'\n  {what:<28} {difference:.1e} (limit {limit:.0e})', end=' ')

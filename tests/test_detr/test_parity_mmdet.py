@@ -48,15 +48,9 @@ RULES = [
 
 
 def heads(ours: nn.Module) -> list:
-    """Theirs are numbered, one for each decoder layer, then that of the proposals; DINO's paper shares the former."""
-    def branch(kind: str, index: int) -> str:
-        if index == ours.head.num_layers:
-            return f'queries.{kind}_branch'
-        return f'head.{kind}_branches.{min(index, len(ours.head.class_branches) - 1)}'
-
-    return [(r'^bbox_head\.cls_branches\.(\d+)', lambda found: branch('class', int(found[1]))),
+    return [(r'^bbox_head\.cls_branches\.(\d+)', lambda found: parity.branch(ours, 'class', int(found[1]))),
             (r'^bbox_head\.reg_branches\.(\d+)\.([024])',
-             lambda found: f'{branch("box", int(found[1]))}.layers.{int(found[2]) // 2}')]
+             lambda found: f'{parity.branch(ours, "box", int(found[1]))}.layers.{int(found[2]) // 2}')]
 
 
 def both(case: str, width: str, monkeypatch) -> tuple[nn.Module, nn.Module, dict[str, Tensor]]:
@@ -101,7 +95,7 @@ def fit(theirs: nn.Module, embed_dims: int, monkeypatch):
 
 
 def share_noise(ours: nn.Module, monkeypatch):
-    """Let our denoising queries have the noise that theirs were given last; places, targets and visibility stay ours."""
+    """Let our denoising queries have the noise that theirs got last; places, targets and visibility stay ours."""
     generate, forward, last = CdnQueryGenerator.__call__, ours.groups[0].forward, []
 
     def remember(self, samples):
@@ -156,7 +150,8 @@ def test_gradients(case, monkeypatch):
     with parity.double_precision():
         ours, found, expected = step(case, (3, 5), monkeypatch)
 
-        parity.close_gradients(ours, *([sum(value.sum() for value in losses.values())] for losses in (found, expected)))
+        totals = ([sum(value.sum() for value in losses.values())] for losses in (found, expected))
+        parity.close_gradients(ours, *totals)
 
 
 def test_denoising_queries(monkeypatch):

@@ -59,14 +59,8 @@ DEFORMABLE_ENDS = [
 
 
 def heads(ours: nn.Module) -> list:
-    """Theirs are numbered: one for each decoder layer, then that of the proposals, then all again in the decoder."""
-    def branch(kind: str, index: int) -> str:
-        if index == ours.head.num_layers:
-            return f'queries.{kind}_branch'
-        return f'head.{kind}_branches.{min(index, len(ours.head.class_branches) - 1)}'
-
-    return [(r'^(decoder\.)?class_embed\.(\d+)', lambda found: branch('class', int(found[2]))),
-            (r'^(decoder\.)?bbox_embed\.(\d+)', lambda found: branch('box', int(found[2])))]
+    return [(r'^(decoder\.)?class_embed\.(\d+)', lambda found: parity.branch(ours, 'class', int(found[2]))),
+            (r'^(decoder\.)?bbox_embed\.(\d+)', lambda found: parity.branch(ours, 'box', int(found[2])))]
 
 
 def their_config(kind: type, ours: nn.Module, **options):
