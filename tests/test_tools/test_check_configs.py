@@ -165,10 +165,17 @@ def test_first_lines(text, good):
     assert (not [*check_header(text)]) is good
 
 
+def listed(folder: Path) -> list[Path]:
+    return [ROOT / model['Config'] for model in read_metafile(folder / 'metafile.yml')['Models']]
+
+
 @pytest.fixture
 def repository(tmp_path):
     """A copy of what stands around the configs of DINO."""
-    shutil.copytree(ROOT / 'configs' / 'dino', tmp_path / 'configs' / 'dino')
+    folder = tmp_path / 'configs' / 'dino'
+    folder.mkdir(parents=True)
+    for name in ('metafile.yml', 'README.md', *(path.name for path in listed(ROOT / 'configs' / 'dino'))):
+        shutil.copy(ROOT / 'configs' / 'dino' / name, folder)
     (tmp_path / 'model-index.yml').write_text('Import: [configs/dino/metafile.yml]')
     return tmp_path
 
