@@ -14,7 +14,7 @@ setup: $(VENV)/.done  ## make .venv and install everything (quick when nothing c
 $(VENV)/.done: setup.py pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools<81" wheel
-	$(BIN)/python -m pip install --quiet "$(TORCH)"
+	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip install --quiet -e ".[$(STACK),fast,test,parity]"
 	touch $@
 
