@@ -2,10 +2,10 @@
 
 Stock mmengine 0.10.7 cannot resume its own files on torch >= 2.6 (they hold ``HistoryBuffer`` objects, which
 ``weights_only=True`` refuses), and its maintained fork falls back to unpickling anything. Here files are always read
-with ``weights_only=True`` and a short allow-list; what mmengine pickles but must not run is replaced by inert stand-ins.
-:func:`install` puts this under mmengine's own loading functions, so a stock runner, ``init_cfg=dict(type='Pretrained')``
-and mmdet's ``init_detector`` use it too. The files that :class:`~.checkpoint_hook.SafeCheckpointHook` writes hold tensors
-and plain data only, and load with ``torch.load`` alone.
+with ``weights_only=True`` and a short allow-list; what mmengine pickles but must not run is replaced by inert
+stand-ins. :func:`install` puts this under mmengine's own loading functions, so a stock runner,
+``init_cfg=dict(type='Pretrained')`` and mmdet's ``init_detector`` use it too. The files that
+:class:`~.checkpoint_hook.SafeCheckpointHook` writes hold tensors and plain data only: ``torch.load`` alone reads them.
 """
 import argparse
 import contextlib

@@ -34,21 +34,6 @@ class SafeCheckpointHook(CheckpointHook):
         if is_main_process() and osp.isdir(self.out_dir):
             remove_leftovers(self.out_dir)
 
-    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        self.loaded_classes = _classes(checkpoint.get('meta', {}).get('dataset_meta'))
-
-    def before_test(self, runner) -> None:
-        """Refuse to evaluate when the checkpoint has the same classes in another order: every label would be wrong."""
-        trained = getattr(self, 'loaded_classes', None)
-        tested = _classes(getattr(runner.test_dataloader.dataset, 'metainfo', None))
-        if not trained or not tested or trained == tested:
-            return
-        message = f'the checkpoint was trained with the classes {trained}, the test set has {tested}'
-        if sorted(trained) == sorted(tested):
-            raise ValueError(f'{message}: the same in another order. Write metainfo=dict(classes=...) in the test data '
-                             'set as in training')
-        runner.logger.warning(f'Labels are compared by number, but {message}')
-
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         make_plain(checkpoint)
 
@@ -58,8 +43,8 @@ class SafeCheckpointHook(CheckpointHook):
         if not (runner._resume and runner._has_loaded and fit is not None):
             return
         if fit.loaded_tensors < fit.tensors:
-            raise WeightsDoNotFit(f'Cannot resume: {fit}; missing: {fit.missing[:4]}. The config builds another model '
-                                  'than the checkpoint holds; use load_from instead of resume to start from its weights.')
+            raise WeightsDoNotFit(f'Cannot resume: {fit}; missing: {fit.missing[:4]}. The config builds another '
+                                  'model than the checkpoint holds; to start from its weights, use load_from.')
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = self._keep(runner, step)
@@ -133,8 +118,3 @@ class SafeCheckpointHook(CheckpointHook):
             self.file_backend.remove(path)
         elif self.file_backend.isdir(path):  # DeepSpeed saves folders
             self.file_backend.rmtree(path)
-
-
-def _classes(dataset_meta: dict | None) -> list[str] | None:
-    classes = {str(key).lower(): value for key, value in (dataset_meta or {}).items()}.get('classes')
-    return None if classes is None else list(classes)

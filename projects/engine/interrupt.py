@@ -1,4 +1,4 @@
-"""Ends training in order when asked to stop: a checkpoint first, then an exit code that tells the scheduler to requeue."""
+"""Ends training in order when asked to stop: a checkpoint first, then an exit code that asks for a requeue."""
 import signal
 import threading
 

@@ -62,7 +62,7 @@ def smooth(values: np.ndarray) -> np.ndarray:
 
 
 def draw_curves(work_dir: str) -> str | None:
-    """Write ``curves.png`` and ``curves.md`` into ``work_dir``; the path of the picture, or None with nothing to draw."""
+    """Write ``curves.png`` and ``curves.md`` into ``work_dir``; the picture's path, or None if there is nothing."""
     train, val = read_scalars(work_dir)
     if not train and not val:
         return None
