@@ -77,6 +77,20 @@ def test_copies_look_at_the_matching_queries_and_not_at_each_other(group):
         assert changed.all()
 
 
+def test_a_group_without_positions_derives_them_from_its_own_references():
+    decoder = dict(num_layers=1, position=dict(type='mmparts.BoxPosition'))
+    model = build(base('deformable_detr_refine_twostage_r50', groups=[CONTRASTIVE], decoder=decoder)).eval()
+    data = batch(model)
+    with torch.no_grad():
+        memory = model.encode(data['inputs'], data['data_samples'])
+        match, _ = model.queries(memory, model.head)
+        copies = model.groups[0](match, memory, Targets.from_samples(data['data_samples']))
+        assert match.pos is not None and copies.pos is None
+        derived = model.decode([match, copies], memory)
+        copies.pos = model.decoder.position(copies.reference, memory)
+        assert model.decode([match, copies], memory)['boxes'].allclose(derived['boxes'], atol=1e-6)
+
+
 @every
 def test_the_order_of_objects_does_not_matter(name):
     model = build(base(name, groups=[], **STILL)).train()
@@ -134,8 +148,12 @@ def test_gradient_checkpointing_changes_nothing(name):
     for with_cp in (False, True):
         changes = {part: dict(dropout=0.1, with_cp=with_cp) for part in ('encoder', 'decoder')}
         model = build(base(name, **changes)).train()
+        runs = []
+        for layer in (model.encoder.layers[0], model.decoder.layers[0]):
+            layer.register_forward_pre_hook(lambda *args: runs.append(1))
         losses = losses_of(model, batch(model))
         total(losses).backward()
+        assert len(runs) == (4 if with_cp else 2)  # the backward pass runs each layer again
         found.append((losses, {key: parameter.grad for key, parameter in model.named_parameters()
                                if parameter.requires_grad}))
     assert close(found[0][0], found[1][0], rtol=1e-6)

@@ -3,10 +3,10 @@ import pytest
 import torch
 from mmdet.structures import DetDataSample
 
-from mmparts.detr.head import SetPredictionHead
+from mmparts.detr.head import SetPredictionHead, in_every_layer
 from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.selection import BestClassSelection, TopKSelection
-from mmparts.detr.structures import QueryGroup
+from mmparts.detr.structures import PredictionSet, QueryGroup
 from mmparts.detr.terms import LossTerm
 from tiny import base, batch, build, samples
 
@@ -75,6 +75,14 @@ def test_losses_are_divided_by_the_objects_of_the_batch(counts, match, denoising
 
 def test_a_group_that_matches_objects_repeatedly_is_divided_accordingly():
     assert QueryGroup('o2m', torch.zeros(2, 6, 8), repeat=6).copies == 6
+
+
+def test_known_pairs_hold_in_every_layer():
+    known = (torch.tensor([0, 1, 1, 0]), torch.tensor([4, 0, 2, 3]), torch.tensor([7, 8, 9, 7]))
+    matches = in_every_layer(PredictionSet('dn', torch.zeros(2, 2, 5, 3), torch.zeros(2, 2, 5, 4), None, known))
+    found = zip(*(index.tolist() for index in (*matches.where, matches.target)))
+    pairs = [(0, 3, 7), (0, 4, 7), (1, 0, 8), (1, 2, 9)]
+    assert sorted(found) == [(layer, *pair) for layer in range(2) for pair in pairs]
 
 
 def predicted() -> tuple[dict, list[DetDataSample]]:

@@ -46,8 +46,9 @@ def test_a_saturated_reference_can_still_move(eps, edge):
 
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
-def test_boxes_are_float32_whatever_the_branch_gives(dtype):
-    assert move(torch.zeros(1, 4, dtype=dtype), torch.rand(1, 4), 1e-5).dtype == torch.float32
+@pytest.mark.parametrize('reference', [None, torch.rand(1, 2), torch.rand(1, 4)], ids=['absolute', 'point', 'box'])
+def test_boxes_are_float32_whatever_the_branch_gives(dtype, reference):
+    assert move(torch.zeros(1, 4, dtype=dtype), reference, 1e-5).dtype == torch.float32
 
 
 def decoded(rule: type, coordinates: int = 4):
