@@ -131,12 +131,13 @@ def table(meta: dict) -> str:
     """The table of a README: configs, exact parameter counts, numbers of the paper, numbers of ours."""
     rows = ['| config | parameters | box AP (paper) | box AP (ours) |', '|---|---|---|---|']
     for model in meta.get('Models') or []:
-        count = (model.get('Metadata') or {}).get('Parameters', '')
+        count = (model.get('Metadata') or {}).get('Parameters')
+        count = f'{count:,}' if isinstance(count, int) else count
         ours = '; '.join(f'{result["Metrics"].get("box AP")} (`{result["Command"]}`)'
                          for result in model.get('Results') or [])
         name = Path(model['Config']).name
         paper = (model.get('Paper') or {}).get('box AP', '-')
-        rows.append(f'| [{name.removesuffix(".py")}]({name}) | {count:,} | {paper} | {ours or "-"} |')
+        rows.append(f'| [{name.removesuffix(".py")}]({name}) | {count} | {paper} | {ours or "-"} |')
     return '\n'.join(rows)
 
 
