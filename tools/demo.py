@@ -28,8 +28,8 @@ def main():
 
     metrics = runner.val_loop.run()
     minutes = (time.time() - start) / 60
-    print(f'\nBox mAP {metrics["coco/bbox_mAP"]:.3f} (AP50 {metrics["coco/bbox_mAP_50"]:.3f}) on {args.val_images} unseen '
-          f'pictures after {runner.iter} iterations, {minutes:.1f} minutes in all.')
+    print(f'\nBox mAP {metrics["coco/bbox_mAP"]:.3f} (AP50 {metrics["coco/bbox_mAP_50"]:.3f}) on {args.val_images} '
+          f'unseen pictures after {runner.iter} iterations, {minutes:.1f} minutes in all.')
     for what, name in (('predictions beside ground truth', 'val_predictions.png'), ('loss and AP', 'curves.png')):
         print(f'  {what + ":":32s} {osp.join(args.work_dir, name)}')
     print(f'  {"checkpoint:":32s} {runner.work_dir}/epoch_{runner.epoch}.pth')

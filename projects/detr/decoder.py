@@ -121,7 +121,7 @@ class QueryDecoder(nn.Module):
     def _derive(self, group: QueryGroup, reference: Tensor, memory: Memory) -> Tensor:
         if self.position is None:
             raise ValueError(f"query group '{group.name}' brings no positions and the decoder has no part to derive "
-                             "them from reference boxes; add `position=dict(type='mmparts.BoxPosition')` to the decoder")
+                             "them from reference boxes; give it `position=dict(type='mmparts.BoxPosition')`")
         return self.position(reference, memory)
 
 

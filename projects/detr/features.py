@@ -39,8 +39,8 @@ def backbone_spec(backbone: nn.Module) -> FeatureSpec:
 def build_neck(cfg: dict, backbone: nn.Module, embed_dims: int, num_levels: int) -> nn.Module:
     """Build a neck on a backbone.
 
-    ``in_channels='auto'`` reads the backbone's; an explicit list is held against them, where they can be found out. ``out_channels`` and
-    ``num_outs`` default to the detector's ``embed_dims`` and ``num_levels``.
+    ``in_channels='auto'`` reads the backbone's; an explicit list is held against them, where they can be found out.
+    ``out_channels`` and ``num_outs`` default to the detector's ``embed_dims`` and ``num_levels``.
     """
     wanted = cfg.get('in_channels', 'auto')
     shared = dict(out_channels=embed_dims, num_outs=num_levels)

@@ -116,8 +116,8 @@ class HungarianMatcher:
         finite = np.isfinite(cost)
         if finite.all():
             return cost
-        message = (f"{(~finite).sum()} of {cost.size} matching costs of {each.targets.names[image]} are not finite (query "
-                   f"group '{each.name}', layers {sorted(set(np.nonzero(~finite)[0].tolist()))}): the predictions "
+        message = (f'{(~finite).sum()} of {cost.size} matching costs of {each.targets.names[image]} are not finite '
+                   f"(query group '{each.name}', layers {sorted(set(np.nonzero(~finite)[0].tolist()))}): the predictions "
                    'have diverged; look at the learning rate, gradient clipping and AMP dtype, and at the boxes of '
                    'this image')
         if self.on_non_finite == 'raise':

@@ -162,4 +162,5 @@ def _largest_difference(model: nn.Module, peer: nn.Module) -> float:
     missing = theirs.keys() - mapped.keys()
     assert not missing, f'we have no gradient for {sorted(missing)}'
     whole = torch.stack([each.norm() for each in theirs.values()]).norm()
-    return max((mapped[name] - each).norm() / each.norm().clamp(min=1e-4 * whole) for name, each in theirs.items()).item()
+    ratios = [(mapped[name] - each).norm() / each.norm().clamp(min=1e-4 * whole) for name, each in theirs.items()]
+    return max(ratios).item()

@@ -1,8 +1,8 @@
-"""Parameters and multiply-adds of a model, counted on the meta device: no memory, no weights, the same on every machine.
+"""Parameters and multiply-adds of a model, counted on the meta device: no memory, no weights, the same everywhere.
 
-Multiply-adds (MACs) are what the papers of the field print as "GFLOPs"; in floating point operations it is twice as many.
-Counted are convolutions, matrix products, attention (fused or not) and the sampling of deformable attention; not counted
-are normalisation, activations, softmax, interpolation and element-wise arithmetic, which is below one per cent.
+Multiply-adds (MACs) are what the papers of the field print as "GFLOPs"; floating point operations are twice as many.
+Counted are convolutions, matrix products, attention (fused or not) and the sampling of deformable attention; not
+counted are normalisation, activations, softmax, interpolation and element-wise arithmetic, which is below one per cent.
 """
 from collections import Counter
 from dataclasses import dataclass

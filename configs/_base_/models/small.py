@@ -1,4 +1,4 @@
-# What makes a detector small enough for two cores: a config of the generated set writes `model = {{_base_.small_model}}`.
+# Small enough for two cores; a config of the generated set writes `model = {{_base_.small_model}}`.
 small_model = dict(
     num_classes=6,
     num_queries=30,

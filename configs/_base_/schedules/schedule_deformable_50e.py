@@ -1,4 +1,4 @@
-# Deformable DETR's schedule: twice the learning rate for 32 images, a tenth of it where references and samples come from.
+# Deformable DETR's schedule: rate 2e-4 for 32 images, a tenth of it where references and sampling points come from.
 _base_ = './schedule_50e.py'
 optim_wrapper = dict(
     optimizer=dict(lr=2e-4),
