@@ -26,7 +26,7 @@ def run(*args, cwd: Path, **environment: str) -> str:
 
 @pytest.fixture(scope='module')
 def sources(tmp_path_factory) -> Path:
-    """A copy of the checkout: a build fills projects/.mim, which is made of links where mmparts is installed editable."""
+    """A copy of the checkout: a build fills projects/.mim, which an editable install needs to consist of links."""
     folder = tmp_path_factory.mktemp('sources')
     for name in SOURCES:
         if (ROOT / name).is_dir():

@@ -79,7 +79,8 @@ PLAIN = {
 # What mmengine's DefaultOptimWrapperConstructor documents.
 PARAMWISE = {'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult',
              'flat_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'}
-RUNNER = parameters(Runner) - {'self'} | {'auto_scale_lr', 'custom_imports', 'model_wrapper_cfg', 'tta_model', 'tta_pipeline'}
+RUNNER = parameters(Runner) - {'self'} | {
+    'auto_scale_lr', 'custom_imports', 'model_wrapper_cfg', 'tta_model', 'tta_pipeline'}
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,8 @@ class ConfigCheck:
             file, kind = left
             return f'It is left over from {kind} in {file}; write `_delete_=True` into `{dotted(keys)}` to start anew.'
         close = difflib.get_close_matches(key, allowed, n=1)
-        return (f'Did you mean `{close[0]}`? ' if close else '') + f'It takes: {", ".join(sorted(allowed)) or "nothing"}.'
+        names = ', '.join(sorted(allowed)) or 'nothing'
+        return (f'Did you mean `{close[0]}`? ' if close else '') + f'It takes: {names}.'
 
     def _add(self, keys: Keys, problem: str) -> None:
         self.findings.append(Finding(dotted(keys), problem))

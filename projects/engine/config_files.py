@@ -49,7 +49,7 @@ def check_header(text: str) -> Iterator[Finding]:
         return
     header = '\n'.join(lines[:next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))])
     if re.search(RESULT, lines[0]) and not re.search(SOURCE, header):
-        yield Finding('first line', 'states a number; say where it comes from: `(paper)`, or the command that measured it')
+        yield Finding('first line', 'states a number; say where from: `(paper)`, or the command that measured it')
 
 
 def check_folder(folder: Path, root: Path) -> Iterator[tuple[Path, Finding]]:
@@ -95,7 +95,8 @@ def check_metafile(folder: Path, root: Path, meta: dict) -> Iterator[Finding]:
         where = f'Models, {one.get("Name")}'
         config = root / str(one.get('Config'))
         if one.get('In Collection') not in collections:
-            yield Finding(where, f'In Collection is {one.get("In Collection")}; there is {sorted(map(str, collections))}')
+            there = sorted(map(str, collections))
+            yield Finding(where, f'In Collection is {one.get("In Collection")}; there is {there}')
         if not config.is_file():
             yield Finding(where, f'Config is {one.get("Config")}: no such file')
             continue

@@ -53,7 +53,8 @@ def test_nothing_is_wrong_with_what_is_shipped(tool):
     ("model = dict(head=dict(matcher=dict(type='mmparts.HungarianMatcer')))", 'model.head.matcher.type',
      '`mmparts.HungarianMatcher`'),
     ("model = dict(type='QueryDetector')", 'model.type', '`mmparts.QueryDetector`'),
-    ("model = dict(neck=dict(type='mmfoo.ChannelMapper'))", 'model.neck.type', 'no installed package, `mmfoo`.*mmdet.Chan'),
+    ("model = dict(neck=dict(type='mmfoo.ChannelMapper'))", 'model.neck.type',
+     'no installed package, `mmfoo`.*mmdet.Chan'),
     ("model = dict(backbone=dict(norm_cfg=dict(momentun=0.1)))", 'model.backbone.norm_cfg.momentun', '`momentum`'),
     ("train_dataloader = dict(batchsize=4)", 'train_dataloader.batchsize', '`batch_size`'),
     ("train_dataloader = dict(dataset=dict(anno_file=''))", 'train_dataloader.dataset.anno_file', '`ann_file`'),
@@ -62,12 +63,16 @@ def test_nothing_is_wrong_with_what_is_shipped(tool):
     ("train_dataloader = dict(sampler=dict(type='DefaultSampler', shufle=True))", 'train_dataloader.sampler.shufle',
      '`shuffle`'),
     ("val_evaluator = dict(metrics='bbox')", 'val_evaluator.metrics', '`metric`'),
-    ("optim_wrapper = dict(optimizer=dict(learning_rate=1))", 'optim_wrapper.optimizer.learning_rate', 'AdamW takes no'),
-    ("optim_wrapper = dict(paramwise_cfg=dict(custom_key={}))", 'optim_wrapper.paramwise_cfg.custom_key', 'custom_keys'),
+    ("optim_wrapper = dict(optimizer=dict(learning_rate=1))",
+     'optim_wrapper.optimizer.learning_rate', 'AdamW takes no'),
+    ("optim_wrapper = dict(paramwise_cfg=dict(custom_key={}))", 'optim_wrapper.paramwise_cfg.custom_key',
+     'custom_keys'),
     ("param_scheduler = [dict(type='MultiStepLR', milestone=[1])]", 'param_scheduler[0].milestone', '`milestones`'),
     ("train_cfg = dict(max_epoch=1)", 'train_cfg.max_epoch', '`max_epochs`'),
-    ("default_hooks = dict(checkpoint=dict(max_keep_ckpt=3))", 'default_hooks.checkpoint.max_keep_ckpt', 'max_keep_ckpts'),
-    ("custom_hooks = [dict(type='AdamW')]", 'custom_hooks[0].type', '`AdamW` is one of OPTIMIZERS; here stands one of HOOKS'),
+    ("default_hooks = dict(checkpoint=dict(max_keep_ckpt=3))", 'default_hooks.checkpoint.max_keep_ckpt',
+     'max_keep_ckpts'),
+    ("custom_hooks = [dict(type='AdamW')]", 'custom_hooks[0].type',
+     '`AdamW` is one of OPTIMIZERS; here stands one of HOOKS'),
     ("train_dataloder = dict()", 'train_dataloder', '`train_dataloader`'),
 ])
 def test_a_slip_is_named_with_what_was_meant(tmp_path, change, where, problem):
@@ -84,11 +89,11 @@ def test_what_another_backbone_leaves_over_is_explained(tmp_path):
 
 
 @pytest.mark.parametrize('change', [
-    "model = dict(backbone=dict(_delete_=True, type='mmparts.Swin', arch='tiny', window_size=7, out_indices=(1, 2, 3)))",
+    "model = dict(backbone=dict(_delete_=True, type='mmparts.Swin', arch='tiny', out_indices=(1, 2, 3)))",
     "model = dict(head=dict(embed_dims=256), backbone=dict(init_cfg=dict(prefix='backbone.')))",
     "train_dataloader = dict(dataset=dict(_delete_=True, type='RepeatDataset', times=2, dataset=dict("
     "type='CocoDataset', ann_file='a.json', pipeline=[dict(type='RandomResize', scale=(9, 9), keep_ratio=True)])))",
-    "param_scheduler = [dict(type='LinearLR', start_factor=0.1, begin=0, end=2, by_epoch=True, convert_to_iter_based=True)]",
+    "param_scheduler = [dict(type='LinearLR', start_factor=0.1, end=2, by_epoch=True, convert_to_iter_based=True)]",
     "custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.1, gamma=2, priority=49)]",
     "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic', accumulative_counts=2)",
     "my_number = 3\ntest_pipeline_of_mine = []",
