@@ -9,7 +9,7 @@ import pytest
 from mmengine.registry import DefaultScope, Registry
 
 import mmparts.registry
-from mmparts.registry import MODELS, build_part, resolve
+from mmparts.registry import build_part, resolve
 
 
 def registries(module) -> dict[str, Registry]:
@@ -72,10 +72,11 @@ def test_an_unknown_part_is_named():
         build_part(dict(type='NoSuchQueries'))
 
 
+SWIN = dict(type='mmparts.Swin', arch=dict(embed_dims=8, depths=(1, 1), num_heads=(1, 2)), out_indices=(0, 1))
 PLAIN_CONFIGS = dict(
     mmdet=dict(
         type='RetinaNet',
-        backbone=dict(type='mmparts.Swin', arch=dict(embed_dims=8, depths=(1, 1), num_heads=(1, 2)), out_indices=(0, 1)),
+        backbone=SWIN,
         neck=dict(type='FPN', in_channels=[8, 16], out_channels=8, num_outs=5),
         bbox_head=dict(
             type='RetinaHead', num_classes=3, in_channels=8, feat_channels=8, stacked_convs=1,
@@ -83,7 +84,7 @@ PLAIN_CONFIGS = dict(
             bbox_coder=dict(type='DeltaXYWHBBoxCoder'))),
     mmseg=dict(
         type='EncoderDecoder',
-        backbone=dict(type='mmparts.Swin', arch=dict(embed_dims=8, depths=(1, 1), num_heads=(1, 2)), out_indices=(0, 1)),
+        backbone=SWIN,
         decode_head=dict(type='FCNHead', in_channels=16, in_index=1, channels=8, num_convs=1, num_classes=3,
                          norm_cfg=dict(type='BN')),
         train_cfg=dict(), test_cfg=dict(mode='whole')))

@@ -38,7 +38,8 @@ def close(first: dict, second: dict, **tolerance) -> bool:
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('groups', [[PLAIN], [CONTRASTIVE], [dict(type=OneToMany)], [CONTRASTIVE, dict(type=OneToMany)]],
+@pytest.mark.parametrize('groups', [[PLAIN], [CONTRASTIVE], [dict(type=OneToMany)],
+                                    [CONTRASTIVE, dict(type=OneToMany)]],
                          ids=['plain', 'contrastive', 'one-to-many', 'both'])
 def test_extra_groups_leave_the_matching_queries_alone(groups, training):
     model = build(base('dino_r50', groups=groups, **STILL)).train(training)

@@ -4,7 +4,6 @@ import torch
 from mmengine.registry import DefaultScope
 from torch import nn
 
-from mmparts.backbones import swin  # noqa: F401  registers Swin
 from mmparts.detr.features import backbone_spec, build_neck
 from mmparts.registry import MODELS
 from tiny import BACKBONES, base, build
@@ -73,7 +72,8 @@ def test_a_mismatch_names_both_sides_and_the_ways_out():
     body = backbone('ResNet', out_indices=(1, 2, 3))
     with pytest.raises(ValueError) as error:
         neck(body, in_channels=[512, 1024, 2048])
-    for part in ('ChannelMapper', '[512, 1024, 2048]', 'ResNet', '[16, 32, 64]', '[8, 16, 32]', "'auto'", 'out_indices'):
+    for part in ('ChannelMapper', '[512, 1024, 2048]', 'ResNet', '[16, 32, 64]', '[8, 16, 32]', "'auto'",
+                 'out_indices'):
         assert part in str(error.value)
 
 

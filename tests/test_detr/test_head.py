@@ -70,7 +70,8 @@ def test_losses_are_divided_by_the_objects_of_the_batch(counts, match, denoising
     model = build(base('dino_r50', head=dict(terms=[dict(type=Normaliser)]))).train()
     losses = model(**batch(model, counts=counts), mode='loss')
     assert {name: value.item() for name, value in losses.items()} == {
-        'loss_by': match, 'd0.loss_by': match, 'enc_loss_by': match, 'dn_loss_by': denoising, 'd0.dn_loss_by': denoising}
+        'loss_by': match, 'd0.loss_by': match, 'enc_loss_by': match, 'dn_loss_by': denoising,
+        'd0.dn_loss_by': denoising}
 
 
 def test_a_group_that_matches_objects_repeatedly_is_divided_accordingly():

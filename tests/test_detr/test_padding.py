@@ -2,7 +2,8 @@
 
 That is a property of everything from the encoder on. Backbones and necks do not have it: a 3x3 convolution carries the
 padding inwards and group norm averages over it. Here they are replaced by patches that do not overlap and by 1x1
-convolutions without norm, and images have sizes that every stride divides: elsewhere a cell is part image, part padding.
+convolutions without norm, and images have sizes that every stride divides: elsewhere a cell is part image and part
+padding.
 """
 import pytest
 import torch

@@ -98,7 +98,8 @@ def test_box_terms(case):
         assert iou[layer].item() == pytest.approx((1 - overlaps).sum().item() * 2 / 3, rel=1e-5)
 
 
-@pytest.mark.parametrize('term', [FocalTerm(), SoftmaxTerm(), BoxL1Term(), GIoUTerm()], ids=lambda term: type(term).__name__)
+@pytest.mark.parametrize('term', [FocalTerm(), SoftmaxTerm(), BoxL1Term(), GIoUTerm()],
+                         ids=lambda term: type(term).__name__)
 class TestEveryTerm:
 
     def test_layers_do_not_mix(self, term, case):
