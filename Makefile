@@ -10,12 +10,13 @@ help:  ## this list
 
 setup: $(VENV)/.done  ## make .venv and install everything (quick when nothing changed)
 
-# torch first and pinned: with the pin satisfied no later package fetches another build of it.
+# torch first, then held where it is: timm asks for torchvision, whose newest release would bring a torch of its own.
 $(VENV)/.done: setup.py pyproject.toml Makefile
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools<81" wheel
 	$(BIN)/python -m pip install --quiet $(TORCH)
-	$(BIN)/python -m pip install --quiet -e ".[$(STACK),fast,test,parity]"
+	$(BIN)/python -m pip freeze | grep -i '^torch==' > $(VENV)/constraints.txt
+	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[$(STACK),fast,test,parity]"
 	touch $@
 
 demo: setup  ## make a data set, train a small DINO on it, evaluate it, draw pictures (minutes on two cores)
