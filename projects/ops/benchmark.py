@@ -163,4 +163,5 @@ def main(arguments: list[str] | None = None):
                       f'{row["ratio"]:6.1f}x {low:5.1f} -{high:5.1f}  {row["goal"] or ""}', flush=True)
     if args.json:
         with open(args.json, 'w', encoding='utf-8') as file:
-            json.dump(dict(torch=torch.__version__, threads=torch.get_num_threads(), clock=clock.__name__, rows=rows), file, indent=1)
+            settings = dict(torch=torch.__version__, threads=torch.get_num_threads(), clock=clock.__name__)
+            json.dump(dict(**settings, rows=rows), file, indent=1)
