@@ -11,7 +11,7 @@ from mmparts.engine import cli
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('--config', default='configs/dino/dino-4scale_small_1xb16-32e_shapes.py',
+    parser.add_argument('--config', default='configs/dino/dino-4scale_small_1xb8-16e_shapes.py',
                         help='a config of the generated set')
     parser.add_argument('--data', default='data/shapes', help='folder of the generated set; made when absent')
     parser.add_argument('--images', type=int, default=1500, help='training pictures to generate')

@@ -1,5 +1,5 @@
 # DINO, small, from scratch on BCCD: red and white blood cells and platelets. What it reached: README.md, Real data.
-_base_ = './dino-4scale_small_1xb16-32e_shapes.py'
+_base_ = './dino-4scale_small_1xb8-16e_shapes.py'
 data_root = 'data/bccd/'
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))  # matched to the names in the annotations, in this order
 model = dict(num_classes=3, num_queries=60)
@@ -15,7 +15,6 @@ train_pipeline = [
     dict(type='PackDetInputs')
 ]
 train_dataloader = dict(
-    batch_size=8,
     dataset=dict(
         data_root=data_root,
         metainfo=metainfo,
