@@ -3,6 +3,7 @@ import argparse
 import copy
 import json
 import logging
+import os.path as osp
 from dataclasses import asdict
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
@@ -74,20 +75,21 @@ def measure(args: argparse.Namespace) -> dict:
     if args.train:
         report['training'] = {**options, **benchmark.measure_training(cfg, **options, device=device, **limits)}
     if args.compare:
-        report['races'] = [race_inference(cfg, args.shape, device, args.rounds),
-                           race_training(cfg, device, args.rounds)]
+        name = osp.splitext(osp.basename(report['config']))[0]
+        report['races'] = [race_inference(cfg, name, args.shape, device, args.rounds),
+                           race_training(cfg, name, device, args.rounds)]
     return report
 
 
-def race_inference(cfg: Config, shape: list[int] | None, device: torch.device, rounds: int) -> dict:
+def race_inference(cfg: Config, name: str, shape: list[int] | None, device: torch.device, rounds: int) -> dict:
     """The model of the config, one image."""
     shape = tuple(shape or benchmark.DEFAULT_SHAPE)
     model = perturbed(benchmark.build_untrained(cfg, device))
     contest = inference_contest(model, *random_batch(1, shape, device))
-    return run(contest, f'{type(model).__name__} inference, batch 1, {shape[0]}x{shape[1]}', device, rounds)
+    return run(contest, f'{name}: inference, batch 1, {shape[0]}x{shape[1]}', device, rounds)
 
 
-def race_training(cfg: Config, device: torch.device, rounds: int) -> dict:
+def race_training(cfg: Config, name: str, device: torch.device, rounds: int) -> dict:
     """The same on a ResNet-18, two small images of unequal widths; what the two define differently is made equal."""
     cfg = copy.deepcopy(cfg)
     cfg.merge_from_dict({'model.backbone.depth': 18, 'model.encoder.dropout': 0., 'model.decoder.dropout': 0.,
@@ -98,7 +100,7 @@ def race_training(cfg: Config, device: torch.device, rounds: int) -> dict:
     samples[1].gt_instances.bboxes[:, 0::2] *= 192 / 256
     images[1, :, :, 192:] = 0
     contest = training_contest(model, images, samples)
-    return run(contest, 'the same on a ResNet-18: loss and backward, batch 2, 256x256', device, rounds)
+    return run(contest, f'{name} on a ResNet-18: loss and backward, batch 2, 256x256', device, rounds)
 
 
 def perturbed(model: torch.nn.Module) -> torch.nn.Module:

@@ -31,8 +31,11 @@ def transformers_peer(model: QueryDetector) -> nn.Module:
     Args:
         model: any of the four variants, on an mmdet ResNet.
     """
-    transformers = import_transformers()
     resnet, layer, block = model.backbone, model.decoder.layers[0], model.encoder.layers[0]
+    if not (hasattr(resnet, 'stage_blocks') and hasattr(block.self_attn, 'num_levels')):
+        raise ValueError(f'the comparison takes a Deformable DETR on a ResNet, got {type(model.encoder).__name__} on '
+                         f'{type(resnet).__name__}')
+    transformers = import_transformers()
     two_stage = hasattr(model.queries, 'embed')
     refine = len(model.head.box_branches) > 1
     backbone = transformers.ResNetConfig(

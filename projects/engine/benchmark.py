@@ -91,12 +91,10 @@ def _autocast(device: torch.device, dtype: str | None):
 
 
 def _without_pretrained(cfg):
-    """The same config with every ``init_cfg`` that loads a file left out."""
+    """The same config without the entries that load weights from a file."""
     if isinstance(cfg, dict):
-        kept = {key: _without_pretrained(value) for key, value in cfg.items() if key != 'pretrained'}
-        if (kept.get('init_cfg') or {}).get('type') == 'Pretrained':
-            kept['init_cfg'] = None
-        return type(cfg)(kept)
+        return type(cfg)({key: _without_pretrained(value) for key, value in cfg.items()
+                          if not (key == 'pretrained' or key == 'init_cfg' and 'checkpoint' in (value or ()))})
     if isinstance(cfg, (list, tuple)):
         return type(cfg)(_without_pretrained(value) for value in cfg)
     return cfg

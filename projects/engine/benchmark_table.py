@@ -49,7 +49,7 @@ def _speed(name: str, figures: dict, environment: dict) -> str:
     dtype = figures['amp_dtype'] or 'float32'
     return (f'[bold]{name}[/bold], batch {figures["batch_size"]} of {height}x{width}, {dtype}: '
             f'[bold]{figures["images_per_second"]:.3g} img/s[/bold] (median of {figures["rounds"]}, '
-            f'{1000 * figures["seconds_median"]:.4g} ms a batch, best {1000 * figures["seconds_best"]:.4g}); '
+            f'{_time(figures["seconds_median"])} a batch, best {_time(figures["seconds_best"])}); '
             f'peak memory {figures["peak_memory_bytes"] / 2**20:,.0f} MiB ({figures["peak_memory_kind"]}); '
             f'{environment["hardware"]}, {environment["threads"]} threads')
 
@@ -61,7 +61,11 @@ def _race(race: dict) -> Table:
         table.add_column(heading, justify='right')
     for side in ('ours', 'theirs'):
         seconds = race[side]
-        table.add_row({'theirs': 'transformers'}.get(side, 'mmparts'), f'{1000 * seconds["best"]:.4g} ms',
-                      f'{1000 * seconds["median"]:.4g} ms')
+        table.add_row({'theirs': 'transformers'}.get(side, 'mmparts'), _time(seconds['best']),
+                      _time(seconds['median']))
     table.add_row('ratio', f'{race["ratio"]:.2f}x', f'{low:.2f} to {high:.2f}', style='bold')
     return table
+
+
+def _time(seconds: float) -> str:
+    return f'{seconds:.2f} s' if seconds >= 1 else f'{1000 * seconds:.1f} ms'
