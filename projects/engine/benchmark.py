@@ -15,7 +15,7 @@ from torch import nn
 
 from .cli import set_amp
 from .synthetic import random_batch
-from .timing import PeakMemory, measure
+from .timing import measure
 
 DEFAULT_SHAPE = (800, 1333)  # as in mmdet's tables
 OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
@@ -80,8 +80,7 @@ def environment(device: torch.device) -> dict:
 
 
 def _measured(step: Callable[[], None], batch_size: int, device: torch.device, **limits) -> dict:
-    with PeakMemory(device) as memory:
-        timing = measure(step, device, **limits)
+    timing, memory = measure(step, device, **limits)
     return dict(images_per_second=batch_size / timing.median, seconds_median=timing.median, seconds_best=timing.best,
                 rounds=len(timing.seconds), peak_memory_bytes=memory.bytes, peak_memory_kind=memory.kind)
 

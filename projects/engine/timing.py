@@ -1,4 +1,6 @@
 """Measuring time and memory of a step: repeated, interleaved against a rival, on a CPU or a GPU."""
+import contextlib
+import ctypes
 import gc
 import resource
 import statistics
@@ -56,19 +58,23 @@ def timed(step: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def measure(step: Callable[[], object], device: torch.device, rounds: int = 10, budget: float = 20.) -> Timing:
+def measure(step: Callable[[], object], device: torch.device, rounds: int = 10,
+            budget: float = 20.) -> tuple[Timing, 'PeakMemory']:
     """Repeat a step, after a warm-up, until there are so many ``rounds`` or ``budget`` seconds are over.
 
-    Where the warm-up alone takes longer than the budget, it is the measurement.
+    Where the first step alone takes longer than the budget, it is the measurement.
     """
-    for _ in range(WARM_UP.get(device.type, 1)):
+    with PeakMemory(device) as memory:
         first = timed(step, device)
-        if first > budget:
-            return Timing([first])
-    seconds = [timed(step, device)]
-    while len(seconds) < rounds and sum(seconds) + seconds[-1] <= budget:
-        seconds.append(timed(step, device))
-    return Timing(seconds)
+    if first > budget:
+        return Timing([first]), memory
+    for _ in range(WARM_UP.get(device.type, 1) - 1):
+        step()
+    with PeakMemory(device) as memory:
+        seconds = [timed(step, device)]
+        while len(seconds) < rounds and sum(seconds) + seconds[-1] <= budget:
+            seconds.append(timed(step, device))
+    return Timing(seconds), memory
 
 
 def race(ours: Callable[[], object], theirs: Callable[[], object], device: torch.device, rounds: int = 5) -> Race:
@@ -84,8 +90,7 @@ class PeakMemory:
     """Context manager; ``bytes`` is valid after it, ``kind`` says what was measured.
 
     On a GPU: the most that tensors occupied at once, weights included. On a CPU: how far the resident memory of the
-    process rose above what it was at the start; weights that were there before are not in it, caches of the allocator
-    are.
+    process rose above what it was at the start; what was there before, such as weights, is not in it.
     """
     device: torch.device
     bytes: int = 0
@@ -93,7 +98,7 @@ class PeakMemory:
 
     def __post_init__(self):
         on_gpu = self.device.type == 'cuda'
-        self.kind = 'tensors on the GPU, weights included' if on_gpu else 'rise of the process, weights not included'
+        self.kind = 'all tensors on the GPU' if on_gpu else 'rise of the process while a step runs'
 
     def __enter__(self):
         gc.collect()
@@ -124,10 +129,10 @@ def _peak_resident() -> int:
 
 
 def _forget_peak() -> None:
-    """Let the kernel start a new peak at the present size. Only Linux can; elsewhere an earlier, higher peak hides
-    part of the rise."""
-    try:
+    """Give freed memory back and let the kernel start a new peak at what is left. Only Linux can; elsewhere an
+    earlier, higher peak hides part of the rise."""
+    with contextlib.suppress(OSError, AttributeError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    with contextlib.suppress(OSError):
         with open('/proc/self/clear_refs', 'w', encoding='ascii') as file:
             file.write('5')
-    except OSError:
-        pass

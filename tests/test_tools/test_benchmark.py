@@ -73,9 +73,21 @@ def test_test_shape_is_read_from_the_pipeline():
 
 
 def test_measuring_stops_at_the_rounds_or_the_budget():
-    assert len(measure(lambda: None, CPU, rounds=4).seconds) == 4
-    assert 1 <= len(measure(lambda: time.sleep(0.05), CPU, rounds=50, budget=0.2).seconds) <= 4
-    assert len(measure(lambda: time.sleep(0.05), CPU, rounds=50, budget=0.01).seconds) == 1
+    assert repetitions(lambda: None, rounds=4) == 4
+    assert 1 <= repetitions(lambda: time.sleep(0.05), rounds=50, budget=0.2) <= 4
+    steps = []
+    assert repetitions(lambda: steps.append(time.sleep(0.05)), rounds=50, budget=0.01) == len(steps) == 1
+
+
+def repetitions(step, **limits) -> int:
+    timing, _ = measure(step, CPU, **limits)
+    return len(timing.seconds)
+
+
+def test_memory_that_stays_after_the_warm_up_is_not_in_the_peak():
+    stays = []
+    _, memory = measure(lambda: stays or stays.append(torch.ones(64, 2 ** 18)), CPU, rounds=2)
+    assert memory.bytes < 30 * 2 ** 20
 
 
 def test_a_race_takes_turns_and_compares_the_best():
