@@ -1,5 +1,5 @@
 # DINO, small, from scratch on BCCD: red and white blood cells and platelets. What it reached: README.md, Real data.
-_base_ = './dino-4scale_small_1xb8-16e_shapes.py'
+_base_ = './dino-4scale_small_2xb8-20e_shapes.py'
 data_root = 'data/bccd/'
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))  # matched to the names in the annotations, in this order
 model = dict(num_classes=3, num_queries=60)

@@ -1,12 +1,12 @@
 # The generated set "shapes" (tools/make_shapes.py), boxes. Another folder: --cfg-options data_root=FOLDER.
 dataset_type = 'mmparts.CheckedCocoDataset'
 data_root = 'data/shapes/'
-scale = (128, 128)  # longer side of the pictures
+scale = (96, 96)  # longer side; the pictures have 128
 
 train_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomFlip', prob=0.5),
+    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
     dict(type='RandomResize', scale=scale, ratio_range=(0.8, 1.2), keep_ratio=True),
     dict(type='PackDetInputs'),
 ]

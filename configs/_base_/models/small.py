@@ -9,6 +9,7 @@ small_model = dict(
         frozen_stages=-1,
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False,
+        zero_init_residual=False,
         init_cfg=None),
     encoder=dict(num_layers=2, num_heads=4, ffn_channels=128),
     decoder=dict(num_layers=2, num_heads=4, ffn_channels=128))

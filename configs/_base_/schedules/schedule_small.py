@@ -1,17 +1,17 @@
 # From scratch on the generated set: AdamW at one rate for all parts, warm-up, cosine.
-max_epochs = 16
+max_epochs = 20
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=4)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(
     type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4),
-    clip_grad=dict(max_norm=0.5, norm_type=2))
+    optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True),
+    clip_grad=dict(max_norm=1.0, norm_type=2))
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
     dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
 ]
 
-auto_scale_lr = dict(enable=False, base_batch_size=8)
+auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -11,11 +11,11 @@ import numpy as np
 
 from .texture import TEXTURES, mix, paint_background
 
-MIN_VISIBLE = 0.3  # visible area / whole area of the shape, the part outside the picture included
+MIN_VISIBLE = 0.4  # visible area / whole area of the shape, the part outside the picture included
 MIN_PIXELS = 24
 NOTABLE = 0.05  # an object hides another one if it stands before this share of it
-MAX_OBJECTS = 6
-SMALLEST, LARGEST = 0.18, 0.5  # diameter / sqrt(width * height)
+MAX_OBJECTS = 5
+SMALLEST, LARGEST = 0.22, 0.55  # diameter / sqrt(width * height)
 SUPERSAMPLING = 2  # objects are drawn larger and shrunk: smooth edges
 FRACTION_BITS = 4  # OpenCV draws at sub-pixel positions given as fixed-point numbers
 
