@@ -1,8 +1,12 @@
 # DINO, small, from scratch on BCCD: red and white blood cells and platelets. What it reached: README.md, Real data.
-_base_ = './dino-4scale_small_2xb8-20e_shapes.py'
+_base_ = [
+    '../_base_/models/dino_small.py', '../_base_/datasets/shapes_detection.py', '../_base_/schedules/schedule_small.py',
+    '../_base_/default_runtime.py'
+]
 data_root = 'data/bccd/'
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))  # matched to the names in the annotations, in this order
-model = dict(num_classes=3, num_queries=60)
+model = dict(num_classes=3, num_queries=60, backbone=dict(zero_init_residual=True))
+optim_wrapper = dict(clip_grad=dict(max_norm=0.5))
 
 scale = (320, 240)  # half of the pictures' size
 train_pipeline = [
