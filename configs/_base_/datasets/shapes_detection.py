@@ -1,7 +1,7 @@
 # The generated set "shapes" (tools/make_shapes.py), boxes. Another folder: --cfg-options data_root=FOLDER.
 dataset_type = 'mmparts.CheckedCocoDataset'
 data_root = 'data/shapes/'
-scale = (96, 96)  # longer side; the pictures have 128
+scale = (128, 128)  # longer side of the pictures
 
 train_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),

@@ -5,10 +5,9 @@ _base_ = [
 ]
 # From scratch, telling the classes apart is what takes time: the class loss weighs five times the paper's.
 model = dict(
-    groups=[dict(type='mmparts.Denoising', num=30)],
+    groups=[dict(type='mmparts.Denoising', num=50)],
     head=dict(terms=[
         dict(type='mmparts.FocalTerm', weight=5.0),
         dict(type='mmparts.BoxL1Term', weight=5.0),
         dict(type='mmparts.GIoUTerm', weight=2.0)
     ]))
-optim_wrapper = dict(optimizer=dict(lr=2e-3))
