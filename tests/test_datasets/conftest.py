@@ -10,9 +10,9 @@ from mmparts.datasets import make_shapes
 
 @pytest.fixture(scope='session')
 def shapes(tmp_path_factory):
-    """A folder with 24 + 12 pictures of up to 64 px."""
+    """A folder with 24 + 24 pictures of up to 64 px."""
     out = tmp_path_factory.mktemp('data') / 'shapes'
-    make_shapes(out, images=24, val_images=12, size=64)
+    make_shapes(out, images=24, val_images=24, size=64)
     return out
 
 

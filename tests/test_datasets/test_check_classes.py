@@ -64,7 +64,7 @@ def checkpoint(tmp_path) -> str:
 def test_training_and_testing_in_one_order_pass(build):
     runner = build()
     runner.train()
-    assert runner.iter == 2
+    assert runner.iter == 3
     assert 'coco/bbox_mAP' in runner.test()
 
 

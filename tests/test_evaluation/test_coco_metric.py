@@ -13,7 +13,7 @@ from mmparts.evaluation import CheckedCocoMetric
 @pytest.fixture(scope='module')
 def shapes(tmp_path_factory):
     out = tmp_path_factory.mktemp('data') / 'shapes'
-    make_shapes(out, images=1, val_images=12, size=64)
+    make_shapes(out, images=1, val_images=24, size=64)
     return out
 
 
