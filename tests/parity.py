@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 
 import pytest
 import tiny
@@ -16,6 +15,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
+from mmparts.ops.torchvision_guard import declare_ops_where_broken
 from mmparts.registry import MODELS
 
 LOGITS, BOXES, LOSSES, GRADIENTS = 1e-4, 1e-5, 1e-5, 1e-4  # largest differences; the last two relative
@@ -29,21 +29,8 @@ WIDTHS = {
 
 def reference(name: str):
     """The module of an independent implementation; skips the test where it is not installed."""
-    try:
-        import torchvision  # noqa: F401
-    except (ImportError, RuntimeError):
-        declare_torchvision_ops()
+    declare_ops_where_broken()
     return pytest.importorskip(name, exc_type=ImportError)
-
-
-@cache
-def declare_torchvision_ops() -> torch.library.Library:
-    """The torchvision that pip takes beside a CPU torch lacks its compiled ops and dies on import, and with it timm and
-    transformers. They run none of them here: it is enough that two exist, as long as the result is kept."""
-    library = torch.library.Library('torchvision', 'FRAGMENT')
-    for op in ('nms', 'qnms'):
-        library.define(f'{op}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-    return library
 
 
 def build(base: str, width: str, **changes) -> nn.Module:

@@ -63,7 +63,6 @@ class Encoder(nn.Module):
     def __init__(self, layers: list[EncoderLayer], embed_dims: int, num_levels: int, positional_encoding: dict,
                  level_embed: bool, with_cp: bool):
         super().__init__()
-        self.num_levels = num_levels
         self.with_cp = with_cp
         self.positional_encoding = build_part(positional_encoding, num_feats=embed_dims // 2)
         self.layers = nn.ModuleList(layers)

@@ -9,10 +9,10 @@ import torch
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor, nn
 
+from ..ops.torchvision_guard import declare_ops_where_broken
 from .detector import QueryDetector
 from .transformers_names import to_transformers
 
-_DECLARED = []  # operators stay declared as long as their library object lives
 # Largest differences, the last two relative. A sample that lies on the border of two cells has two gradients.
 LOGITS, BOXES, LOSS, GRADIENTS = 1e-4, 1e-5, 1e-5, 1e-2
 
@@ -64,17 +64,8 @@ def transformers_peer(model: QueryDetector) -> nn.Module:
 
 
 def import_transformers():
-    """The transformers library, also beside a torchvision that does not fit torch (pip's default beside a CPU build of
-    torch): transformers imports it wherever it is installed. The two operators that such a torchvision misses are
-    declared, which is enough as long as nobody calls them."""
-    if not hasattr(torch.ops.torchvision, 'nms'):
-        try:
-            import torchvision  # noqa: F401
-        except ImportError:
-            library = torch.library.Library('torchvision', 'FRAGMENT')
-            for name in ('nms', 'qnms'):
-                library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
-            _DECLARED.append(library)
+    """The transformers library, also beside a torchvision that does not fit torch."""
+    declare_ops_where_broken()
     try:
         import transformers
     except ImportError as error:

@@ -2,7 +2,6 @@
 
 mmengine loads pretrained weights non-strictly: when no name matches it logs a warning and trains from scratch.
 """
-import logging
 import os
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary

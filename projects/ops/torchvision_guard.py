@@ -6,6 +6,7 @@ a ModuleNotFoundError. A torchvision that works is not touched.
 """
 import importlib.abc
 import sys
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder
 from types import ModuleType
 
@@ -35,3 +36,23 @@ class TorchvisionFinder(importlib.abc.MetaPathFinder):
 
         spec.loader.exec_module = exec_module
         return spec
+
+
+def declare_ops_where_broken():
+    """For libraries that die with a torchvision that does not fit (timm, transformers) and run none of its operators:
+    with the two declared that such a torchvision lacks, its Python half imports. One that works, or none, is left alone.
+    """
+    try:
+        import torchvision  # noqa: F401
+    except ImportError:
+        _declare_ops()
+
+
+@cache
+def _declare_ops():
+    """Operators stay declared as long as their library object lives: the cache keeps it."""
+    import torch
+    library = torch.library.Library('torchvision', 'FRAGMENT')
+    for name in ('nms', 'qnms'):
+        library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')
+    return library
