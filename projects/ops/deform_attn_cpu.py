@@ -31,7 +31,7 @@ with warnings.catch_warnings():
 def ms_deform_attn_cpu(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
                        weights: Tensor) -> Tensor:
     """As `ms_deform_attn`, for float32 and float64 on the CPU; cannot be differentiated twice."""
-    output = _BagAttention.apply(value, locations, weights, shapes)
+    output = _BagAttention.apply(value.to(locations.dtype), locations, weights, shapes)
     return output.view(*locations.shape[:2], value.shape[2:].numel())
 
 

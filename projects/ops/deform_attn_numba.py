@@ -15,11 +15,9 @@ from numba import njit
 from torch import Tensor
 
 from . import simd
+from .deform_attn_op import attend, implement
 from .simd import convert, dots, evens, floor, interleave, isnan, load, odds, store, total, where, zeros
 from .threads import run
-
-if not hasattr(torch.library, 'register_autograd'):
-    raise ImportError(f'torch {torch.__version__} has no torch.library.register_autograd, 2.4 or newer has')
 
 fourth0, fourth1, fourth2, fourth3 = simd.fourths
 
@@ -32,7 +30,7 @@ PACK = 4
 def ms_deform_attn_numba(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
                          weights: Tensor) -> Tensor:
     """As `ms_deform_attn`, for float32 and float64 on the CPU; cannot be differentiated twice."""
-    return torch.ops.mmparts.ms_deform_attn(value, locations, weights, [side for shape in shapes for side in shape])
+    return attend(value.to(locations.dtype), shapes, locations, weights)
 
 
 def _forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]) -> Tensor:
@@ -63,41 +61,7 @@ def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
     return grads
 
 
-def _forward_fake(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]) -> Tensor:
-    return value.new_empty(*locations.shape[:2], value.shape[2] * value.shape[3])
-
-
-def _backward_fake(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]):
-    return tuple(torch.empty_like(tensor, memory_format=torch.contiguous_format)
-                 for tensor in (value, locations, weights))
-
-
-def _save(ctx, inputs: tuple, output: Tensor):
-    *tensors, ctx.shapes = inputs
-    ctx.save_for_backward(*tensors)
-
-
-def _differentiate(ctx, grad: Tensor) -> tuple:
-    return *torch.ops.mmparts.ms_deform_attn_backward(grad, *ctx.saved_tensors, ctx.shapes), None
-
-
-def _refuse(ctx, *grads):
-    raise RuntimeError('ms_deform_attn cannot be differentiated twice')
-
-
-def _register(name: str, schema: str, function, fake, backward, setup_context=None):
-    """As torch.library.custom_op, whose first call imports the compiler of torch and takes seconds."""
-    torch.library.define(name, schema)
-    torch.library.impl(name, 'cpu', function)
-    torch.library.register_fake(name, fake)
-    torch.library.register_autograd(name, backward, setup_context=setup_context)
-
-
-_register('mmparts::ms_deform_attn', '(Tensor value, Tensor locations, Tensor weights, int[] shapes) -> Tensor',
-          _forward, _forward_fake, _differentiate, _save)
-_register('mmparts::ms_deform_attn_backward',
-          '(Tensor grad, Tensor value, Tensor locations, Tensor weights, int[] shapes) -> (Tensor, Tensor, Tensor)',
-          _backward, _backward_fake, _refuse)
+implement('cpu', _forward, _backward)
 
 
 def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
