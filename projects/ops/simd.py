@@ -3,6 +3,7 @@
 A width need not be a power of two. Operators take two vectors of one type, or a vector and a number. Nothing is
 checked: an index out of range reads or writes foreign memory. Kernels that use this import numba, so import them late.
 """
+import math
 import operator
 
 from llvmlite import ir
@@ -59,12 +60,13 @@ def zeros(typing, like, length):
 
 
 @intrinsic
-def where(typing, mask, vector, number):
-    """``vector`` where the mask is true, elsewhere the number."""
+def where(typing, mask, a, b):
+    """``a`` where the mask is true, elsewhere ``b``; one of the two may be a number."""
+    lanes = a if isinstance(a, Lanes) else b
+
     def code(context, builder, signature, args):
-        other = context.cast(builder, args[2], signature.args[2], vector.dtype)
-        return builder.select(args[0], args[1], _splat(builder, other, args[1].type))
-    return vector(mask, vector, number), code
+        return builder.select(args[0], *_vectors(context, builder, signature.args[1:], args[1:], lanes))
+    return lanes(mask, a, b), code
 
 
 @intrinsic
@@ -84,11 +86,45 @@ def isnan(typing, vector):
     return out(vector), lambda context, builder, signature, args: builder.fcmp_unordered('uno', args[0], args[0])
 
 
+def _unary(name: str):
+    """The function of LLVM of that name, lane by lane."""
+    @intrinsic
+    def apply(typing, vector):
+        def code(context, builder, signature, args):
+            kind = args[0].type
+            return _call(builder, f'llvm.{name}.v{kind.count}f{vector.dtype.bitwidth}', kind, args)
+        return vector(vector), code
+    return apply
+
+
+floor = _unary('floor')
+fabs = _unary('fabs')
+
+
 @intrinsic
-def floor(typing, vector):
+def exp(typing, vector):
+    """e to the power of each lane, which must not exceed 88 (709 in double precision); to one or two last digits."""
+    bits, bias, lowest, terms = {32: (23, 127, -126., 8), 64: (52, 1023, -1022., 14)}[vector.dtype.bitwidth]
+
     def code(context, builder, signature, args):
         kind = args[0].type
-        return _call(builder, f'llvm.floor.v{kind.count}f{vector.dtype.bitwidth}', kind, args)
+        integers = ir.VectorType(ir.IntType(vector.dtype.bitwidth), vector.length)
+
+        def splat(number, kind=kind):
+            return ir.Constant(kind, [number] * vector.length)
+
+        # 2 ** power: the integer nearest to the power goes into the exponent bits, the rest into a Taylor series.
+        power = builder.fmul(args[0], splat(math.log2(math.e)))
+        underflow = builder.fcmp_ordered('<', power, splat(lowest))          # false for NaN, which passes through
+        power = builder.select(underflow, splat(lowest), power)
+        nearest = _call(builder, f'llvm.rint.v{kind.count}f{vector.dtype.bitwidth}', kind, [power])
+        rest = builder.fmul(builder.fsub(power, nearest), splat(math.log(2)))
+        series = splat(1 / math.factorial(terms - 1))
+        for term in reversed(range(terms - 1)):
+            series = builder.fadd(builder.fmul(series, rest, FLAGS), splat(1 / math.factorial(term)), FLAGS)
+        exponent = builder.add(builder.fptosi(nearest, integers), splat(bias, integers))
+        factor = builder.bitcast(builder.shl(exponent, splat(bits, integers)), kind)
+        return builder.select(underflow, splat(0.), builder.fmul(series, factor))
     return vector(vector), code
 
 
@@ -96,6 +132,15 @@ def floor(typing, vector):
 def total(typing, vector):
     """The sum of all lanes."""
     return vector.dtype(vector), lambda context, builder, signature, args: _total(builder, args[0])
+
+
+@intrinsic
+def largest(typing, vector):
+    """The largest of all lanes that are not NaN."""
+    def code(context, builder, signature, args):
+        name = f'llvm.vector.reduce.fmax.v{vector.length}f{vector.dtype.bitwidth}'
+        return _call(builder, name, args[0].type.element, [args[0]])
+    return vector.dtype(vector), code
 
 
 @intrinsic
@@ -152,9 +197,7 @@ def _operator(op, integer, real, result=None):
         out = Lanes(result, lanes.length) if result else lanes
 
         def code(context, builder, signature, args):
-            vectors = [arg if isinstance(kind, Lanes) else
-                       _splat(builder, context.cast(builder, arg, kind, lanes.dtype), context.get_value_type(lanes))
-                       for kind, arg in zip(signature.args, args)]
+            vectors = _vectors(context, builder, signature.args, args, lanes)
             return (real if isinstance(lanes.dtype, types.Float) else integer)(builder, *vectors)
         return out(a, b), code
 
@@ -172,6 +215,13 @@ _operator(operator.ge, lambda builder, a, b: builder.icmp_signed('>=', a, b),
           lambda builder, a, b: builder.fcmp_ordered('>=', a, b), types.boolean)
 _operator(operator.lt, lambda builder, a, b: builder.icmp_signed('<', a, b),
           lambda builder, a, b: builder.fcmp_ordered('<', a, b), types.boolean)
+
+
+def _vectors(context, builder, kinds: tuple, args: list, lanes: Lanes) -> list:
+    """The arguments, with numbers among them repeated in all lanes."""
+    return [arg if isinstance(kind, Lanes) else
+            _splat(builder, context.cast(builder, arg, kind, lanes.dtype), context.get_value_type(lanes))
+            for kind, arg in zip(kinds, args)]
 
 
 def _total(builder, vector):
