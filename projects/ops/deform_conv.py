@@ -1,11 +1,14 @@
 """Deformable convolution (https://arxiv.org/abs/1703.06211), also modulated (v2, https://arxiv.org/abs/1811.11168).
 
 A convolution whose kernel taps are moved by learned offsets: bilinear samples, zeros outside, then a matrix product.
-Offsets and masks are laid out as in mmcv and torchvision (whose op is compiled; this one is plain torch).
+Offsets and masks are laid out as in mmcv and torchvision, whose ops are compiled; ours is plain torch.
 """
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+from . import compiled_mmcv
+from .variants import Variant, Variants
 
 Pair = tuple[int, int]
 
@@ -22,6 +25,13 @@ def deform_conv2d(features: Tensor, offset: Tensor, weight: Tensor, mask: Tensor
         mask: B deform_groups*kh*kw h w: factor of each tap; without it the first form.
         bias: O.
     """
+    op = VARIANTS.choose(features.device, features.dtype)
+    return op(features, offset, weight, mask, bias, stride, padding, dilation, groups, deform_groups)
+
+
+def deform_conv2d_reference(features: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, bias: Tensor | None,
+                            stride: Pair, padding: Pair, dilation: Pair, groups: int, deform_groups: int) -> Tensor:
+    """As `deform_conv2d`, on any device."""
     taps = _sampled_taps(features, offset, weight.shape[2:], stride, padding, dilation, deform_groups)
     if mask is not None:
         taps = taps * mask.unflatten(1, (deform_groups, 1, -1)).flatten(4)   # B G C/G K h*w
@@ -52,3 +62,13 @@ def _tap_positions(offset: Tensor, kernel: Pair, axis: int, stride: Pair, paddin
     taps = torch.arange(kernel[axis], dtype=offset.dtype, device=offset.device) * dilation[axis] - padding[axis]
     position = taps[:, None] + cells
     return position[:, None, :, None] if axis == 0 else position[None, :, None, :]
+
+
+def _example():
+    features, offset, weight = torch.randn(1, 64, 32, 32), 2 * torch.randn(1, 18, 32, 32), torch.randn(64, 64, 3, 3)
+    tensors = features, offset, weight, torch.rand(1, 9, 32, 32), torch.randn(64)
+    return lambda *tensors: deform_conv2d(*tensors, padding=(1, 1)), tuple(t.requires_grad_() for t in tensors)
+
+
+VARIANTS = Variants('deform_conv2d', example=_example, mmcv=compiled_mmcv.DEFORM_CONV2D,
+                    reference=Variant(lambda: deform_conv2d_reference))

@@ -1,14 +1,17 @@
 """Non-maximum suppression: greedy, soft (https://arxiv.org/abs/1704.04503), and greedy with its groups.
 
-As in mmcv 2.1.0. Greedy suppression is resolved block by block: inside a block of boxes "kept" is a fixed point that
-few rounds reach, and only kept boxes are compared with the rest. So it needs no loop over boxes, on any device.
+As in mmcv 2.1.0. In plain torch, greedy suppression is resolved block by block: inside a block of boxes "kept" is a
+fixed point that few rounds reach, and only kept boxes are compared with the rest. So it needs no loop over boxes, on any
+device. The other variants are loops, compiled.
 """
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
+from . import compiled_mmcv
 from .precision import at_least_float
+from .variants import Variant, Variants, from_module
 
 BLOCK = 128
 
@@ -21,9 +24,14 @@ def nms(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) ->
         scores: N.
         offset: 1 where x2, y2 are the last pixel inside, 0 where they are coordinates.
     """
+    boxes, scores = at_least_float(boxes, scores)
+    return NMS.choose(boxes.device, boxes.dtype)(boxes, scores, iou_threshold, offset)
+
+
+def nms_reference(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
+    """As `nms`, on any device."""
     order = scores.sort(descending=True, stable=True).indices
-    boxes, = at_least_float(boxes[order])
-    return order[_greedy(boxes, lambda a, b: box_iou(a, b, offset) > iou_threshold)]
+    return order[_greedy(boxes[order], lambda a, b: box_iou(a, b, offset) > iou_threshold)]
 
 
 def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
@@ -32,8 +40,14 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     Args:
         dets: N 5, xyxy and score.
     """
+    dets, = at_least_float(dets)
+    return NMS_MATCH.choose(dets.device, dets.dtype)(dets, iou_threshold)
+
+
+def nms_match_reference(dets: Tensor, iou_threshold: float) -> list[list[int]]:
+    """As `nms_match`, on any device."""
     order = dets[:, 4].sort(descending=True, stable=True).indices
-    boxes, = at_least_float(dets[order, :4])
+    boxes = dets[order, :4]
     kept = _greedy(boxes, lambda a, b: box_iou(a, b) >= iou_threshold)
 
     near = box_iou(boxes[kept], boxes) >= iou_threshold
@@ -56,6 +70,13 @@ def soft_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, 
         M 5 (xyxy, new score) by falling new score, and their M indices.
     """
     boxes, scores = at_least_float(boxes, scores)
+    op = SOFT_NMS.choose(boxes.device, boxes.dtype)
+    return op(boxes, scores, iou_threshold, sigma, min_score, method, offset)
+
+
+def soft_nms_reference(boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, min_score: float, method: int,
+                       offset: int = 0) -> tuple[Tensor, Tensor]:
+    """As `soft_nms`, on any device."""
     left = torch.arange(len(boxes), device=boxes.device)
     dets, indices = [], []
     while len(left):
@@ -113,3 +134,23 @@ def _decay(overlap: Tensor, iou_threshold: float, sigma: float, method: int) -> 
     if method == 2:
         return torch.exp(-overlap ** 2 / sigma)
     return torch.where(overlap >= iou_threshold, 1 - overlap if method == 1 else 0, 1.)
+
+
+def _crowd() -> tuple[Tensor, Tensor]:
+    """2,000 boxes of an image of 1333 x 800, about as many as a detector proposes, in groups that overlap."""
+    center = (torch.rand(200, 2) * torch.tensor([1333., 800.])).repeat(10, 1) + 8 * torch.randn(2000, 2)
+    extent = 20 + 200 * torch.rand(200, 2).repeat(10, 1) * (1 + torch.rand(2000, 2) / 4)
+    return torch.cat([center - extent / 2, center + extent / 2], 1), torch.rand(2000)
+
+
+NMS = Variants('nms', example=lambda: (lambda *crowd: nms(*crowd, 0.7), _crowd()),
+               numba=Variant(from_module('nms_numba.nms_numba', 'fast'), ('cpu',)), mmcv=compiled_mmcv.NMS,
+               triton=Variant(from_module('nms_triton.nms_triton', 'triton'), ('cuda',), (torch.float32,)),
+               reference=Variant(lambda: nms_reference))
+NMS_MATCH = Variants('nms_match', example=lambda: (lambda boxes, scores: [torch.tensor(sum(nms_match(
+                         torch.cat([boxes, scores[:, None]], 1), 0.7), []))], _crowd()),
+                     numba=Variant(from_module('nms_numba.nms_match_numba', 'fast'), ('cpu',)),
+                     mmcv=compiled_mmcv.NMS_MATCH, reference=Variant(lambda: nms_match_reference))
+SOFT_NMS = Variants('soft_nms', example=lambda: (lambda *crowd: soft_nms(*crowd, 0.3, 0.5, 0.05, 2), _crowd()),
+                    numba=Variant(from_module('nms_numba.soft_nms_numba', 'fast'), ('cpu',)),
+                    mmcv=compiled_mmcv.SOFT_NMS, reference=Variant(lambda: soft_nms_reference))

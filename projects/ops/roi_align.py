@@ -1,6 +1,6 @@
 """RoIAlign (Mask R-CNN, https://arxiv.org/abs/1703.06870) with average pooling, forward and backward, as in mmcv 2.1.0.
 
-Every output cell is a weighted sum of feature rows: an embedding bag of the corners of its samples.
+In plain torch: every output cell is a weighted sum of feature rows, an embedding bag of the corners of its samples.
 """
 from dataclasses import dataclass
 
@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import compiled_mmcv
 from .bags import spread_bags
-from .precision import at_least_float
+from .variants import Variant, Variants, from_module
 
 
 @dataclass
@@ -34,29 +35,47 @@ def roi_align(features: Tensor, rois: Tensor, grid: RoIGrid) -> Tensor:
     Args:
         features: B C H W.
         rois: R 5: index into the batch, then xyxy.
+
+    Raises:
+        IndexError: a region of an image that the batch does not have.
     """
-    rows, weights, sizes, order = _bags(rois, grid, features.shape)
-    table = features.permute(0, 2, 3, 1).flatten(0, 2).to(weights.dtype)     # B*H*W C
-    starts = (sizes.cumsum(0) - sizes).to(rows.dtype)
-    cells = F.embedding_bag(rows, table, starts, mode='sum', per_sample_weights=weights)
-    output = cells.view(len(rois), *grid.output_size, features.shape[1]).permute(0, 3, 1, 2)
-    return output[order.argsort()].to(features.dtype)
+    _check(rois, len(features))
+    precise, rois = _common(features, rois)
+    op, _ = VARIANTS.choose(precise.device, precise.dtype)
+    return op(precise, rois, grid).to(features.dtype)
 
 
 def roi_align_grad(grad: Tensor, rois: Tensor, grid: RoIGrid, shape: tuple[int, ...]) -> Tensor:
     """Gradient for features of the given ``shape`` (B C H W) from ``grad`` of the result (R C h w)."""
+    _check(rois, shape[0])
+    precise, rois = _common(grad, rois)
+    _, op = VARIANTS.choose(precise.device, precise.dtype)
+    return op(precise, rois, grid, tuple(shape)).to(grad.dtype)
+
+
+def roi_align_reference(features: Tensor, rois: Tensor, grid: RoIGrid) -> Tensor:
+    """As `roi_align`, on any device."""
+    rows, weights, sizes, order = _bags(rois, grid, features.shape)
+    table = features.permute(0, 2, 3, 1).flatten(0, 2)                       # B*H*W C
+    starts = (sizes.cumsum(0) - sizes).to(rows.dtype)
+    cells = F.embedding_bag(rows, table, starts, mode='sum', per_sample_weights=weights)
+    output = cells.view(len(rois), *grid.output_size, features.shape[1]).permute(0, 3, 1, 2)
+    return output[order.argsort()]
+
+
+def roi_align_grad_reference(grad: Tensor, rois: Tensor, grid: RoIGrid, shape: tuple[int, ...]) -> Tensor:
+    """As `roi_align_grad`, on any device."""
     rows, weights, sizes, order = _bags(rois, grid, shape)
-    cells = grad[order].flatten(2).transpose(1, 2).flatten(0, 1).to(weights.dtype)
+    cells = grad[order].flatten(2).transpose(1, 2).flatten(0, 1)
     batch, channels, height, width = shape
     bags = torch.arange(len(cells), dtype=rows.dtype, device=rows.device).repeat_interleave(sizes)
     table, = spread_bags(rows, bags, [weights], cells, batch * height * width)
-    return table.view(batch, height, width, channels).permute(0, 3, 1, 2).to(grad.dtype)
+    return table.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
 def _bags(rois: Tensor, grid: RoIGrid, shape: tuple[int, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Feature rows and weights of all output cells one after another (M each), entries per cell (R*h*w), and the order
     in which the regions come (R): those with equally many samples together."""
-    rois, = at_least_float(rois)
     corners = rois[:, 1:] * grid.spatial_scale - (0.5 if grid.aligned else 0)
     start, extent = corners[:, :2], corners[:, 2:] - corners[:, :2]
     if not grid.aligned:
@@ -94,3 +113,32 @@ def _axis(start: Tensor, step: Tensor, cells: int, samples: int, size: int) -> t
     index = torch.stack([low, (low + 1).clamp(max=size - 1)], -1).long()
     weight = torch.stack([1 - upper, upper], -1) * inside[..., None] / max(samples, 1)
     return index.flatten(2), weight.flatten(2)
+
+
+def _common(tensor: Tensor, rois: Tensor) -> tuple[Tensor, Tensor]:
+    """Both in the finer of their precisions, at least float32."""
+    dtype = torch.promote_types(torch.promote_types(tensor.dtype, rois.dtype), torch.float32)
+    return tensor.to(dtype), rois.to(dtype)
+
+
+def _check(rois: Tensor, batch: int):
+    # On a GPU asking would wait for it.
+    if rois.device.type == 'cpu' and not ((rois[:, 0] >= 0) & (rois[:, 0] < batch)).all():
+        raise IndexError(f'regions lie in images {rois[:, 0].min()} to {rois[:, 0].max()}, but the batch has {batch}')
+
+
+def _example():
+    start = torch.rand(512, 2) * torch.tensor([1000., 600.])
+    rois = torch.cat([torch.zeros(512, 1), start, start + 32 + 300 * torch.rand(512, 2)], 1)
+    grid, features = RoIGrid((7, 7), 1 / 16), torch.randn(1, 256, 50, 84)
+
+    def run(features: Tensor, rois: Tensor) -> list[Tensor]:
+        output = roi_align(features, rois, grid)
+        return [output, roi_align_grad(output.contiguous(), rois, grid, features.shape)]
+    return run, (features, rois)
+
+
+# Each a pair: the op and its gradient.
+VARIANTS = Variants('roi_align', example=_example, numba=Variant(
+    from_module('roi_align_numba.ROI_ALIGN', 'fast'), ('cpu',)), mmcv=compiled_mmcv.ROI_ALIGN,
+                    reference=Variant(lambda: (roi_align_reference, roi_align_grad_reference)))

@@ -1,27 +1,42 @@
 """Which implementation of an op runs: the best that can, unless the user names one.
 
-Environment ``MMPARTS_<OP>=<variant>``, or ``with OP.use('<variant>'):``, which wins.
+Environment ``MMPARTS_<OP>=<variant>``, or ``with OP.use('<variant>'):``, which wins. `python -m mmparts.ops` lists them.
 """
 import os
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
 from functools import cached_property
+from importlib import import_module
+from typing import Any
 
 import torch
 
 
 class Variant:
-    """One implementation: ``load`` imports and returns it, or raises ImportError that says what is missing."""
+    """One implementation.
 
-    def __init__(self, load: Callable[[], Callable], devices: tuple[str, ...] | None = None):
-        self.load, self.devices = load, devices                              # devices None: all
+    Args:
+        load: imports and returns it, or raises ImportError that says what is missing.
+        devices: types of device on which it runs; None: all.
+        dtypes: those that it takes; None: all that the op takes.
+        expected: whether its absence is worth a warning.
+    """
 
-    def fits(self, device: torch.device) -> bool:
-        return self.devices is None or device.type in self.devices
+    def __init__(self, load: Callable[[], Any], devices: tuple[str, ...] | None = None,
+                 dtypes: tuple[torch.dtype, ...] | None = None, expected: bool = True):
+        self.load, self.devices, self.dtypes, self.expected = load, devices, dtypes, expected
+
+    def unfit(self, device: torch.device, dtype: torch.dtype | None = None) -> str:
+        """Why it cannot take tensors of this kind; empty if it can."""
+        if self.devices is not None and device.type not in self.devices:
+            return f'it runs on {", ".join(self.devices)} and the tensors are on {device.type}'
+        if self.dtypes is not None and dtype is not None and dtype not in self.dtypes:
+            return f'it takes {", ".join(map(str, self.dtypes))} and the tensors are {dtype}'
+        return ''
 
     @cached_property
-    def function(self) -> Callable | None:
+    def function(self) -> Any | None:
         """The implementation, or None when something is ``missing``."""
         try:
             self.missing = ''
@@ -30,33 +45,60 @@ class Variant:
             self.missing = str(error)
 
 
-class Variants:
-    """All variants of the op ``name``, best first. Missing packages are warned of once, at first use."""
+def from_module(path: str, extra: str) -> Callable[[], Any]:
+    """For `Variant.load`: import ``'module.name'`` of this folder, which needs what the ``extra`` of our wheel brings."""
+    def load():
+        module, name = path.split('.')
+        try:
+            return getattr(import_module(f'.{module}', __package__), name)
+        except ImportError as error:
+            raise ImportError(f'{error}; pip install "mmparts-toolbox[{extra}]"') from error
+    return load
 
-    def __init__(self, name: str, **variants: Variant):
-        self.name, self.variants = name, variants
+
+class Variants:
+    """All variants of the op ``name``, best first. Missing packages are warned of once, at first use.
+
+    Args:
+        example: for `python -m mmparts.ops`: gives a function and its tensors. The function calls the op and returns
+            a tensor or several; for inputs that require a gradient, it is taken too. Random numbers are seeded before.
+    """
+
+    def __init__(self, name: str, *, example: Callable[[], tuple] | None = None, **variants: Variant):
+        self.name, self.example, self.variants = name, example, variants
         self.environment = f'MMPARTS_{name.upper()}'
         self.forced: str | None = None
         self.warned: set[str] = set()
 
-    def choose(self, device: torch.device) -> Callable:
-        """The implementation for ``device``. Raises RuntimeError when the one that the user named cannot run there."""
-        forced = self.forced or os.environ.get(self.environment)
-        if forced:
+    def choose(self, device: torch.device, dtype: torch.dtype | None = None) -> Any:
+        """The implementation for ``device`` (and ``dtype``).
+
+        Raises:
+            RuntimeError: the one that the user named cannot run there.
+            ValueError: there is none of that name.
+        """
+        return self.variants[self.chosen(device, dtype)].function
+
+    def chosen(self, device: torch.device, dtype: torch.dtype | None = None) -> str:
+        """The name of what `choose` gives."""
+        if forced := self.forced or os.environ.get(self.environment):
             variant = self._named(forced)
-            if not variant.fits(device):
-                raise RuntimeError(f'{self.name}: the variant {forced!r} was asked for, but it runs on '
-                                   f'{", ".join(variant.devices)} and the tensors are on {device.type}')
-            if not variant.function:
-                raise RuntimeError(f'{self.name}: the variant {forced!r} was asked for, but {variant.missing}')
-            return variant.function
+            if obstacle := variant.unfit(device, dtype) or ('' if variant.function else variant.missing):
+                raise RuntimeError(f'{self.name}: the variant {forced!r} was asked for, but {obstacle}')
+            return forced
 
         for name, variant in self.variants.items():
-            if variant.fits(device):
+            if not variant.unfit(device, dtype):
                 if variant.function:
-                    return variant.function
-                self._warn(f'{self.name}: without its fast variant {name!r}: {variant.missing}')
-        raise RuntimeError(f'{self.name}: no variant for {device}; there are {", ".join(self.variants)}')
+                    return name
+                if variant.expected:
+                    self._warn(f'{self.name}: without its fast variant {name!r}: {variant.missing}')
+        raise RuntimeError(f'{self.name}: no variant for {dtype or "tensors"} on {device}; there are '
+                           f'{", ".join(self.variants)}')
+
+    def forced_by(self) -> str:
+        """What names the variant; empty when the best is taken."""
+        return 'use()' if self.forced else self.environment if os.environ.get(self.environment) else ''
 
     @contextmanager
     def use(self, name: str):
@@ -77,4 +119,4 @@ class Variants:
     def _warn(self, message: str):
         if message not in self.warned:
             self.warned.add(message)
-            warnings.warn(message, stacklevel=4)
+            warnings.warn(message, stacklevel=5)

@@ -1,4 +1,4 @@
-"""Non-maximum suppression is the loop, for crowds of several blocks, ties, empty boxes and no boxes."""
+"""Non-maximum suppression is the loop in each variant, for crowds of several blocks, ties, empty boxes and no boxes."""
 import math
 
 import loops
@@ -23,6 +23,14 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(ops, 'BLOCK', 16)
 
 
+@pytest.fixture(autouse=True, params=['numba', 'reference'])
+def variant(request):
+    if request.param == 'numba':
+        pytest.importorskip('numba')
+    with ops.NMS.use(request.param), ops.NMS_MATCH.use(request.param), ops.SOFT_NMS.use(request.param):
+        yield
+
+
 @pytest.mark.parametrize('count', [0, 1, 2, 100])
 @pytest.mark.parametrize('offset', [0, 1])
 def test_nms(count, offset):
@@ -43,7 +51,7 @@ def test_nms_keeps_empty_boxes_and_takes_half_precision():
     assert ops.nms(boxes, torch.tensor([.1, .2, .3, .4]).half(), 0.5).tolist() == [3, 1, 0]
 
 
-@pytest.mark.parametrize('count', [1, 2, 80])
+@pytest.mark.parametrize('count', [0, 1, 2, 80])
 def test_nms_match(count):
     boxes, scores = crowd(count)
     groups = loops.nms_groups(boxes.tolist(), scores.tolist(), lambda a, b: loops.iou(a, b) >= 0.3)
@@ -69,3 +77,30 @@ def test_softnms(method, count, offset):
 
 def test_softnms_of_nothing():
     assert softnms(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0, 5), 0.3, 0.5, 0.05, 1, 0).tolist() == []
+
+
+def test_a_threshold_that_is_met_exactly_suppresses_only_in_matching():
+    """A third of the union is inside both; in float32 that is below a third in float64."""
+    boxes, scores = torch.tensor([[0, 0, 2, 1], [1, 0, 3, 1.]]), torch.tensor([1., .5])
+    third = (torch.tensor(1.) / 3).item()
+    for dtype in (torch.float32, torch.float64):
+        threshold = third if dtype == torch.float32 else 1 / 3
+        assert ops.nms(boxes.to(dtype), scores.to(dtype), threshold).tolist() == [0, 1]
+        assert ops.nms_match(torch.cat([boxes, scores[:, None]], 1).to(dtype), threshold) == [[0, 1]]
+
+
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+def test_variants_agree_on_fresh_crowds(dtype):
+    print('seed', torch.seed())
+    boxes, scores = torch.rand(300, 4, dtype=dtype) * 90, torch.rand(300, dtype=dtype)
+    boxes[:, 2:] += boxes[:, :2]
+    boxes[7], boxes[9] = float('nan'), boxes[8]
+    strided = torch.stack([boxes, boxes], 1)[:, 1]
+    assert ops.nms(strided, scores, 0.6).tolist() == ops.nms_reference(boxes, scores, 0.6).tolist()
+    dets = torch.cat([boxes, scores[:, None]], 1)
+    assert ops.nms_match(dets, 0.6) == ops.nms_match_reference(dets, 0.6)
+    for method in (0, 1, 2):
+        settings = (0.3, 0.5, 0.05, method)
+        found, expected = ops.soft_nms(strided, scores, *settings), ops.soft_nms_reference(boxes, scores, *settings)
+        assert found[1].tolist() == expected[1].tolist()
+        assert torch.allclose(found[0], expected[0], atol=1e-6, equal_nan=True)
