@@ -3,14 +3,13 @@
 Paper: https://arxiv.org/abs/2103.14030. Code: microsoft/Swin-Transformer and its detection fork; parameter names are
 theirs. What differs:
 
-* one `scaled_dot_product_attention` call per block, on one merged bias (relative position + shift mask);
+* fused attention on merged biases (relative position + shift mask), see `layers/window_attention.py`;
 * any input size. Maps are zero-padded to whole windows after the first LayerNorm and then rolled, as in the detection
   fork; padded tokens are attended to, as there (published weights were trained so). The windows follow from the size
   of the map at run time: along an axis that is not longer than the window, the window shrinks to the axis (the middle
   of the bias table is used) and nothing is shifted. On square maps this is the classification code's rule;
 * stages after the last of `out_indices` are not built.
 """
-from dataclasses import dataclass
 from typing import Sequence
 
 import torch
@@ -20,6 +19,8 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..layers.window_attention import WindowAttention
+from ..layers.window_grid import WindowGrid
 from ..registry import MODELS
 
 ARCHS = {
@@ -29,131 +30,6 @@ ARCHS = {
     'large': dict(embed_dims=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48)),
 }
 
-# Added to the logits of pairs from different regions. Not -inf: the published weights know it, and fp16 holds it.
-MASKED = -100.0
-
-# A merged bias has windows x heads x tokens^2 numbers: 59 million in stage 1 of Swin-L (window 12) on an 800x1333
-# image, where merging is a small part of the work. Only biases of at most this many numbers are kept between calls.
-KEEP_NUMBERS = 2**22
-
-
-@dataclass(frozen=True)
-class WindowGrid:
-    """How a map is cut into windows. Every field is (along H, along W), in tokens."""
-    size: tuple[int, int]
-    window: tuple[int, int]
-    shift: tuple[int, int]
-
-    @classmethod
-    def of(cls, size: Sequence[int], window: int, shifted: bool) -> 'WindowGrid':
-        return cls(
-            size=tuple(size),
-            window=tuple(min(window, length) for length in size),
-            shift=tuple(window // 2 if shifted and length > window else 0 for length in size))
-
-    @property
-    def padded(self) -> tuple[int, int]:
-        return tuple(-(-length // window) * window for length, window in zip(self.size, self.window))
-
-    def partition(self, x: Tensor) -> Tensor:
-        """B H W C -> B*nW N C: pad, roll by the shift, cut; an image's windows stay together, row by row."""
-        (height, width), (rows, cols), (h, w) = self.size, self.padded, self.window
-        x = F.pad(x, (0, 0, 0, cols - width, 0, rows - height))
-        if any(self.shift):
-            x = x.roll((-self.shift[0], -self.shift[1]), dims=(1, 2))
-
-        x = x.reshape(-1, rows // h, h, cols // w, w, x.size(-1))
-        return x.transpose(2, 3).reshape(-1, h * w, x.size(-1))
-
-    def reverse(self, windows: Tensor) -> Tensor:
-        """B*nW N C -> B H W C: undo `partition`."""
-        (height, width), (rows, cols), (h, w) = self.size, self.padded, self.window
-        x = windows.reshape(-1, rows // h, cols // w, h, w, windows.size(-1))
-        x = x.transpose(2, 3).reshape(-1, rows, cols, x.size(-1))
-
-        if any(self.shift):
-            x = x.roll(self.shift, dims=(1, 2))
-        return x[:, :height, :width]
-
-    def mask(self, device: torch.device) -> Tensor | None:
-        """nW N N: `MASKED` where the roll brought tokens from different sides of the map into one window."""
-        if not any(self.shift):
-            return None
-
-        def region(length: int, window: int, shift: int) -> Tensor:
-            # 0 before the last window, 1 in it, 2 in its part that was rolled in from the start.
-            index = torch.arange(length, device=device)
-            return (index >= length - window).long() + (index >= length - shift) if shift else torch.zeros_like(index)
-
-        along_h, along_w = map(region, self.padded, self.window, self.shift)
-        regions = (3 * along_h[:, None] + along_w)[None, :, :, None]
-        regions = WindowGrid(self.padded, self.window, shift=(0, 0)).partition(regions).squeeze(-1)  # nW N
-        return (regions[:, :, None] != regions[:, None, :]) * MASKED
-
-
-class WindowAttention(nn.Module):
-    """Self-attention inside each window, with a learned bias per head and relative position.
-
-    Args:
-        window_size: side of the largest window; the bias table has (2 * window_size - 1)^2 rows.
-    """
-
-    def __init__(self, embed_dims: int, num_heads: int, window_size: int):
-        super().__init__()
-        self.num_heads = num_heads
-        self.window_size = window_size
-        self.qkv = nn.Linear(embed_dims, 3 * embed_dims)
-        self.proj = nn.Linear(embed_dims, embed_dims)
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window_size - 1)**2, num_heads))
-
-        row, col = torch.meshgrid(torch.arange(window_size), torch.arange(window_size), indexing='ij')
-        delta_row = row[:, :, None, None] - row + window_size - 1
-        delta_col = col[:, :, None, None] - col + window_size - 1
-        self.register_buffer('table_index', delta_row * (2 * window_size - 1) + delta_col, persistent=False)  # h w h w
-        self._kept = None, None
-
-    def train(self, mode: bool = True) -> 'WindowAttention':
-        self._kept = None, None
-        return super().train(mode)
-
-    def forward(self, windows: Tensor, grid: WindowGrid, mask: Tensor | None = None) -> Tensor:
-        """Attend within windows.
-
-        Args:
-            windows: B*nW N C, as `grid.partition` makes them.
-            mask: nW N N, added to the logits of every head.
-        """
-        q, k, v = self.qkv(windows).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)  # each B*nW h N d
-
-        # With a mask, the windows of an image count as heads, so that one mask serves the whole batch.
-        bias = self.bias(grid, mask, q.dtype)
-        groups = (-1, bias.size(1), *q.shape[-2:])
-        out = F.scaled_dot_product_attention(q.reshape(groups), k.reshape(groups), v.reshape(groups), attn_mask=bias)
-
-        return self.proj(out.reshape(q.shape).transpose(1, 2).flatten(2))
-
-    def bias(self, grid: WindowGrid, mask: Tensor | None, dtype: torch.dtype) -> Tensor:
-        """1 h N N, or with a mask 1 nW*h N N; remembered for the last grid where no gradient is asked."""
-        table = self.relative_position_bias_table
-        if self.training or table.requires_grad and torch.is_grad_enabled():
-            return self._merge(grid, mask).to(dtype)
-
-        # The table's version and address tell a changed weight; tensors of inference mode must not leave it.
-        key = (grid, mask is None, dtype, table.device, table._version, table.data_ptr(),
-               torch.is_inference_mode_enabled())
-        if self._kept[0] == key:
-            return self._kept[1]
-        merged = self._merge(grid, mask).to(dtype)
-        self._kept = (key, merged) if merged.numel() <= KEEP_NUMBERS else (None, None)
-        return merged
-
-    def _merge(self, grid: WindowGrid, mask: Tensor | None) -> Tensor:
-        h, w = grid.window
-        index = self.table_index[:h, :w, :h, :w].reshape(h * w, h * w)
-        bias = self.relative_position_bias_table[index].permute(2, 0, 1)[None]  # 1 h N N
-        return bias if mask is None else (bias + mask[:, None]).flatten(0, 1)[None]
-
-
 class SwinBlock(nn.Module):
     """Window attention and an MLP, both pre-norm and residual."""
 
@@ -161,7 +37,7 @@ class SwinBlock(nn.Module):
         super().__init__()
         hidden = int(mlp_ratio * embed_dims)
         self.norm1 = nn.LayerNorm(embed_dims)
-        self.attn = WindowAttention(embed_dims, num_heads, window_size)
+        self.attn = WindowAttention(embed_dims, num_heads, (window_size, window_size))
         self.norm2 = nn.LayerNorm(embed_dims)
         self.mlp = nn.Sequential()
         self.mlp.add_module('fc1', nn.Linear(embed_dims, hidden))
@@ -169,9 +45,9 @@ class SwinBlock(nn.Module):
         self.mlp.add_module('fc2', nn.Linear(hidden, embed_dims))
         self.drop_path = DropPath(drop_path)
 
-    def forward(self, x: Tensor, grid: WindowGrid, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, grid: WindowGrid) -> Tensor:
         windows = grid.partition(self.norm1(x))
-        x = x + self.drop_path(grid.reverse(self.attn(windows, grid, mask)))
+        x = x + self.drop_path(grid.reverse(self.attn(windows, grid)))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
 
@@ -213,26 +89,16 @@ class SwinStage(nn.Module):
             self.downsample = downsample
         self.window_size = window_size
         self.with_cp = with_cp
-        self._kept = None, None
 
     def forward(self, x: Tensor) -> Tensor:
         """B H W C -> B H W C, before the merging."""
         grids = [WindowGrid.of(x.shape[1:3], self.window_size, shifted) for shifted in (False, True)]
-        masks = [None, self._mask(grids[1], x.device)]
         for index, block in enumerate(self.blocks):
-            inputs = x, grids[index % 2], masks[index % 2]
             if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(block, *inputs, use_reentrant=False)
+                x = checkpoint(block, x, grids[index % 2], use_reentrant=False)
             else:
-                x = block(*inputs)
+                x = block(x, grids[index % 2])
         return x
-
-    def _mask(self, grid: WindowGrid, device: torch.device) -> Tensor | None:
-        """The shift mask of this grid; the last one is remembered."""
-        if self._kept[0] != (grid, device):
-            with torch.inference_mode(False):
-                self._kept = (grid, device), grid.mask(device)
-        return self._kept[1]
 
 
 @MODELS.register_module()

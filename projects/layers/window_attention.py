@@ -1,0 +1,154 @@
+"""Attention inside windows of any number of axes, with a bias by relative position (Swin Transformer, v1 and v2).
+
+Papers: https://arxiv.org/abs/2103.14030, https://arxiv.org/abs/2111.09883. Parameter names are those of
+microsoft/Swin-Transformer. What differs: bias and shift mask are merged, once per shape where no gradient is asked, and
+handed to fused attention; in a shrunken window the middle of the bias table is used (v1) or its coordinates span the
+shrunken window (v2), as in the classification code; v2's coordinates are finite in a window of one token.
+"""
+import math
+from typing import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..ops.biased_attention import biased_attention
+from .window_grid import WindowGrid
+
+
+class _WindowAttention(nn.Module):
+    """What both forms share. A form gives the heads, the bias table and the scale of the logits.
+
+    Args:
+        window_size: sides of the largest window, one per axis of the map.
+    """
+    scale: float | None = None                                               # that of the paper: 1 / sqrt(d)
+
+    def __init__(self, embed_dims: int, num_heads: int, window_size: Sequence[int], qkv_bias: bool):
+        super().__init__()
+        self.num_heads = num_heads
+        self.window_size = tuple(window_size)
+        self.qkv = nn.Linear(embed_dims, 3 * embed_dims, bias=qkv_bias)
+        self.proj = nn.Linear(embed_dims, embed_dims)
+        self.register_buffer('table_index', _table_index(self.window_size), persistent=False)
+        self._kept = None, None
+
+    def heads(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """nW*B N C -> queries, keys and values, each nW*B h N d."""
+        raise NotImplementedError
+
+    def table(self, window: tuple[int, ...]) -> Tensor:
+        """prod(2 * window_size - 1) h: the bias of each relative position, for a window of this size."""
+        raise NotImplementedError
+
+    def table_weights(self) -> list[nn.Parameter]:
+        """What the table is made of."""
+        raise NotImplementedError
+
+    def train(self, mode: bool = True) -> '_WindowAttention':
+        self._kept = None, None
+        return super().train(mode)
+
+    def forward(self, windows: Tensor, grid: WindowGrid) -> Tensor:
+        """Attend within windows: nW*B N C, as `grid.partition` makes them."""
+        q, k, v = self.heads(windows)
+        counts = grid.counts
+        sizes = [len(windows) // sum(counts) * count for count in counts]
+
+        out = [biased_attention(*inputs, self.scale).transpose(1, 2).flatten(2)
+               for inputs in zip(q.split(sizes), k.split(sizes), v.split(sizes), self.bias(grid, q.dtype))]
+        return self.proj(torch.cat(out) if len(out) > 1 else out[0])
+
+    def bias(self, grid: WindowGrid, dtype: torch.dtype) -> Tensor:
+        """kinds h N N; that of the last grid is remembered where no gradient is asked."""
+        weights = self.table_weights()
+        if self.training or torch.is_grad_enabled() and any(each.requires_grad for each in weights):
+            return self._merge(grid, dtype)
+
+        # A weight's version and address tell that it changed; tensors of inference mode must not leave it.
+        key = (grid, dtype, torch.is_inference_mode_enabled(),
+               *((each.device, each._version, each.data_ptr()) for each in weights))
+        if self._kept[0] != key:
+            self._kept = key, self._merge(grid, dtype)
+        return self._kept[1]
+
+    def _merge(self, grid: WindowGrid, dtype: torch.dtype) -> Tensor:
+        part = tuple(map(slice, grid.window))
+        index = self.table_index[part * 2].flatten()
+        tokens = math.prod(grid.window)
+        bias = self.table(grid.window).t().index_select(1, index).view(1, -1, tokens, tokens)
+        mask = grid.mask(index.device)
+        return (bias if mask is None else bias + mask[:, None]).to(dtype)
+
+
+class WindowAttention(_WindowAttention):
+    """Swin v1: scaled dot products and a learned table of biases."""
+
+    def __init__(self, embed_dims: int, num_heads: int, window_size: Sequence[int]):
+        super().__init__(embed_dims, num_heads, window_size, qkv_bias=True)
+        rows = math.prod(2 * side - 1 for side in window_size)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(rows, num_heads))
+
+    def heads(self, windows):
+        return self.qkv(windows).unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+
+    def table(self, window):
+        return self.relative_position_bias_table
+
+    def table_weights(self):
+        return [self.relative_position_bias_table]
+
+
+class CosineWindowAttention(_WindowAttention):
+    """Swin v2: cosines times a learned scale, and a bias that an MLP draws from log-spaced relative positions.
+
+    Args:
+        pretrained_window_size: sides of the windows that the MLP was trained on, where those were others.
+    """
+    scale = 1.0
+    max_scale = 100.0
+
+    def __init__(self, embed_dims: int, num_heads: int, window_size: Sequence[int],
+                 pretrained_window_size: Sequence[int] | None = None):
+        super().__init__(embed_dims, num_heads, window_size, qkv_bias=False)
+        self.pretrained_window_size = pretrained_window_size and tuple(pretrained_window_size)
+        self.q_bias = nn.Parameter(torch.zeros(embed_dims))
+        self.v_bias = nn.Parameter(torch.zeros(embed_dims))
+        self.logit_scale = nn.Parameter(torch.full((num_heads, 1, 1), math.log(10)))
+        self.cpb_mlp = nn.Sequential(nn.Linear(len(window_size), 512), nn.ReLU(), nn.Linear(512, num_heads, bias=False))
+
+    def heads(self, windows):
+        bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
+        qkv = F.linear(windows, self.qkv.weight, bias)
+        q, k, v = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
+
+        full = torch.promote_types(v.dtype, torch.float32)
+        q, k = (F.normalize(each.to(full), dim=-1) for each in (q, k))
+        scale = self.logit_scale.clamp(max=math.log(self.max_scale)).exp()
+        return (scale * q).to(v.dtype), k.to(v.dtype), v
+
+    def table(self, window):
+        return 16 * self.cpb_mlp(self._coordinates(window)).sigmoid()
+
+    def table_weights(self):
+        return list(self.cpb_mlp.parameters())
+
+    def _coordinates(self, window: tuple[int, ...]) -> Tensor:
+        """rows D: sign(x) log2(1 + |x|) / 3 of the relative positions x, scaled so that 8 is a window's other end."""
+        weight = self.cpb_mlp[0].weight
+        axes = [torch.arange(1 - side, side, device=weight.device, dtype=weight.dtype) * 8 / max(end - 1, 1)
+                for side, end in zip(self.window_size, self.pretrained_window_size or window)]
+        x = torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, -2)
+        return x.sign() * (x.abs() + 1).log2() / math.log2(8)
+
+
+def _table_index(window: tuple[int, ...]) -> Tensor:
+    """*window *window: the row of the table for a query and a key, rows in the order of query - key, last axis fastest."""
+    axes = len(window)
+    index = torch.zeros((1, ) * (2 * axes), dtype=torch.long)
+    for axis, side in enumerate(window):
+        place = torch.arange(side)
+        query = place.view([-1 if each == axis else 1 for each in range(2 * axes)])
+        key = place.view([-1 if each == axes + axis else 1 for each in range(2 * axes)])
+        index = index * (2 * side - 1) + (query - key + side - 1)
+    return index
