@@ -58,29 +58,16 @@ def _empty_caches(wanted: bool):
 
 
 def _print(rows: list, settings: dict):
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(caption='*: the one that runs. Error: the largest relative one of outputs and gradients, 2-norm, '
-                          'against the reference in float64. First: the first call, with compiling'
-                          + ('.' if settings['fresh'] else ' or what is left of it with compiled code on disk.'))
-    for title in ('op', 'variant', 'error', 'ms', 'speed', 'first, ms', 'why'):
-        table.add_column(title, justify='left' if title in ('op', 'variant', 'why') else 'right',
-                         overflow='fold', no_wrap=title != 'why')
-    last = None
+    print(', '.join(f'{key} {value}' for key, value in settings.items()))
+    print(f'{"op":20} {"variant":11} {"error":>7} {"ms":>9} {"speed":>7} {"first, ms":>9}  why')
     for row in rows:
-        if last not in (None, row.op):
-            table.add_section()
-        numbers = ([_short(row.error), f'{row.time:.2f}', f'{row.speedup:.1f}x', f'{row.first:.0f}']
-                   if not row.obstacle else [''] * 4)
-        cells = [row.op if row.op != last else '', row.variant + ' *' * bool(row.chosen), *numbers,
-                 row.obstacle or row.chosen]
-        table.add_row(*map(Text, cells), style='dim' if row.obstacle else 'bold' if row.chosen else None)
-        last = row.op
-    console = Console()
-    console.print(', '.join(f'{key} {value}' for key, value in settings.items() if key != 'fresh'), highlight=False)
-    console.print(table)
+        numbers = (f'{_short(row.error):>7} {row.time:9.2f} {row.speedup:6.1f}x {row.first:9.0f}' if not row.obstacle
+                   else ' ' * 35)
+        why = f'no: {row.obstacle}' if row.obstacle else f'runs: {row.chosen}' if row.chosen else ''
+        print(f'{row.op:20} {row.variant:11} {numbers}  {why}'.rstrip())
+    print('error: the largest relative one of outputs and gradients, in the 2-norm, against the reference in float64\n'
+          'speed: over the reference here. first: the first call, which compiles'
+          + ('' if settings['fresh'] else ' or loads compiled code from disk (--fresh: compiles)'))
 
 
 def _short(error: float) -> str:

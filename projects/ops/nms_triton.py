@@ -40,7 +40,8 @@ def _suppress(boxes, words, count, blocks, threshold, offset, WORD: tl.constexpr
         width = tl.minimum(right[:, None], right_[None, :]) - tl.maximum(left[:, None], left_[None, :]) + offset
         height = tl.minimum(bottom[:, None], bottom_[None, :]) - tl.maximum(top[:, None], top_[None, :]) + offset
         inside = tl.maximum(width, 0.) * tl.maximum(height, 0.)
-        area, area_ = (right - left + offset) * (bottom - top + offset), (right_ - left_ + offset) * (bottom_ - top_ + offset)
+        area = (right - left + offset) * (bottom - top + offset)
+        area_ = (right_ - left_ + offset) * (bottom_ - top_ + offset)
         overlap = tl.div_rn(inside, area[:, None] + area_[None, :] - inside)
 
         near = (overlap > threshold) & (column[None, :] > row[:, None]) & (column[None, :] < count)
@@ -76,9 +77,9 @@ def _resolve(words, kept, count, blocks, WORD: tl.constexpr, ROWS: tl.constexpr,
         tl.store(kept + first + bits, (((gone >> bits) & 1) == 0).to(tl.int8), mask=first + bits < count)
 
         for step in range(0, WORD, ROWS):
-            bits = step + tl.arange(0, ROWS)
-            row = (first + bits).to(tl.int64)
-            alive = (((gone >> bits) & 1) == 0) & (row < count)
+            some = step + tl.arange(0, ROWS)
+            rows = (first + some).to(tl.int64)
+            alive = (((gone >> some) & 1) == 0) & (rows < count)
             wanted = alive[:, None] & (column > block)[None, :] & (column < blocks)[None, :]
-            tile = tl.load(words + row[:, None] * blocks + column[None, :], mask=wanted, other=0)
+            tile = tl.load(words + rows[:, None] * blocks + column[None, :], mask=wanted, other=0)
             removed = removed | tl.reduce(tile, 0, _either)

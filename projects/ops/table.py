@@ -73,7 +73,7 @@ def _obstacle(op: Variants, name: str, device: torch.device, tensors: list[Tenso
 
 def _reason(op: Variants, device: torch.device) -> str:
     forced = op.forced_by()
-    return f'{forced} names it' if forced else f'the first of these that runs on {device.type}'
+    return f'{forced} names it' if forced else f'the best on {device.type} of those that are here'
 
 
 def _timed(clock: Callable[[], float], device: torch.device, call: Callable, tensors: list[Tensor]
