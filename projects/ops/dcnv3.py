@@ -11,7 +11,6 @@ from torch import Tensor
 
 from .deform_attn import ms_deform_attn_reference
 from .deform_attn_cpu import ms_deform_attn_cpu
-from .precision import at_least_float
 from .variants import Variant, Variants
 
 Taps = tuple[tuple[float, float], ...]
@@ -46,9 +45,8 @@ def dcnv3(value: Tensor, offset: Tensor, mask: Tensor, kernel_size: int = 3, str
         return value.new_empty(*offset.shape[:3], value.shape[3])
 
     op = VARIANTS.choose(value.device)
-    precise, = at_least_float(value)
-    return op(precise, offset.to(precise.dtype), mask.to(precise.dtype), taps, stride, offset_scale,
-              softmax).to(value.dtype)
+    precise = torch.promote_types(value.dtype, torch.float32)
+    return op(value, offset.to(precise), mask.to(precise), taps, stride, offset_scale, softmax).to(value.dtype)
 
 
 def kernel_taps(kernel_size: int, padding: int, dilation: int, offset_scale: float, remove_center: bool) -> Taps:
@@ -84,6 +82,7 @@ def _attend(attention, value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, 
     """The op by multi-scale deformable attention with one level, where each cell looks around itself."""
     batch, rows, columns, groups, points, _ = offset.shape
     height, width, channels = value.shape[1:]
+    value = value.to(offset.dtype)
 
     y, x = torch.meshgrid(stride * torch.arange(rows), stride * torch.arange(columns), indexing='ij')
     points_at = torch.stack([x, y], -1).to(offset)[:, :, None, None] + offset.new_tensor(taps)  # h w 1 P 2
@@ -104,16 +103,25 @@ def _load_numba():
     return dcnv3_numba
 
 
-VARIANTS = Variants('dcnv3', numba=Variant(_load_numba, ('cpu',)), torch=Variant(lambda: dcnv3_cpu, ('cpu',)),
-                    reference=Variant(lambda: dcnv3_reference))
+def _load_triton():
+    try:
+        from .dcnv3_triton import dcnv3_triton
+    except ImportError as error:
+        raise ImportError(f'{error}; pip install triton, the version that this torch names') from error
+    return dcnv3_triton
+
+
+# Each takes ``value`` in any float dtype, offset and mask in float32 at least, and computes in the dtype of those.
+VARIANTS = Variants('dcnv3', triton=Variant(_load_triton, ('cuda',)), numba=Variant(_load_numba, ('cpu',)),
+                    torch=Variant(lambda: dcnv3_cpu, ('cpu',)), reference=Variant(lambda: dcnv3_reference))
 
 
 def _check(value: Tensor, offset: Tensor, mask: Tensor, size: tuple[int, int], points: int):
-    groups = offset.shape[3] if offset.dim() == 6 else 'G'
+    groups = offset.shape[3] if offset.dim() == 6 else 1
     right = (value.shape[0], *size, groups, points, 2)
     if offset.shape != right or mask.shape != right[:-1]:
         raise ValueError(f'offset {tuple(offset.shape)} and mask {tuple(mask.shape)} do not fit value '
-                         f'{tuple(value.shape)}: offset must be B h w G P 2, here {right}, and mask the same without '
-                         f'the last')
+                         f'{tuple(value.shape)}: offset must be B h w G P 2, with {groups} groups here {right}, and mask '
+                         f'the same without the last')
     if value.shape[3] % groups:
         raise ValueError(f'{value.shape[3]} channels of value do not divide into the {groups} groups of offset')

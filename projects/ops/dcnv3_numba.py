@@ -19,8 +19,12 @@ from .kernels import arrays, jit, split
 from .simd import convert, dots, evens, exp, fabs, floor, interleave, isnan, largest, load, odds, store, total, where, \
     zeros
 
-dcnv3_numba = convolve
 fourth0, fourth1, fourth2, fourth3 = simd.fourths
+
+
+def dcnv3_numba(value: Tensor, offset: Tensor, *others) -> Tensor:
+    """As `dcnv3_reference`, for the CPU; cannot be differentiated twice."""
+    return convolve(value.to(offset.dtype), offset, *others)
 
 
 def _forward(value: Tensor, offset: Tensor, mask: Tensor, taps: list[float], stride: int, scale: float,

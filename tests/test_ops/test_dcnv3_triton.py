@@ -1,0 +1,67 @@
+"""The Triton kernels of deformable convolution v3, run by Triton's interpreter, are the definition."""
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not find_spec('triton'), reason='needs triton')
+
+# The interpreter is chosen when triton is imported, so it gets a process of its own. Every program takes a good part of
+# a second: tiles are smaller than the GPU's, and images just large enough for two of them.
+CODE = """
+import sys
+import dcnv3_cases as cases
+import torch
+from mmparts.ops import dcnv3_triton
+from mmparts.ops.dcnv3 import dcnv3, kernel_taps
+
+dcnv3_triton.BLOCK = 128
+
+def run(tensors, softmax=False, **geometry):
+    taps = kernel_taps(**{**dict(kernel_size=3, padding=1, dilation=1, offset_scale=1., remove_center=False), **{
+        key: number for key, number in geometry.items() if key != 'stride'}})
+    rest = ([side for tap in taps for side in tap], geometry.get('stride', 1), geometry.get('offset_scale', 1.), softmax)
+    output = dcnv3_triton.forward(*tensors, *rest)
+    return output, *dcnv3_triton.backward(cases.direction(output), output, *tensors, *rest)
+
+def check(tensors, tolerance, **geometry):
+    expected = cases.run('reference', [tensor.double() for tensor in tensors], **geometry)
+    for ours, right in zip(run(tensors, **geometry), expected):
+        assert cases.error(ours, right) <= tolerance, (geometry, ours.dtype, cases.error(ours, right))
+"""
+
+CASES = {
+    'float32': "check(cases.inputs(batch=1, size=(2, 9), groups=2), 1e-5, softmax=True)",
+    'geometry': "g = dict(stride=2, offset_scale=1.7, remove_center=True)\n"
+                "check(cases.inputs(torch.float64, size=(3, 3), groups=1, dim=5, **g), 1e-12, **g)",
+    'bfloat16': "tensors = cases.inputs(batch=1, size=(2, 3), groups=1)\n"
+                "check([tensors[0].bfloat16(), *tensors[1:]], 1e-2, softmax=True)",
+    'deterministic': "torch.use_deterministic_algorithms(True)\n"
+                     "check(cases.inputs(batch=1, size=(3, 2), groups=1), 1e-5)",
+    'nan': """
+tensors = cases.inputs(batch=1, size=(2, 3), groups=1)
+tensors[1][0, 1, 2, 0, 4, 0] = float('nan')
+output, grad_value, grad_offset, grad_mask = run(tensors)
+assert output[0, 1, 2].isnan().all() and output.isnan().sum() == 16
+assert grad_offset[0, 1, 2, 0, 4, 0].isnan() and grad_mask[0, 1, 2, 0, 4].isnan() and grad_mask.isnan().sum() == 1
+assert not grad_value.isnan().any()
+""",
+    'empty': "assert [len(tensor) for tensor in run(cases.inputs(batch=0))] == [0] * 4",
+}
+
+
+@pytest.mark.parametrize('case', CASES)
+def test_is_the_definition(case):
+    tests = str(Path(__file__).parents[1])
+    environment = {**os.environ, 'TRITON_INTERPRET': '1', 'OMP_NUM_THREADS': '1',
+                   'PYTHONPATH': os.pathsep.join(filter(None, [tests, os.environ.get('PYTHONPATH')]))}
+    result = subprocess.run([sys.executable, '-c', CODE + CASES[case]], env=environment, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_importing_the_package_does_not_import_triton():
+    code = 'import sys, mmparts, mmparts.ops.dcnv3; assert "triton" not in sys.modules'
+    assert subprocess.run([sys.executable, '-c', code]).returncode == 0
