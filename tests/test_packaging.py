@@ -102,7 +102,7 @@ assert own.model.num_classes == 3 and own.model.num_queries == 900
 assert Config.fromfile(mmparts.config('{CONFIG}')).model.num_classes == 80
 assert get_config('mmparts::{CONFIG}').model.num_queries == 900
 if len(sys.argv) > 2:
-    model = get_model('mmparts::dino/dino-4scale_small_1xb8-9e_shapes.py')
+    model = get_model('mmparts::dino/dino-4scale_small_2xb4-7e_shapes.py')
     assert type(model).__module__ == 'mmparts.detr.detector'
 print('used')
 """

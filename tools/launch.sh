@@ -23,5 +23,7 @@ fi
 
 # Several processes with a thread for every core each would only wait for one another.
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+# glibc would give large blocks back to the system after each step and ask for them again, page by page, in the next.
+export MALLOC_MMAP_THRESHOLD_=${MALLOC_MMAP_THRESHOLD_:-1000000000} MALLOC_TRIM_THRESHOLD_=${MALLOC_TRIM_THRESHOLD_:-1000000000}
 exec "${PYTHON:-python}" -m torch.distributed.run "${rendezvous[@]}" --nproc_per_node="$gpus" \
     "$here/$tool" "$config" "$@" --launcher pytorch

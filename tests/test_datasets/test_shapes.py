@@ -171,7 +171,7 @@ def test_captions_count_what_is_there(shapes, split):
 def test_relations_hold():
     """A sentence about "left of" must come with centres in that order."""
     checked = 0
-    for seed in range(40):
+    for seed in range(80):
         scene = sample_scene(np.random.default_rng(seed), 96, 80)
         where = {f'{shape.texture} {shape.colour} {shape.kind}'.replace('plain ', ''): shape for shape in scene.shapes}
         for sentence in filter(None, relations(scene)):

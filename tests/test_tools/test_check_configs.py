@@ -148,7 +148,7 @@ def test_keywords_follow_kwargs_upwards(kind, names, free):
 
 @pytest.mark.parametrize('name', ['dino-4scale_swin-l-p4-w12-384_8xb2-12e_coco.py', 'detr_r50_8xb2-500e_coco.py',
                                   'mask-rcnn_r50_fpn_8xb2-amp-1x_coco.py', 'upernet_r50_4xb4-160k_ade20k-512x512.py',
-                                  'dino-4scale_small_1xb8-9e_shapes.py'])
+                                  'dino-4scale_small_2xb4-7e_shapes.py'])
 def test_good_names(name):
     assert not [*check_name(name)]
 

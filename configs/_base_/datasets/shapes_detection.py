@@ -6,8 +6,8 @@ scale = (128, 128)  # longer side of the pictures
 train_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='RandomResize', scale=scale, ratio_range=(0.8, 1.2), keep_ratio=True),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='Resize', scale=scale, keep_ratio=True),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [

@@ -11,11 +11,12 @@ import numpy as np
 
 from .texture import TEXTURES, mix, paint_background
 
-MIN_VISIBLE = 0.4  # visible area / whole area of the shape, the part outside the picture included
+MIN_VISIBLE = 0.5  # visible area / whole area of the shape, the part outside the picture included
 MIN_PIXELS = 24
 NOTABLE = 0.05  # an object hides another one if it stands before this share of it
-MAX_OBJECTS = 5
-SMALLEST, LARGEST = 0.22, 0.55  # diameter / sqrt(width * height)
+MAX_OBJECTS = 4
+SMALLEST, LARGEST = 0.28, 0.7  # diameter / sqrt(width * height)
+TILT = np.pi / 6  # shapes stand upright, give or take this angle
 SUPERSAMPLING = 2  # objects are drawn larger and shrunk: smooth edges
 FRACTION_BITS = 4  # OpenCV draws at sub-pixel positions given as fixed-point numbers
 
@@ -57,9 +58,9 @@ class Scene:
 
 
 def regular(corners: int, inner: float | None = None) -> np.ndarray:
-    """A regular polygon of radius 1; with ``inner``, a star whose notches have that radius. K 2."""
+    """A regular polygon of radius 1 that stands on a side; with ``inner``, a star with notches of that radius. K 2."""
     count = corners if inner is None else 2 * corners
-    angle = 2 * np.pi * np.arange(count) / count - np.pi / 2
+    angle = 2 * np.pi * np.arange(count) / count + (np.pi / corners if corners % 2 == 0 else 0) - np.pi / 2
     radius = np.ones(count) if inner is None else np.where(np.arange(count) % 2, inner, 1.0)
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
 
@@ -112,7 +113,7 @@ def sample_scene(rng: np.random.Generator, width: int, height: int, empty: bool 
 
 
 def place_shapes(rng: np.random.Generator, width: int, height: int) -> list[Shape]:
-    """One to six shapes, sizes spread evenly over octaves, often beside or on top of an earlier one."""
+    """One to MAX_OBJECTS shapes, sizes spread evenly over octaves, often beside or on top of an earlier one."""
     side = np.sqrt(width * height)
     shapes = []
     for _ in range(rng.integers(1, MAX_OBJECTS + 1)):
@@ -127,7 +128,7 @@ def place_shapes(rng: np.random.Generator, width: int, height: int) -> list[Shap
             kind=str(rng.choice(list(OUTLINES))), colour=str(rng.choice(list(COLOURS))),
             texture=str(rng.choice(list(TEXTURES))), x=float(np.clip(x, margin, width - margin)),
             y=float(np.clip(y, margin, height - margin)), diameter=float(diameter),
-            angle=rng.uniform(0, 2 * np.pi), stretch=rng.uniform(0.85, 1.0)))
+            angle=rng.uniform(-TILT, TILT), stretch=rng.uniform(0.85, 1.0)))
     return shapes
 
 
@@ -177,7 +178,7 @@ def draw(rng: np.random.Generator, canvas: np.ndarray, shape: Shape, coverage: n
     cast_shadow(canvas, coverage, left, top, offset=max(1, round(0.05 * shape.diameter)))
 
     base = sample_colour(rng, shape.colour)
-    second = base * 0.5 if base.mean() > 110 else base + 0.55 * (255 - base)
+    second = base * 0.65 if base.mean() > 110 else base + 0.4 * (255 - base)
     rim = base * 0.45 if base.mean() > 60 else base + 70
     pattern = TEXTURES[shape.texture](rng, wide * SUPERSAMPLING, high * SUPERSAMPLING, shape.diameter * SUPERSAMPLING)
     surface = mix(base, second, pattern)
