@@ -23,14 +23,16 @@ def move(delta: Tensor, reference: Tensor | None, eps: float) -> Tensor:
 
 def giou(first: Tensor, second: Tensor) -> Tensor:
     """Generalised IoU of boxes ... 4, broadcast against each other (mmdet's takes equal batch axes and copies them)."""
-    first, second = bbox_cxcywh_to_xyxy(first), bbox_cxcywh_to_xyxy(second)
+    # One tensor per side: sums over a last axis of 2 or 4 are several times slower on CPUs.
+    left, top, right, bottom = bbox_cxcywh_to_xyxy(first).unbind(-1)
+    left2, top2, right2, bottom2 = bbox_cxcywh_to_xyxy(second).unbind(-1)
 
-    def area(low, high):
-        return (high - low).clamp(min=0).prod(-1)
+    def area(left, top, right, bottom):
+        return (right - left).clamp(min=0) * (bottom - top).clamp(min=0)
 
-    overlap = area(torch.max(first[..., :2], second[..., :2]), torch.min(first[..., 2:], second[..., 2:]))
-    hull = area(torch.min(first[..., :2], second[..., :2]), torch.max(first[..., 2:], second[..., 2:]))
-    union = area(first[..., :2], first[..., 2:]) + area(second[..., :2], second[..., 2:]) - overlap
+    overlap = area(torch.max(left, left2), torch.max(top, top2), torch.min(right, right2), torch.min(bottom, bottom2))
+    hull = area(torch.min(left, left2), torch.min(top, top2), torch.max(right, right2), torch.max(bottom, bottom2))
+    union = area(left, top, right, bottom) + area(left2, top2, right2, bottom2) - overlap
     tiny = torch.finfo(union.dtype).eps ** 2
     return overlap / union.clamp(min=tiny) - (hull - union) / hull.clamp(min=tiny)
 

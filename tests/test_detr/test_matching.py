@@ -1,6 +1,8 @@
 """The matcher: right pairs, right costs, one trip to the host, and errors that lead to the image."""
 import contextlib
 import re
+import threading
+import time
 
 import mmdet.models.task_modules as mmdet
 import numpy as np
@@ -12,6 +14,7 @@ from scipy.optimize import linear_sum_assignment
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from mmparts.detr import matching
 from mmparts.detr.matching import BoxL1Cost, FocalCost, GIoUCost, HungarianMatcher, MatchCost, SoftmaxCost
 from mmparts.detr.structures import PredictionSet, Targets
 from tiny import base, batch, build, samples
@@ -193,3 +196,28 @@ def test_a_step_waits_for_the_device_once(name, monkeypatch):
     assert all(value.device.type == 'meta' for value in losses.values())
     assert trips.to_host == 1
     assert trips.waiting_to_device == 0
+
+
+@pytest.mark.parametrize('threads', [1, 3])
+def test_threads_find_the_same(threads, monkeypatch):
+    targets = targets_of(3, 0, 2)
+    sets = [predictions(targets, 3), predictions(targets, 1, 9, seed=1, repeat=2)]
+    matcher = HungarianMatcher(COSTS)
+    expected = [found(each) for each in matcher(sets)]
+
+    solvers = set()
+
+    def solve(matrix):
+        solvers.add(threading.current_thread().name)
+        time.sleep(0.01)
+        return linear_sum_assignment(matrix)
+
+    before = torch.get_num_threads()
+    monkeypatch.setattr(matching, 'NUMBERS_FOR_THREADS', 0)
+    monkeypatch.setattr(matching, 'linear_sum_assignment', solve)
+    try:
+        torch.set_num_threads(threads)
+        assert [found(each) for each in matcher(sets)] == expected
+    finally:
+        torch.set_num_threads(before)
+    assert len(solvers) == threads
