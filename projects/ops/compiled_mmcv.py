@@ -46,9 +46,10 @@ def _roi_align() -> tuple[Callable, Callable]:
 
     def call(op: Callable, source: Tensor, rois: Tensor, target: Tensor, grid) -> Tensor:
         unused = source.new_zeros(0)                                         # where maxima lay; ours are means
-        settings = *grid.output_size, grid.spatial_scale, grid.sampling_ratio, 1, grid.aligned
+        settings = dict(aligned_height=grid.output_size[0], aligned_width=grid.output_size[1], aligned=grid.aligned,
+                        spatial_scale=grid.spatial_scale, sampling_ratio=grid.sampling_ratio, pool_mode=1)
         tensors = (source, rois, target, unused, unused) if op is forward else (source, rois, unused, unused, target)
-        op(*(tensor.contiguous() for tensor in tensors), *settings)
+        op(*(tensor.contiguous() for tensor in tensors), **settings)
         return target
 
     def roi_align(features: Tensor, rois: Tensor, grid) -> Tensor:
@@ -84,6 +85,25 @@ def _deform_conv2d() -> Callable:
     return deform_conv2d
 
 
+def _ms_deform_attn() -> Callable:
+    compiled_op('ms_deform_attn_forward')
+    return ms_deform_attn
+
+
+def ms_deform_attn(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor, weights: Tensor) -> Tensor:
+    """As `deform_attn.ms_deform_attn`, computed in the dtype of locations; one at NaN counts as outside."""
+    from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction as Attention
+
+    batch, queries = locations.shape[:2]
+    if not batch * queries * value.numel():                                  # CUDA has no empty grids
+        zeros = locations.new_zeros(batch, queries, value.shape[2:].numel())
+        return zeros * (value.sum() + locations.sum() + weights.sum())       # they still get their gradients
+    sizes = torch.tensor(shapes, device=value.device)
+    cells = sizes.prod(1)
+    tensors = value.to(locations.dtype), sizes, cells.cumsum(0) - cells, locations, weights
+    return Attention.apply(*(tensor.contiguous() for tensor in tensors), gcd(batch, 64))  # images at a time
+
+
 def _variant(load: Callable, *devices: str, dtypes: tuple[torch.dtype, ...] = (torch.float32,)) -> Variant:
     return Variant(load, devices, dtypes, expected=False)
 
@@ -94,4 +114,5 @@ NMS_MATCH = _variant(lambda: compiled_op('nms_match'), 'cpu')
 SOFT_NMS = _variant(_soft_nms, 'cpu')
 ROI_ALIGN = _variant(_roi_align, 'cpu', 'cuda', dtypes=FLOATS)
 SIGMOID_FOCAL_LOSS = _variant(_sigmoid_focal_loss, 'cuda', dtypes=FLOATS)
+MS_DEFORM_ATTN = _variant(_ms_deform_attn, 'cuda', dtypes=FLOATS)
 DEFORM_CONV2D = _variant(_deform_conv2d, 'cpu', 'cuda', dtypes=FLOATS)

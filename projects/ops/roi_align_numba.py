@@ -2,7 +2,7 @@
 
 A cell averages its samples, and their weights are products of one factor per axis. So the weights of all samples of a
 cell are summed axis by axis first: n x n samples, which have 4 n^2 corners, touch only about n + 1 rows and columns.
-Channels are the lanes, hence the copy to channels last. The backward gives each block of channels to one thread, so that
+Channels are the lanes, hence the copy to channels last, except for few regions on a large map. The backward gives each block of channels to one thread, so that
 nothing is added atomically and the result does not depend on the number of threads.
 """
 import os
@@ -22,34 +22,48 @@ LANES = 64
 
 def roi_align_numba(features: Tensor, rois: Tensor, grid) -> Tensor:
     """As `roi_align`, for float32 and float64 on the CPU."""
-    table = features.detach().permute(0, 2, 3, 1).contiguous()               # B H W C
-    output = table.new_empty(len(rois), *grid.output_size, features.shape[1])
+    features, axes = features.detach(), _axes(rois, grid)
+    output = features.new_empty(len(rois), *grid.output_size, features.shape[1])
     if output.numel():
-        forward, _ = _kernels(_lanes(features.shape[1]))
-        split(len(rois), 4 * output[0].numel(), partial(forward, *arrays(table, *_axes(rois, grid), output),
-                                                        *_sizes(grid, features.shape)))
+        last = features.permute(0, 2, 3, 1)                                  # B H W C
+        in_place = not last.is_contiguous() and _is_little(axes[2], grid, features.shape)
+        lanes = 1 if in_place else _lanes(features.shape[1])
+        forward, _ = _kernels(lanes)
+        table = features.contiguous() if in_place else last.contiguous()
+        split(len(rois), 4 * output[0].numel(), partial(forward, *arrays(table, *axes, output),
+                                                        *_sizes(grid, features.shape, in_place)))
     return output.permute(0, 3, 1, 2)
 
 
 def roi_align_grad_numba(grad: Tensor, rois: Tensor, grid, shape: tuple[int, ...]) -> Tensor:
     """As `roi_align_grad`, for float32 and float64 on the CPU."""
     batch, channels, height, width = shape
-    grad = grad.detach().permute(0, 2, 3, 1).contiguous()                    # R h w C
-    table = grad.new_zeros(batch, height, width, channels)
+    axes, grad = _axes(rois, grid), grad.detach().permute(0, 2, 3, 1).contiguous()  # R h w C
+    in_place = _is_little(axes[2], grid, shape)
+    table = grad.new_zeros(shape if in_place else (batch, height, width, channels))
     if grad.numel():
-        lanes = _lanes(channels)
+        lanes = 1 if in_place else _lanes(channels)
         _, backward = _kernels(lanes)
         split(channels // lanes, 4 * lanes * grad[..., 0].numel(),
-              partial(backward, *arrays(grad, *_axes(rois, grid), table), *_sizes(grid, shape)))
-    return table.permute(0, 3, 1, 2)
+              partial(backward, *arrays(grad, *axes, table), *_sizes(grid, shape, in_place)))
+    return table if in_place else table.permute(0, 3, 1, 2)
+
+
+def _is_little(steps: Tensor, grid, shape: tuple[int, ...]) -> bool:
+    """Whether all regions together read fewer cells than the map has, so that to copy the map would take longer."""
+    reads = steps.clamp(min=0, max=2 * grid.sampling_ratio - 1 if grid.sampling_ratio > 0 else None) + 1
+    return float(reads.prod(1).sum()) * grid.output_size[0] * grid.output_size[1] < shape[0] * shape[2] * shape[3]
 
 
 def _lanes(channels: int) -> int:
     return max(lanes for lanes in range(1, LANES + 1) if channels % lanes == 0)
 
 
-def _sizes(grid, shape: tuple[int, ...]) -> tuple[int, ...]:
-    return *shape[2:], shape[1], *grid.output_size, grid.sampling_ratio
+def _sizes(grid, shape: tuple[int, ...], in_place: bool) -> tuple[int, ...]:
+    """Last: how far apart neighbours are in the map, channels and cells."""
+    _, channels, height, width = shape
+    apart = (height * width, 1) if in_place else (1, channels)
+    return height, width, channels, *grid.output_size, grid.sampling_ratio, *apart
 
 
 def _axes(rois: Tensor, grid) -> tuple[Tensor, Tensor, Tensor]:
@@ -115,7 +129,7 @@ def _kernels(lanes: int):
         return y_first, y, y_weight, x_first, x, x_weight
 
     @jit
-    def forward(table, images, starts, steps, output, H, W, C, rows, columns, ratio, begin, end):
+    def forward(table, images, starts, steps, output, H, W, C, rows, columns, ratio, channel, cell, begin, end):
         _ = stamp
         for roi in range(begin, end):
             y_first, y, y_weight, x_first, x, x_weight = prepare(starts, steps, roi, H, W, rows, columns, ratio)
@@ -124,13 +138,13 @@ def _kernels(lanes: int):
                     for column in range(columns):
                         mean = zeros(table, lanes)
                         for i in range(y_first[row], y_first[row + 1]):
-                            line = (images[roi] * H + y[i]) * W
+                            line = images[roi] * H * W * C + block * channel + y[i] * W * cell
                             for j in range(x_first[column], x_first[column + 1]):
-                                mean = mean + load(table, (line + x[j]) * C + block, lanes) * (y_weight[i] * x_weight[j])
+                                mean = mean + load(table, line + x[j] * cell, lanes) * (y_weight[i] * x_weight[j])
                         store(output, ((roi * rows + row) * columns + column) * C + block, mean)
 
     @jit
-    def backward(grad, images, starts, steps, table, H, W, C, rows, columns, ratio, begin, end):
+    def backward(grad, images, starts, steps, table, H, W, C, rows, columns, ratio, channel, cell, begin, end):
         _ = stamp
         for roi in range(len(images)):
             y_first, y, y_weight, x_first, x, x_weight = prepare(starts, steps, roi, H, W, rows, columns, ratio)
@@ -139,9 +153,9 @@ def _kernels(lanes: int):
                     for column in range(columns):
                         mean = load(grad, ((roi * rows + row) * columns + column) * C + block, lanes)
                         for i in range(y_first[row], y_first[row + 1]):
-                            line = (images[roi] * H + y[i]) * W
+                            line = images[roi] * H * W * C + block * channel + y[i] * W * cell
                             for j in range(x_first[column], x_first[column + 1]):
-                                place = (line + x[j]) * C + block
+                                place = line + x[j] * cell
                                 store(table, place, load(table, place, lanes) + mean * (y_weight[i] * x_weight[j]))
 
     return forward, backward

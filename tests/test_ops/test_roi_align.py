@@ -74,6 +74,17 @@ def test_any_number_of_channels_in_float32(channels, grid):
         assert (ours - expected).norm() <= 1e-5 * expected.norm()
 
 
+@pytest.mark.parametrize('height', [8, 80])
+def test_few_regions_on_a_large_map_as_well_as_many_on_a_small_one(height):
+    """The kernels read the former in place and copy the latter; either may come channels last."""
+    pytest.importorskip('numba')
+    features, rois, grid = torch.randn(2, 6, height, 10), ROIS.float(), RoIGrid((2, 2))
+    expected = both(features, rois, grid, 'reference')
+    for layout in (torch.contiguous_format, torch.channels_last):
+        found = both(features.contiguous(memory_format=layout), rois, grid, 'numba')
+        assert all((a - b).norm() <= 1e-5 * b.norm() for a, b in zip(found, expected))
+
+
 def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch):
     kernels = pytest.importorskip('mmparts.ops.kernels')
     monkeypatch.setattr(kernels, 'GRAIN', 1)
