@@ -2,12 +2,13 @@
 
 Deformable DETR, https://arxiv.org/abs/2010.04159, equation 3 without the linear layers.
 """
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from . import compiled_mmcv
 from .deform_attn_cpu import ms_deform_attn_cpu
-from .precision import at_least_float
-from .variants import Variant, Variants
+from .variants import Variant, Variants, from_module
 
 Shapes = tuple[tuple[int, int], ...]
 
@@ -15,7 +16,8 @@ Shapes = tuple[tuple[int, int], ...]
 def ms_deform_attn(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
     """Sample ``value`` at ``locations`` and sum with ``weights``: bilinear, zeros outside, align_corners=False.
 
-    Half precision is computed in float32 and cast back. On the meta device only the shape is computed.
+    Half precision is computed in float32 and cast back; locations are best given in float32 then, for bfloat16 puts them
+    a third of a pixel off on a map 167 wide. On the meta device only the shape is computed.
     `VARIANTS` chooses the implementation; ``MMPARTS_MS_DEFORM_ATTN`` or ``VARIANTS.use`` name one.
 
     Args:
@@ -31,13 +33,14 @@ def ms_deform_attn(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
     if value.is_meta:
         return value.new_empty(*locations.shape[:2], value.shape[2:].numel())
 
-    op = VARIANTS.choose(value.device)
-    precise, = at_least_float(value)
-    return op(precise, shapes, locations.to(precise.dtype), weights.to(precise.dtype)).to(value.dtype)
+    precise = torch.promote_types(value.dtype, torch.float32)
+    op = VARIANTS.choose(value.device, precise)
+    return op(value, shapes, locations.to(precise), weights.to(precise)).to(value.dtype)
 
 
 def ms_deform_attn_reference(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """The definition of the op, for any device; arguments and result as in `ms_deform_attn`."""
+    """The definition of the op, for any device; arguments as in `ms_deform_attn`, computed in the dtype of locations."""
+    value = value.to(locations.dtype)
     batch, tokens, heads, dim = value.shape
     queries = locations.shape[1]
     images = value.permute(0, 2, 3, 1).reshape(batch * heads, dim, tokens)
@@ -52,15 +55,20 @@ def ms_deform_attn_reference(value: Tensor, shapes: Shapes, locations: Tensor, w
     return output.view(batch, heads * dim, queries).transpose(1, 2)
 
 
-def _load_numba():
-    try:
-        from .deform_attn_numba import ms_deform_attn_numba
-    except ImportError as error:
-        raise ImportError(f'{error}; pip install "mmparts-toolbox[fast]"') from error
-    return ms_deform_attn_numba
+def _example():
+    shapes = (32, 32), (16, 16), (8, 8), (4, 4)
+    value = torch.randn(1, 1360, 8, 32, requires_grad=True)
+    # Without their gradient: it jumps at the border of a cell, where rounding decides.
+    locations = torch.rand(1, 1360, 8, 4, 4, 2)
+    weights = torch.rand(1, 1360, 8, 4, 4, requires_grad=True)
+    return lambda value, *rest: ms_deform_attn(value, shapes, *rest), (value, locations, weights)
 
 
-VARIANTS = Variants('ms_deform_attn', numba=Variant(_load_numba, ('cpu',)),
+# Each takes `value` in any float dtype, locations and weights in float32 or float64, and computes in the dtype of those.
+VARIANTS = Variants('ms_deform_attn', example=_example,
+                    triton=Variant(from_module('deform_attn_triton.ms_deform_attn_triton', 'triton'), ('cuda',)),
+                    mmcv=compiled_mmcv.MS_DEFORM_ATTN,
+                    numba=Variant(from_module('deform_attn_numba.ms_deform_attn_numba', 'fast'), ('cpu',)),
                     torch=Variant(lambda: ms_deform_attn_cpu, ('cpu',)),
                     reference=Variant(lambda: ms_deform_attn_reference))
 

@@ -3,7 +3,7 @@ import loops
 import pytest
 import torch
 
-from mmparts.ops import ms_deform_attn, ms_deform_attn_reference
+from mmparts.ops import compiled_mmcv, ms_deform_attn, ms_deform_attn_reference
 from mmparts.ops.deform_attn import VARIANTS
 
 SHAPES = ((3, 5), (4, 4), (1, 2))
@@ -78,6 +78,15 @@ def test_half_precision_is_computed_in_float32_and_cast_back(dtype):
     assert output.dtype == dtype and torch.equal(output, precise.to(dtype))
     assert gradients(ms_deform_attn, *(tensor.detach().to(dtype).requires_grad_()
                                        for tensor in (value, locations, weights)))[0].dtype == dtype
+
+
+@pytest.mark.parametrize('sizes', [dict(), dict(batch=3, queries=7), dict(queries=0)])
+def test_hands_mmcv_its_arguments(sizes):
+    """mmcv's function with the op that we lend to mmcv-lite: its CUDA op takes the same."""
+    arguments = inputs(torch.float32, **sizes)
+    for ours, expected in zip(gradients(compiled_mmcv.ms_deform_attn, *arguments),
+                              gradients(ms_deform_attn_reference, *arguments)):
+        assert torch.allclose(ours, expected, atol=1e-4)
 
 
 def test_no_queries():

@@ -179,7 +179,7 @@ def test_environment_names_the_variant_and_use_wins(monkeypatch):
         assert VARIANTS.choose(cpu).__name__ == 'ms_deform_attn_cpu'
     monkeypatch.delenv('MMPARTS_MS_DEFORM_ATTN')
     assert VARIANTS.choose(cpu).__name__ == 'ms_deform_attn_numba'
-    assert VARIANTS.choose(torch.device('cuda')) is ms_deform_attn_reference
+    assert VARIANTS.choose(torch.device('mps')) is ms_deform_attn_reference
 
 
 def test_a_variant_that_cannot_run_says_why(monkeypatch):

@@ -1,0 +1,222 @@
+"""Multi-scale deformable attention for GPUs: Triton kernels, compiled for the GPU at first use and kept on disk.
+
+A program takes a block of consecutive queries of one head; a thread holds 16 bytes of a row of ``value``, so that the
+arithmetic of a sample is repeated by 8 threads (fp32, 32 numbers per head) or 4 (half precision) and its corners are
+four 16-byte loads. Sums are float32. The backward recomputes the samples; gradients of locations and weights are sums
+within the block, that of ``value`` is added by relaxed float32 atomics, in whatever order the GPU runs.
+Under `torch.use_deterministic_algorithms` the kernel lists what goes where instead, and one sort later it is an
+embedding bag, which adds in a fixed order.
+"""
+from functools import lru_cache
+
+import torch
+import torch.nn.functional as F
+import triton
+import triton.language as tl
+from torch import Tensor
+
+from .deform_attn_op import attend, implement
+
+# Warps of a program and numbers of `value` that it takes at once. The backward's results, one number per query, change
+# from thread to thread before they are stored: one warp does so by shuffles, several would wait for one another.
+FORWARD = dict(num_warps=4), 1024
+BACKWARD = dict(num_warps=1), 256
+
+
+def ms_deform_attn_triton(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
+                          weights: Tensor) -> Tensor:
+    """As `ms_deform_attn`, for GPUs; cannot be differentiated twice.
+
+    ``value`` is float16, bfloat16, float32 or float64 and stays so; ``locations`` and ``weights`` are float64 with
+    float64 and float32 with all others.
+    """
+    return attend(value, shapes, locations, weights)
+
+
+def forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]) -> Tensor:
+    value, locations, weights = (tensor.contiguous() for tensor in (value, locations, weights))
+    output = value.new_empty(*locations.shape[:2], value.shape[2] * value.shape[3])
+    if output.numel():
+        _launch(_forward_kernel, FORWARD, value, locations, weights, shapes, output)
+    return output
+
+
+def backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
+             shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    grad, value, locations, weights = (tensor.contiguous() for tensor in (grad, value, locations, weights))
+    grad_locations, grad_weights = torch.empty_like(locations), torch.empty_like(weights)
+    if not grad.numel():
+        return torch.zeros_like(value), grad_locations, grad_weights
+
+    def launch(*outputs: Tensor, scatter: bool):
+        _launch(_backward_kernel, BACKWARD, value, locations, weights, shapes, grad, *outputs, grad_locations,
+                grad_weights, SCATTER=scatter)
+
+    if torch.are_deterministic_algorithms_enabled():
+        rows = torch.empty(*weights.shape, 4, dtype=torch.int32, device=value.device)
+        corners = torch.empty(rows.shape, dtype=weights.dtype, device=value.device)
+        launch(rows, corners, scatter=False)
+        grad_value = _sum_in_order(rows.flatten(), corners.flatten(), grad.view(-1, value.shape[3]), value)
+    else:
+        grad_value = torch.zeros(value.shape, dtype=weights.dtype, device=value.device)
+        launch(grad_value, weights, scatter=True)                            # `weights`: there are no corners to write
+    return grad_value.to(value.dtype), grad_locations, grad_weights
+
+
+def _sum_in_order(rows: Tensor, corners: Tensor, grad: Tensor, value: Tensor) -> Tensor:
+    """The gradient of ``value``, in the dtype of ``corners``: ``corners * grad`` summed into ``rows`` of D numbers.
+
+    A corner that lies outside has row B S H, which is dropped.
+    """
+    count = value.shape[:3].numel()
+    rows, order = rows.sort(stable=True)
+    starts = torch.searchsorted(rows, torch.arange(count + 1, dtype=rows.dtype, device=rows.device))
+    samples = len(rows) // len(grad)
+    sums = F.embedding_bag(order // samples, grad.to(corners.dtype), starts, mode='sum',
+                           per_sample_weights=corners[order])
+    return sums[:count].view(value.shape)
+
+
+def _launch(kernel, size: tuple[dict, int], value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int],
+            *tensors: Tensor, **flags):
+    options, numbers = size
+    batch, queries, heads, levels, points = weights.shape
+    dim = value.shape[3]
+    block_dim = triton.next_power_of_2(dim)
+    block = min(max(numbers // block_dim, 1), triton.next_power_of_2(queries))
+    # Triton launches on the current device, whatever that of the tensors is.
+    with torch.cuda.device_of(value):
+        kernel[triton.cdiv(queries, block), heads, batch](
+            value, locations, weights, _sizes(tuple(shapes), value.device), *tensors, queries, value.shape[1],
+            HEADS=heads, LEVELS=levels, POINTS=points, DIM=dim, BLOCK_DIM=block_dim, BLOCK=block, **flags, **options)
+
+
+@lru_cache(maxsize=256)
+def _sizes(shapes: tuple[int, ...], device: torch.device) -> Tensor:
+    """Height and width of each level, on the GPU; kept, for the copy would hold up every call."""
+    return torch.tensor(shapes, dtype=torch.int32, device=device)
+
+
+@triton.jit
+def _place(locations, sample, exists, height, width):
+    """Cell of the upper left corner, distances from it, which corners exist, and NaN where the location is NaN."""
+    # Queries beyond the last are far outside, so that they read nothing.
+    x = tl.load(locations + 2 * sample, mask=exists, other=-2.) * width - 0.5
+    y = tl.load(locations + 2 * sample + 1, mask=exists, other=-2.) * height - 0.5
+    poison = tl.where(x == x, 0., x) + tl.where(y == y, 0., y)
+    inside = (x >= -1) & (x < width) & (y >= -1) & (y < height)
+    x, y = tl.where(inside, x, 0.), tl.where(inside, y, 0.)
+    left, top = tl.floor(x), tl.floor(y)
+    column, row = left.to(tl.int32), top.to(tl.int32)
+    has_left, has_right = inside & (column >= 0), inside & (column < width - 1)
+    has_top, has_bottom = row >= 0, row < height - 1
+    return (row * width + column, x - left, y - top, has_top & has_left, has_top & has_right, has_bottom & has_left,
+            has_bottom & has_right, poison)
+
+
+@triton.jit
+def _forward_kernel(value, locations, weights, sizes, output, queries, tokens, HEADS: tl.constexpr,
+                    LEVELS: tl.constexpr, POINTS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr,
+                    BLOCK: tl.constexpr):
+    query = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    head, image = tl.program_id(1), tl.program_id(2).to(tl.int64)
+    lane = tl.arange(0, BLOCK_DIM)[None]
+    exists, within = query < queries, lane < DIM
+    bag = (image * queries + query) * HEADS + head
+    value += (image * tokens * HEADS + head) * DIM
+    locations += bag * (LEVELS * POINTS * 2)
+    weights += bag * (LEVELS * POINTS)
+
+    total = tl.zeros((BLOCK, BLOCK_DIM), weights.dtype.element_ty)
+    first = 0
+    for level in range(LEVELS):
+        height, width = tl.load(sizes + 2 * level), tl.load(sizes + 2 * level + 1)
+        for point in tl.static_range(POINTS):
+            sample = level * POINTS + point
+            cell, x, y, has00, has01, has10, has11, poison = _place(locations, sample, exists, height, width)
+            weight = tl.load(weights + sample, mask=exists, other=0.)
+
+            upper = (first + cell)[:, None] * (HEADS * DIM) + lane
+            lower = upper + width * (HEADS * DIM)
+            value00 = tl.load(value + upper, mask=has00[:, None] & within, other=0.)
+            value01 = tl.load(value + upper + HEADS * DIM, mask=has01[:, None] & within, other=0.)
+            value10 = tl.load(value + lower, mask=has10[:, None] & within, other=0.)
+            value11 = tl.load(value + lower + HEADS * DIM, mask=has11[:, None] & within, other=0.)
+
+            total += (weight * (1 - y) * (1 - x) + poison)[:, None] * value00.to(total.dtype)
+            total += (weight * (1 - y) * x)[:, None] * value01.to(total.dtype)
+            total += (weight * y * (1 - x))[:, None] * value10.to(total.dtype)
+            total += (weight * y * x)[:, None] * value11.to(total.dtype)
+        first += height * width
+    tl.store(output + bag[:, None] * DIM + lane, total, mask=exists[:, None] & within)
+
+
+@triton.jit
+def _pull(value, target, cell, has, weight, grad, lane, HEADS: tl.constexpr, DIM: tl.constexpr, SCATTER: tl.constexpr):
+    """One corner: ``grad`` times its row of ``value``; with SCATTER, adds ``weight * grad`` to that of ``target``."""
+    place, mask = cell[:, None] * (HEADS * DIM) + lane, has[:, None] & (lane < DIM)
+    if SCATTER:
+        tl.atomic_add(target + place, weight[:, None] * grad, mask=mask, sem='relaxed')
+    return tl.sum(grad * tl.load(value + place, mask=mask, other=0.).to(grad.dtype), 1)
+
+
+@triton.jit
+def _list(rows, corners, corner, exists, has, row, dropped, weight):
+    tl.store(rows + corner, tl.where(has, row, dropped).to(tl.int32), mask=exists)
+    tl.store(corners + corner, weight, mask=exists)
+
+
+@triton.jit
+def _backward_kernel(value, locations, weights, sizes, grad, target, corners, grad_locations, grad_weights,
+                     queries, tokens, HEADS: tl.constexpr, LEVELS: tl.constexpr, POINTS: tl.constexpr,
+                     DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK: tl.constexpr, SCATTER: tl.constexpr):
+    """``target`` is the gradient of ``value`` with SCATTER, else B Q H L P 4: the row of D numbers of each corner.
+
+    ``corners`` are their weights, written without SCATTER.
+    """
+    query = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
+    head, image = tl.program_id(1), tl.program_id(2).to(tl.int64)
+    # Four numbers a thread, of half precision too: as the atomics take them, or rows would be reshuffled for each.
+    lane = tl.max_contiguous(tl.arange(0, BLOCK_DIM), 4)[None]
+    exists = query < queries
+    bag = (image * queries + query) * HEADS + head
+    origin = image * tokens * HEADS + head
+    dropped = tl.num_programs(2).to(tl.int64) * tokens * HEADS
+    value += origin * DIM
+    if SCATTER:
+        target += origin * DIM
+    locations += bag * (LEVELS * POINTS * 2)
+    grad_locations += bag * (LEVELS * POINTS * 2)
+    weights += bag * (LEVELS * POINTS)
+    grad_weights += bag * (LEVELS * POINTS)
+    grad = tl.load(grad + bag[:, None] * DIM + lane, mask=exists[:, None] & (lane < DIM), other=0.)
+    grad = grad.to(weights.dtype.element_ty)
+
+    first = 0
+    for level in range(LEVELS):
+        height, width = tl.load(sizes + 2 * level), tl.load(sizes + 2 * level + 1)
+        for point in tl.static_range(POINTS):
+            sample = level * POINTS + point
+            cell, x, y, has00, has01, has10, has11, poison = _place(locations, sample, exists, height, width)
+            weight = tl.load(weights + sample, mask=exists, other=0.)
+            weight00, weight01 = weight * (1 - y) * (1 - x), weight * (1 - y) * x
+            weight10, weight11 = weight * y * (1 - x), weight * y * x
+
+            cell += first
+            dot00 = _pull(value, target, cell, has00, weight00, grad, lane, HEADS, DIM, SCATTER)
+            dot01 = _pull(value, target, cell + 1, has01, weight01, grad, lane, HEADS, DIM, SCATTER)
+            dot10 = _pull(value, target, cell + width, has10, weight10, grad, lane, HEADS, DIM, SCATTER)
+            dot11 = _pull(value, target, cell + width + 1, has11, weight11, grad, lane, HEADS, DIM, SCATTER)
+            if not SCATTER:
+                row, corner = origin + cell * HEADS, (bag * (LEVELS * POINTS) + sample) * 4
+                _list(target, corners, corner, exists, has00, row, dropped, weight00)
+                _list(target, corners, corner + 1, exists, has01, row + HEADS, dropped, weight01)
+                _list(target, corners, corner + 2, exists, has10, row + width * HEADS, dropped, weight10)
+                _list(target, corners, corner + 3, exists, has11, row + (width + 1) * HEADS, dropped, weight11)
+
+            upper, lower = dot00 + (dot01 - dot00) * x, dot10 + (dot11 - dot10) * x
+            across = (dot01 - dot00) * (1 - y) + (dot11 - dot10) * y
+            tl.store(grad_weights + sample, upper + (lower - upper) * y + poison, mask=exists)
+            tl.store(grad_locations + 2 * sample, weight * width * across + poison, mask=exists)
+            tl.store(grad_locations + 2 * sample + 1, weight * height * (lower - upper) + poison, mask=exists)
+        first += height * width
