@@ -121,7 +121,8 @@ def exp(typing, vector):
         rest = builder.fmul(builder.fsub(power, nearest), splat(math.log(2)))
         series = splat(1 / math.factorial(terms - 1))
         for term in reversed(range(terms - 1)):
-            series = builder.fadd(builder.fmul(series, rest, FLAGS), splat(1 / math.factorial(term)), FLAGS)
+            series = builder.fadd(builder.fmul(series, rest, flags=FLAGS), splat(1 / math.factorial(term)),
+                                  flags=FLAGS)
         exponent = builder.add(builder.fptosi(nearest, integers), splat(bias, integers))
         factor = builder.bitcast(builder.shl(exponent, splat(bits, integers)), kind)
         return builder.select(underflow, splat(0.), builder.fmul(series, factor))
@@ -149,7 +150,7 @@ def dots(typing, row, a, b, c, d):
     out = Lanes(row.dtype, 4)
 
     def code(context, builder, signature, args):
-        products = [builder.fmul(args[0], other, FLAGS) for other in args[1:]]
+        products = [builder.fmul(args[0], other, flags=FLAGS) for other in args[1:]]
         length = row.length
         if length & (length - 1) or length < 4:
             return _four(builder, [_total(builder, product) for product in products])
@@ -160,7 +161,7 @@ def dots(typing, row, a, b, c, d):
             size = both // groups
             picks = [[group * size + half * size // 2 + lane for group in range(groups) for lane in range(size // 2)]
                      for half in (0, 1)]
-            return builder.fadd(*(_pick(builder, lanes[0], lanes[-1], pick) for pick in picks), FLAGS)
+            return builder.fadd(*(_pick(builder, lanes[0], lanes[-1], pick) for pick in picks), flags=FLAGS)
 
         while length * row.dtype.bitwidth > 512 and length > 4:              # until one register holds it
             products, length = [halve([product], 1) for product in products], length // 2
@@ -207,9 +208,12 @@ def _operator(op, integer, real, result=None):
             return lambda a, b: apply(a, b)
 
 
-_operator(operator.add, lambda builder, a, b: builder.add(a, b), lambda builder, a, b: builder.fadd(a, b, FLAGS))
-_operator(operator.sub, lambda builder, a, b: builder.sub(a, b), lambda builder, a, b: builder.fsub(a, b, FLAGS))
-_operator(operator.mul, lambda builder, a, b: builder.mul(a, b), lambda builder, a, b: builder.fmul(a, b, FLAGS))
+_operator(operator.add, lambda builder, a, b: builder.add(a, b),
+          lambda builder, a, b: builder.fadd(a, b, flags=FLAGS))
+_operator(operator.sub, lambda builder, a, b: builder.sub(a, b),
+          lambda builder, a, b: builder.fsub(a, b, flags=FLAGS))
+_operator(operator.mul, lambda builder, a, b: builder.mul(a, b),
+          lambda builder, a, b: builder.fmul(a, b, flags=FLAGS))
 _operator(operator.and_, lambda builder, a, b: builder.and_(a, b), None)
 _operator(operator.ge, lambda builder, a, b: builder.icmp_signed('>=', a, b),
           lambda builder, a, b: builder.fcmp_ordered('>=', a, b), types.boolean)
