@@ -111,8 +111,14 @@ def _load_triton():
     return dcnv3_triton
 
 
+def _example():
+    tensors = torch.randn(1, 56, 56, 64), torch.randn(1, 56, 56, 4, 9, 2), torch.rand(1, 56, 56, 4, 9)
+    return dcnv3, tuple(tensor.requires_grad_() for tensor in tensors)
+
+
 # Each takes ``value`` in any float dtype, offset and mask in float32 at least, and computes in the dtype of those.
-VARIANTS = Variants('dcnv3', triton=Variant(_load_triton, ('cuda',)), numba=Variant(_load_numba, ('cpu',)),
+VARIANTS = Variants('dcnv3', example=_example,
+                    triton=Variant(_load_triton, ('cuda',)), numba=Variant(_load_numba, ('cpu',)),
                     torch=Variant(lambda: dcnv3_cpu, ('cpu',)), reference=Variant(lambda: dcnv3_reference))
 
 
