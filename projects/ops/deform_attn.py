@@ -16,8 +16,8 @@ Shapes = tuple[tuple[int, int], ...]
 def ms_deform_attn(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
     """Sample ``value`` at ``locations`` and sum with ``weights``: bilinear, zeros outside, align_corners=False.
 
-    Half precision is computed in float32 and cast back; locations are best given in float32 then, for bfloat16 puts them
-    a third of a pixel off on a map 167 wide. On the meta device only the shape is computed.
+    Half precision is computed in float32 and cast back; give locations in float32 all the same: bfloat16 puts them a
+    third of a pixel off on a map 167 wide. On the meta device only the shape is computed.
     `VARIANTS` chooses the implementation; ``MMPARTS_MS_DEFORM_ATTN`` or ``VARIANTS.use`` name one.
 
     Args:
@@ -39,7 +39,7 @@ def ms_deform_attn(value: Tensor, shapes: Shapes, locations: Tensor, weights: Te
 
 
 def ms_deform_attn_reference(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor) -> Tensor:
-    """The definition of the op, for any device; arguments as in `ms_deform_attn`, computed in the dtype of locations."""
+    """The definition of the op, for any device; as `ms_deform_attn`, but computed in the dtype of locations."""
     value = value.to(locations.dtype)
     batch, tokens, heads, dim = value.shape
     queries = locations.shape[1]
@@ -64,7 +64,7 @@ def _example():
     return lambda value, *rest: ms_deform_attn(value, shapes, *rest), (value, locations, weights)
 
 
-# Each takes `value` in any float dtype, locations and weights in float32 or float64, and computes in the dtype of those.
+# Each takes value in any float dtype, locations and weights in float32 or float64, and computes in the dtype of these.
 VARIANTS = Variants('ms_deform_attn', example=_example,
                     triton=Variant(from_module('deform_attn_triton.ms_deform_attn_triton', 'triton'), ('cuda',)),
                     mmcv=compiled_mmcv.MS_DEFORM_ATTN,

@@ -1,8 +1,8 @@
 """The Triton kernels of multi-scale deformable attention, without a GPU.
 
 Triton's interpreter runs them on the CPU, in one other process for all cases, where they must be the definition; it
-runs one program after another, so that it cannot see races. The compiler translates them for sm_90, and the machine code
-must have what makes them fast.
+runs one program after another, so that it cannot see races. The compiler translates them for sm_90, and the machine
+code must have what makes them fast.
 """
 import os
 import re
@@ -175,8 +175,8 @@ def machine_code(kernel, size, dtype, tmp_path, **flags):
     return resources, re.findall(r'/\*[0-9a-f]{4,}\*/ +(?:@!?U?P\w+ +)?([A-Z][\w.]*)', text)
 
 
-# Kernel, dtype of value, then what the 4 points of a level take: gathers (16 corners x rows per thread) of so many bits,
-# vector atomics; at most so many registers (warps that fit beside each other); and instructions of the whole kernel, 5 %
+# Kernel, dtype of value; what the 4 points of a level take: gathers (16 corners x rows per thread) of so many bits, and
+# vector atomics; so many registers (warps that fit beside each other), and instructions of the whole kernel: 5 %
 # above those of triton 3.7.1. `listing` is the backward in deterministic mode.
 @pytest.mark.parametrize('kernel, dtype, gathers, bits, atomics, registers, length', [
     ('forward', 'fp32', 32, 128, 0, 72, 806), ('forward', 'bf16', 16, 128, 0, 64, 714),
