@@ -59,7 +59,8 @@ def _row_weight(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 def _example():
     def run(logits: Tensor, target: Tensor) -> list[Tensor]:
-        return [op(logits, target, logits.new_empty(0), 2., 0.25) for op in (sigmoid_focal_loss, sigmoid_focal_loss_grad)]
+        return [op(logits, target, logits.new_empty(0), 2., 0.25)
+                for op in (sigmoid_focal_loss, sigmoid_focal_loss_grad)]
     return run, (torch.randn(900, 80), torch.randint(0, 81, (900,)))
 
 

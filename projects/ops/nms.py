@@ -1,8 +1,8 @@
 """Non-maximum suppression: greedy, soft (https://arxiv.org/abs/1704.04503), and greedy with its groups.
 
 As in mmcv 2.1.0. In plain torch, greedy suppression is resolved block by block: inside a block of boxes "kept" is a
-fixed point that few rounds reach, and only kept boxes are compared with the rest. So it needs no loop over boxes, on any
-device. The other variants are loops, compiled.
+fixed point that few rounds reach, and only kept boxes are compared with the rest. So it needs no loop over boxes, on
+any device. The other variants are loops, compiled.
 """
 from collections.abc import Callable
 

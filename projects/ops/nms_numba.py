@@ -48,7 +48,8 @@ def _columns(boxes: Tensor) -> np.ndarray:
 
 @jit
 def _owners(columns, threshold, offset):
-    """For each of the sorted boxes the first kept one whose IoU with it exceeds the threshold; the kept own themselves."""
+    """For each of the sorted boxes the first kept one whose IoU with it exceeds the threshold; the kept own themselves.
+    """
     left, top, right, bottom = columns[0], columns[1], columns[2], columns[3]
     areas = (right - left + offset) * (bottom - top + offset)
     owners = np.full(len(left), -1, np.int32)

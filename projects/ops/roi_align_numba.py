@@ -2,8 +2,9 @@
 
 A cell averages its samples, and their weights are products of one factor per axis. So the weights of all samples of a
 cell are summed axis by axis first: n x n samples, which have 4 n^2 corners, touch only about n + 1 rows and columns.
-Channels are the lanes, hence the copy to channels last, except for few regions on a large map. The backward gives each block of channels to one thread, so that
-nothing is added atomically and the result does not depend on the number of threads.
+Channels are the lanes, hence the copy to channels last, except for few regions on a large map. The backward gives each
+block of channels to one thread, so that nothing is added atomically and the result does not depend on the number of
+threads.
 """
 import os
 from functools import lru_cache, partial
@@ -114,7 +115,7 @@ def _samples(step, ratio):
 
 @lru_cache(maxsize=None)
 def _kernels(lanes: int):
-    """Forward and backward for blocks of so many channels. All arrays are flat; C, H, W, rows, columns are the sizes."""
+    """Forward and backward for blocks of so many channels. Arrays are flat; C, H, W, rows, columns are the sizes."""
     # numba recompiles when this file changes; a constant that it sees makes it do so when `simd` does.
     stamp = os.stat(simd.__file__).st_mtime_ns
 

@@ -1,4 +1,4 @@
-"""What `python -m mmparts.ops` prints: of each op its variants here, which is chosen, how exact and how fast each is."""
+"""What `python -m mmparts.ops` prints: each op's variants here, which is chosen, how exact and how fast each is."""
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator

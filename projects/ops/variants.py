@@ -1,6 +1,6 @@
 """Which implementation of an op runs: the best that can, unless the user names one.
 
-Environment ``MMPARTS_<OP>=<variant>``, or ``with OP.use('<variant>'):``, which wins. `python -m mmparts.ops` lists them.
+Environment ``MMPARTS_<OP>=<variant>``, or ``with OP.use('<variant>'):``, which wins. `python -m mmparts.ops` lists all.
 """
 import os
 import warnings
@@ -46,7 +46,7 @@ class Variant:
 
 
 def from_module(path: str, extra: str) -> Callable[[], Any]:
-    """For `Variant.load`: import ``'module.name'`` of this folder, which needs what the ``extra`` of our wheel brings."""
+    """For `Variant.load`: import ``'module.name'`` of this folder, which needs what our ``extra`` brings."""
     def load():
         module, name = path.split('.')
         try:

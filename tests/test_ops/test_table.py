@@ -1,4 +1,4 @@
-"""`python -m mmparts.ops` tells which variants run, why, how exact and how fast, and holds each against the reference."""
+"""`python -m mmparts.ops` tells which variants run, why, how exact and how fast, held against the reference."""
 import json
 import subprocess
 import sys
@@ -36,22 +36,22 @@ def test_rows_say_what_runs_and_why_not(monkeypatch):
     assert 'runs on cuda and the tensors are on cpu' in rows['cuda'].obstacle
     assert 'takes torch.float16 and the tensors are torch.float32' in rows['half'].obstacle
     assert [name for name, row in rows.items() if row.chosen] == ['plain']
-    assert rows['plain'].error < 1e-6 and rows['reference'].speedup == 1 and rows['plain'].time <= rows['plain'].first * 99
+    assert rows['plain'].error < 1e-6 and rows['reference'].speedup == 1
 
     monkeypatch.setenv('MMPARTS_SQUARE', 'reference')
     forced, = [row for row in table.measure(op, CPU, rounds=1) if row.chosen]
     assert forced.variant == 'reference' and 'MMPARTS_SQUARE' in forced.chosen
 
 
-@pytest.mark.parametrize('wrong', [lambda numbers: numbers ** 2 + 1e-2, lambda numbers: numbers.detach() ** 2 + 0 * numbers,
-                                   lambda numbers: numbers[:3] ** 2])
+@pytest.mark.parametrize('wrong', [lambda numbers: numbers ** 2 + 1e-2, lambda numbers: numbers[:3] ** 2,
+                                   lambda numbers: numbers.detach() ** 2 + 0 * numbers])
 def test_a_wrong_result_or_gradient_or_size_is_an_error(wrong):
     rows = {row.variant: row for row in table.measure(squares(wrong=wrong), CPU, rounds=1)}
     assert rows['wrong'].error > 1e-3 > rows['reference'].error
 
 
 def test_all_families_are_there():
-    assert {'nms', 'nms_match', 'soft_nms', 'roi_align', 'sigmoid_focal_loss', 'deform_conv2d'} <= set(table.operators())
+    assert set(table.operators()) >= {'nms', 'nms_match', 'soft_nms', 'roi_align', 'sigmoid_focal_loss', 'deform_conv2d'}
 
 
 def test_prints_a_table_and_json(capsys):
@@ -70,6 +70,7 @@ def test_an_unknown_op_is_refused():
 
 
 def test_help_needs_no_torch():
-    code = 'import sys, mmparts.ops.__main__ as m\ntry: m.main(["--help"])\nexcept SystemExit: print("torch" in sys.modules)'
+    code = ('import sys, mmparts.ops.__main__ as command\ntry: command.main(["--help"])\n'
+            'except SystemExit: print("torch" in sys.modules)')
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
     assert '--fresh' in done.stdout and done.stdout.strip().endswith('False')
