@@ -176,7 +176,7 @@ def machine_code(kernel, size, dtype, tmp_path, **flags):
 
 
 # Kernel, dtype of value; what the 4 points of a level take: gathers (16 corners x rows per thread) of so many bits, and
-# vector atomics; so many registers (warps that fit beside each other), and instructions of the whole kernel: 5 %
+# vector atomics; at most so many registers (warps that fit beside each other), and instructions of the kernel: 5 %
 # above those of triton 3.7.1. `listing` is the backward in deterministic mode.
 @pytest.mark.parametrize('kernel, dtype, gathers, bits, atomics, registers, length', [
     ('forward', 'fp32', 32, 128, 0, 72, 806), ('forward', 'bf16', 16, 128, 0, 64, 714),
