@@ -56,7 +56,7 @@ def build(base: str, width: str, **changes) -> nn.Module:
 @torch.no_grad()
 def randomise(model: nn.Module):
     """Every weight and statistic far from its start, so that no path is idle and no norm is the identity."""
-    learned = ('level_embed', 'pos.weight', 'content.weight', 'label_embed.weight')
+    learned = ('level_embed', 'pos.weight', 'content.weight', 'patterns.weight', 'label_embed.weight')
     for name, parameter in model.named_parameters():
         if name.endswith(learned):
             parameter.normal_()

@@ -1,6 +1,7 @@
 """Attention of the family: dense (DETR) and multi-scale deformable (Deformable DETR, section 4.1).
 
-A cross-attention part is called as ``cross_attn(content, pos, reference, memory)`` and takes what it needs of them.
+A self-attention part of the decoder is called as ``self_attn(content, pos, keep)``, a cross-attention part as
+``cross_attn(content, pos, reference, memory)``; each takes what it needs of them.
 """
 import math
 
@@ -11,6 +12,29 @@ from torch import Tensor, nn
 from ..ops import ms_deform_attn
 from ..registry import MODELS
 from .structures import Memory
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, num_heads: int, keep: Tensor | None,
+           dropout: float = 0.) -> Tensor:
+    """Fused attention of what is projected already: query B N C, key B S C, value B S D -> B N D.
+
+    Args:
+        keep: bool, broadcast to B heads N S, True where attention is allowed; None where all is.
+    """
+    heads = [split_heads(x, num_heads) for x in (query, key, value)]
+    return F.scaled_dot_product_attention(*heads, attn_mask=keep, dropout_p=dropout).transpose(1, 2).flatten(2)
+
+
+def attention_map(query: Tensor, key: Tensor, num_heads: int, keep: Tensor | None) -> Tensor:
+    """B heads N S: the weights that :func:`attend` gives to the values, for pictures."""
+    query, key = split_heads(query, num_heads), split_heads(key, num_heads)
+    scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
+    return (scores if keep is None else scores.masked_fill(~keep, -math.inf)).softmax(-1)
+
+
+def split_heads(x: Tensor, num_heads: int) -> Tensor:
+    """B N C -> B heads N C/heads."""
+    return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
 
 
 class MultiheadAttention(nn.Module):
@@ -30,15 +54,13 @@ class MultiheadAttention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, keep: Tensor | None = None) -> Tensor:
         """query B N C, key and value B S C; keep: bool, broadcast to B heads N S, True where attention is allowed."""
-        heads = [self._split(x) for x in self._project(query, key, value)]
-        out = F.scaled_dot_product_attention(*heads, attn_mask=keep, dropout_p=self.dropout if self.training else 0.)
-        return self.out_proj(out.transpose(1, 2).flatten(2))
+        dropout = self.dropout if self.training else 0.
+        return self.out_proj(attend(*self._project(query, key, value), self.num_heads, keep, dropout))
 
     def weights(self, query: Tensor, key: Tensor, keep: Tensor | None = None) -> Tensor:
         """B heads N S: the attention map itself, for pictures."""
-        query, key = (self._split(x) for x in self._project(query, key, key)[:2])
-        scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
-        return (scores if keep is None else scores.masked_fill(~keep, -math.inf)).softmax(-1)
+        query, key, _ = self._project(query, key, key)
+        return attention_map(query, key, self.num_heads, keep)
 
     def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         dims = query.shape[-1]
@@ -48,9 +70,6 @@ class MultiheadAttention(nn.Module):
             query = F.linear(query, self.in_proj_weight[:dims], self.in_proj_bias[:dims])
             key = F.linear(key, self.in_proj_weight[dims:2 * dims], self.in_proj_bias[dims:2 * dims])
         return query, key, F.linear(value, self.in_proj_weight[2 * dims:], self.in_proj_bias[2 * dims:])
-
-    def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.num_heads, -1)).transpose(1, 2)
 
 
 class DeformableAttention(nn.Module):
@@ -107,6 +126,15 @@ class DeformableAttention(nn.Module):
             return centre + offsets / memory.sizes[:, None], weights
         size = (reference[:, :, None, 2:] * ratios)[:, :, None, :, None]
         return centre + offsets / self.num_points * size * 0.5, weights
+
+
+@MODELS.register_module()
+class DenseSelfAttention(MultiheadAttention):
+    """Every query looks at those it may see; positions are added to queries and keys (DETR)."""
+
+    def forward(self, content: Tensor, pos: Tensor, keep: Tensor | None) -> Tensor:
+        query = content + pos
+        return super().forward(query, query, content, keep)
 
 
 @MODELS.register_module()

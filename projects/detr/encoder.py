@@ -3,7 +3,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from mmdet.models.layers import SinePositionalEncoding
+from mmdet.models.layers import MLP, SinePositionalEncoding
 
 from ..registry import MODELS, build_part
 from .attention import DeformableAttention, MultiheadAttention, feed_forward, keep_tokens, xavier_init
@@ -20,11 +20,11 @@ class EncoderLayer(nn.Module):
         self.norm_ffn = nn.LayerNorm(embed_dims)
         self.dropout = nn.Dropout(dropout)
 
-    def attend(self, tokens: Tensor, memory: Memory) -> Tensor:
+    def attend(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
         raise NotImplementedError
 
-    def forward(self, tokens: Tensor, memory: Memory) -> Tensor:
-        tokens = self.norm_attn(tokens + self.dropout(self.attend(tokens, memory)))
+    def forward(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
+        tokens = self.norm_attn(tokens + self.dropout(self.attend(tokens, pos, memory)))
         return self.norm_ffn(tokens + self.dropout(self.ffn(tokens)))
 
 
@@ -34,8 +34,8 @@ class DenseEncoderLayer(EncoderLayer):
         super().__init__(embed_dims, ffn_channels, dropout, act_cfg)
         self.self_attn = MultiheadAttention(embed_dims, num_heads, dropout)
 
-    def attend(self, tokens: Tensor, memory: Memory) -> Tensor:
-        query = tokens + memory.pos
+    def attend(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
+        query = tokens + pos
         return self.self_attn(query, query, tokens, keep_tokens(memory))
 
 
@@ -46,8 +46,8 @@ class DeformableEncoderLayer(EncoderLayer):
         super().__init__(embed_dims, ffn_channels, dropout, act_cfg)
         self.self_attn = DeformableAttention(embed_dims, num_heads, num_levels, num_points)
 
-    def attend(self, tokens: Tensor, memory: Memory) -> Tensor:
-        return self.self_attn(tokens + memory.pos, memory.centres, memory, tokens)
+    def attend(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
+        return self.self_attn(tokens + pos, memory.centres, memory, tokens)
 
 
 class Encoder(nn.Module):
@@ -57,16 +57,20 @@ class Encoder(nn.Module):
         layers: the encoder layers.
         positional_encoding: config of a part that maps a padding mask (B H W) to B C H W.
         level_embed: add one learned vector for each level to the positional map.
+        scale_positions: multiply the positional map by a small net of the tokens that enter a layer (DAB-DETR).
         with_cp: recompute each layer in the backward pass to save memory.
     """
 
     def __init__(self, layers: list[EncoderLayer], embed_dims: int, num_levels: int, positional_encoding: dict,
-                 level_embed: bool, with_cp: bool):
+                 level_embed: bool, scale_positions: bool, with_cp: bool):
         super().__init__()
         self.with_cp = with_cp
         self.positional_encoding = build_part(positional_encoding, num_feats=embed_dims // 2)
         self.layers = nn.ModuleList(layers)
+        self.position_scale = MLP(embed_dims, embed_dims, embed_dims, num_layers=2) if scale_positions else None
         xavier_init(self.layers)
+        if scale_positions:
+            xavier_init(self.position_scale)
         self.level_embed = nn.Parameter(torch.randn(num_levels, embed_dims)) if level_embed else None
 
     def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:
@@ -74,10 +78,11 @@ class Encoder(nn.Module):
         memory = Memory.from_levels(feats, self._positions(feats, masks), masks)
         tokens = memory.tokens
         for layer in self.layers:
+            pos = memory.pos if self.position_scale is None else memory.pos * self.position_scale(tokens)
             if self.with_cp and self.training:
-                tokens = checkpoint(layer, tokens, memory, use_reentrant=False)
+                tokens = checkpoint(layer, tokens, pos, memory, use_reentrant=False)
             else:
-                tokens = layer(tokens, memory)
+                tokens = layer(tokens, pos, memory)
         memory.tokens = tokens
         return memory
 
@@ -95,14 +100,16 @@ class DenseEncoder(Encoder):
 
     Args:
         positional_encoding: default: sines, temperature 10000, no offset.
+        scale_positions: see :class:`Encoder`.
     """
 
     def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 2048,
                  dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 1,
                  positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True),
-                 with_cp: bool = False):
+                 scale_positions: bool = False, with_cp: bool = False):
         layers = [DenseEncoderLayer(embed_dims, num_heads, ffn_channels, dropout, act_cfg) for _ in range(num_layers)]
-        super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=False, with_cp=with_cp)
+        super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=False,
+                         scale_positions=scale_positions, with_cp=with_cp)
 
 
 @MODELS.register_module()
@@ -119,4 +126,5 @@ class DeformableEncoder(Encoder):
                  with_cp: bool = False):
         layers = [DeformableEncoderLayer(embed_dims, num_heads, ffn_channels, dropout, act_cfg, num_levels, num_points)
                   for _ in range(num_layers)]
-        super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=True, with_cp=with_cp)
+        super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=True, scale_positions=False,
+                         with_cp=with_cp)

@@ -168,6 +168,59 @@ def dino():
     return shapes
 
 
+def mlp(shapes, name, *widths):
+    for layer, (into, out) in enumerate(zip(widths, widths[1:])):
+        shapes.linear(f'{name}.layers.{layer}', out, into)
+
+
+def dab(labels=False):
+    shapes = Shapes()
+    shapes.resnet50()
+    shapes.conv('input_proj', C, 32 * RESNET, 1)
+    shapes['refpoint_embed.weight'] = (QUERIES, 4)
+    mlp(shapes, 'transformer.encoder.query_scale', C, C, C)
+    mlp(shapes, 'transformer.decoder.query_scale', C, C, C)
+    mlp(shapes, 'transformer.decoder.ref_point_head', 2 * C, C, C)
+    mlp(shapes, 'transformer.decoder.ref_anchor_head', C, C, 2)
+    for layer in range(ENCODER):
+        name = f'transformer.encoder.layers.{layer}'
+        shapes.dense_attention(f'{name}.self_attn')
+        shapes.feed_forward(name)
+        shapes[f'{name}.activation.weight'] = (1, )
+        for norm in ('norm1', 'norm2'):
+            shapes.norm(f'{name}.{norm}')
+    for layer in range(DECODER):
+        name = f'transformer.decoder.layers.{layer}'
+        projections = ['sa_qcontent_proj', 'sa_qpos_proj', 'sa_kcontent_proj', 'sa_kpos_proj', 'sa_v_proj',
+                       'self_attn.out_proj', 'ca_qcontent_proj', 'ca_kcontent_proj', 'ca_kpos_proj', 'ca_v_proj',
+                       'ca_qpos_sine_proj', 'cross_attn.out_proj']
+        for projection in projections + ['ca_qpos_proj'] * (layer == 0):
+            shapes.linear(f'{name}.{projection}', C, C)
+        shapes.feed_forward(name)
+        shapes[f'{name}.activation.weight'] = (1, )
+        for norm in ('norm1', 'norm2', 'norm3'):
+            shapes.norm(f'{name}.{norm}')
+    shapes.norm('transformer.decoder.norm')
+    shapes.linear('class_embed', 91, C)
+    shapes.box_head('bbox_embed')
+    shapes.box_head('transformer.decoder.bbox_embed')
+    if labels:
+        shapes['label_enc.weight'] = (92, C - 1)
+    return shapes
+
+
+def dab_deformable(labels=False):
+    shapes = deformable_trunk(4)
+    shapes['refpoint_embed.weight'] = (QUERIES, 4)
+    shapes['tgt_embed.weight'] = (QUERIES, C - labels)
+    mlp(shapes, 'transformer.decoder.query_scale', C, C, C)
+    mlp(shapes, 'transformer.decoder.ref_point_head', 2 * C, C, C)
+    heads(shapes, DECODER, [''], ['', 'transformer.decoder.'])
+    if labels:
+        shapes['label_enc.weight'] = (92, C - 1)
+    return shapes
+
+
 CASES = {  # base config, official shapes, layout, whether all decoder layers share their heads
     'detr': ('detr_r50', detr, 'detr', False),
     'single-scale': ('deformable_detr_singlescale_r50', lambda: deformable(levels=1), 'deformable-detr', True),
@@ -175,6 +228,10 @@ CASES = {  # base config, official shapes, layout, whether all decoder layers sh
     'refine': ('deformable_detr_refine_r50', deformable_refine, 'deformable-detr', False),
     'two-stage': ('deformable_detr_refine_twostage_r50', deformable_two_stage, 'deformable-detr', False),
     'dino': ('dino_r50', dino, 'dino', True),
+    'dab': ('dab_detr_r50', dab, 'dab-detr', True),
+    'dab-deformable': ('dab_deformable_detr_r50', dab_deformable, 'dab-deformable-detr', False),
+    'dn': ('dn_detr_r50', lambda: dab(labels=True), 'dab-detr', True),
+    'dn-deformable': ('dn_deformable_detr_r50', lambda: dab_deformable(labels=True), 'dab-deformable-detr', False),
 }
 
 
@@ -188,6 +245,8 @@ def official(case, seed=0):
         if head.removeprefix('transformer.decoder.') in ('class', 'bbox') and home and index.isdigit():
             first = 0 if CASES[case][3] else index
             state[name] = state[f'{head.removeprefix("transformer.decoder.")}_embed.{first}.{rest}'].clone()
+        elif name.startswith('transformer.decoder.bbox_embed.'):
+            state[name] = state[name.removeprefix('transformer.decoder.')].clone()
     return state
 
 
@@ -236,7 +295,26 @@ DEFORMABLE = [(ours.format(attn='value_proj.weight'), theirs.format(attn='value_
     ('decoder.layers.2.cross_attn.attn.value_proj.bias', 'transformer.decoder.layers.2.cross_attn.value_proj.bias'),
     ('decoder.layers.2.norm_self.weight', 'transformer.decoder.layers.2.norm2.weight'),  # so numbered, so used
     ('decoder.layers.2.norm_cross.weight', 'transformer.decoder.layers.2.norm1.weight')]
+DAB = [('decoder.layers.2.self_attn.query_content.weight', 'transformer.decoder.layers.2.sa_qcontent_proj.weight'),
+       ('decoder.layers.1.self_attn.key_pos.bias', 'transformer.decoder.layers.1.sa_kpos_proj.bias'),
+       ('decoder.layers.1.self_attn.out_proj.weight', 'transformer.decoder.layers.1.self_attn.out_proj.weight'),
+       ('decoder.layers.0.cross_attn.query_pos.weight', 'transformer.decoder.layers.0.ca_qpos_proj.weight'),
+       ('decoder.layers.2.cross_attn.query_spatial.weight', 'transformer.decoder.layers.2.ca_qpos_sine_proj.weight'),
+       ('decoder.layers.2.cross_attn.value.weight', 'transformer.decoder.layers.2.ca_v_proj.weight'),
+       ('decoder.layers.2.cross_attn.out_proj.bias', 'transformer.decoder.layers.2.cross_attn.out_proj.bias'),
+       ('decoder.layers.2.norm_self.weight', 'transformer.decoder.layers.2.norm1.weight'),
+       ('decoder.layers.2.norm_cross.weight', 'transformer.decoder.layers.2.norm2.weight'),
+       ('decoder.layers.2.ffn.1.weight', 'transformer.decoder.layers.2.activation.weight'),
+       ('encoder.layers.1.ffn.1.weight', 'transformer.encoder.layers.1.activation.weight'),
+       ('encoder.layers.1.self_attn.in_proj_weight', 'transformer.encoder.layers.1.self_attn.in_proj_weight'),
+       ('encoder.position_scale.layers.1.weight', 'transformer.encoder.query_scale.layers.1.weight'),
+       ('decoder.position.net.layers.0.weight', 'transformer.decoder.ref_point_head.layers.0.weight'),
+       ('decoder.position.scale.layers.0.bias', 'transformer.decoder.query_scale.layers.0.bias'),
+       ('decoder.position.size.layers.1.bias', 'transformer.decoder.ref_anchor_head.layers.1.bias'),
+       ('head.box_branches.0.layers.2.bias', 'transformer.decoder.bbox_embed.layers.2.bias')]
 PLACES = {
+    'dab': DAB,
+    'dn': DAB,
     'detr': DETR,
     'base': DEFORMABLE + [('queries.point.weight', 'transformer.reference_points.weight')],
     'refine': DEFORMABLE + [('head.class_branches.2.bias', 'class_embed.2.bias'),
@@ -255,6 +333,15 @@ PLACES = {
 }
 
 
+PLACES['dab-deformable'] = DEFORMABLE + [
+    ('queries.content.weight', 'tgt_embed.weight'),
+    ('decoder.position.net.2.bias', 'transformer.decoder.ref_point_head.layers.1.bias'),
+    ('decoder.position.scale.layers.1.weight', 'transformer.decoder.query_scale.layers.1.weight'),
+    ('head.class_branches.2.bias', 'class_embed.2.bias'),
+    ('head.box_branches.1.layers.0.bias', 'transformer.decoder.bbox_embed.1.layers.0.bias')]
+PLACES['dn-deformable'] = PLACES['dab-deformable'] + [('groups.0.label_embed.weight', 'label_enc.weight')]
+
+
 @pytest.mark.parametrize('case', PLACES)
 def test_places(case):
     state, made = official(case), convert(official(case), build(CASES[case][0], 'small'))
@@ -267,11 +354,42 @@ def test_query_embeddings_hold_position_then_content():
                        state['query_embed.weight'])
 
 
+@pytest.mark.parametrize('case', ['dab', 'dab-deformable', 'dn', 'dn-deformable'])
+def test_anchors_are_centres_and_sizes(case):
+    state, made = official(case), convert(official(case), build(CASES[case][0], 'small'))
+    assert torch.equal(torch.cat([made['queries.centre'], made['queries.size']], 1), state['refpoint_embed.weight'])
+    fixed = convert(state, build.__wrapped__(CASES[case][0], 'small', queries=dict(centres='fixed')))
+    assert fixed['queries.centre'].equal(made['queries.centre'])
+
+
+@pytest.mark.parametrize('base, key', [('dab_detr_r50', 'transformer.patterns.weight'),
+                                       ('dab_deformable_detr_r50', 'patterns_embed.weight')])
+def test_patterns(base, key):
+    case = next(case for case in CASES if CASES[case][0] == base)
+    patterns = {key: torch.randn(3, C)}
+    made = convert(official(case) | patterns, build.__wrapped__(base, 'small', queries=dict(num_patterns=3)))
+    assert made['queries.patterns.weight'].equal(patterns[key])
+    with pytest.raises(WeightsDoNotFit, match=rf'1 unexpected\.\nunexpected:\n  {key}'):
+        convert(official(case) | patterns, build(base, 'small'))
+
+
+def test_the_last_label_is_the_content_of_the_matching_queries():
+    state = official('dn')
+    made = convert(state, build('dn_detr_r50', 'small'))
+    assert torch.equal(torch.cat([made['groups.0.label_embed.weight'], made['queries.content.weight']]),
+                       state['label_enc.weight'])
+    made = convert(state, build('dn_detr_r50', 'small', num_classes=80), classes='coco')
+    assert torch.equal(made['groups.0.label_embed.weight'], state['label_enc.weight'][COCO_IDS])
+    assert torch.equal(made['queries.content.weight'], state['label_enc.weight'][91:])
+
+
 @pytest.mark.parametrize('case, name', [
     ('detr', 'transformer.decoder.layers.1.norm3.bias'), ('detr', 'backbone.0.body.layer4.2.bn3.running_mean'),
     ('single-scale', 'input_proj.0.1.weight'), ('base', 'class_embed.1.weight'),
     ('refine', 'transformer.decoder.bbox_embed.2.layers.0.bias'), ('two-stage', 'class_embed.3.bias'),
     ('two-stage', 'transformer.pos_trans_norm.weight'), ('dino', 'label_enc.weight'),
+    ('dab', 'transformer.decoder.layers.0.ca_qpos_proj.bias'), ('dab', 'transformer.decoder.bbox_embed.layers.1.bias'),
+    ('dn-deformable', 'tgt_embed.weight'), ('dn-deformable', 'label_enc.weight'),
     ('dino', 'transformer.decoder.class_embed.0.bias')])
 class TestStrictness:
 
@@ -295,6 +413,7 @@ class TestStrictness:
 
 @pytest.mark.parametrize('weights, config', [
     ('base', 'deformable_detr_refine_r50'), ('refine', 'deformable_detr_r50'), ('single-scale', 'deformable_detr_r50'),
+    ('dab', 'dn_detr_r50'), ('dab-deformable', 'dn_deformable_detr_r50'), ('dab', 'dab_deformable_detr_r50'),
     ('two-stage', 'deformable_detr_refine_r50'), ('dino', 'deformable_detr_refine_twostage_r50'), ('detr', 'dino_r50')])
 def test_a_file_of_another_variant_is_refused(weights, config):
     with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
@@ -321,7 +440,7 @@ class TestClasses:
         model, state = build(CASES[case][0], 'small', num_classes=80), official(case)
         made = convert(state, model, classes='coco')
         rows = made['head.class_branches.0.weight']
-        theirs = state['class_embed.weight' if case == 'detr' else 'class_embed.0.weight']
+        theirs = state['class_embed.weight' if 'class_embed.weight' in state else 'class_embed.0.weight']
         assert torch.equal(rows[:80], theirs[COCO_IDS])
         assert torch.equal(rows[80:], theirs[91:])  # "no object" of a softmax head
         assert not model.load_state_dict(made, strict=False).unexpected_keys

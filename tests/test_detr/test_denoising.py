@@ -70,7 +70,8 @@ def test_budget_of_objects(contrastive):
     assert copies_for(3, num=100) == 33
     assert copies_for(30, num=100) == 3
     assert copies_for(300, num=100) == 1  # never less than one
-    assert copies_for(30, copies=5) == 5
+    assert copies_for(30, copies=5, num=500) == 5  # as many as asked for,
+    assert copies_for(300, copies=5, num=500) == 1  # where the budget allows
 
 
 @both

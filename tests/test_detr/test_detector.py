@@ -6,7 +6,8 @@ from mmparts.detr.structures import QueryGroup, Targets
 from tiny import base, batch, build, total, without_gradient
 
 NAMES = ['detr_r50', 'deformable_detr_r50', 'deformable_detr_singlescale_r50', 'deformable_detr_refine_r50',
-         'deformable_detr_refine_twostage_r50', 'dino_r50']
+         'deformable_detr_refine_twostage_r50', 'dab_detr_r50', 'dab_deformable_detr_r50', 'dn_detr_r50',
+         'dn_deformable_detr_r50', 'dino_r50']
 every = pytest.mark.parametrize('name', NAMES)
 PLAIN = dict(type='mmparts.Denoising', num=10, box_noise=0.4, contrastive=False)
 CONTRASTIVE = dict(type='mmparts.Denoising', num=10, contrastive=True)

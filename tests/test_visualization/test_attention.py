@@ -51,8 +51,9 @@ def test_weights_of_a_query_sum_to_one_in_each_head():
     assert torch.allclose(look.weights.sum(-1), torch.ones(look.weights.shape[:2]))
 
 
-def test_a_map_has_the_rows_of_the_tokens_and_nothing_on_padding():
-    model = tiny.build(tiny.base('detr_r50')).eval()
+@pytest.mark.parametrize('name', ['detr_r50', 'dab_detr_r50'])
+def test_a_map_has_the_rows_of_the_tokens_and_nothing_on_padding(name):
+    model = tiny.build(tiny.base(name)).eval()
     data = tiny.batch(model, sizes=((64, 96), (128, 160)))
     with Watch(model, layer=0) as watch:
         model(**data, mode='predict')
