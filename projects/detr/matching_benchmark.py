@@ -8,7 +8,8 @@ from .matching import BoxL1Cost, FocalCost, GIoUCost, HungarianMatcher
 from .structures import PredictionSet, Targets
 
 
-def matching(sets: int = 7, batch: int = 8, queries: int = 900, objects: int = 100, classes: int = 91) -> Iterator[dict]:
+def matching(sets: int = 7, batch: int = 8, queries: int = 900, objects: int = 100,
+             classes: int = 91) -> Iterator[dict]:
     """As keyword arguments of `ops.benchmark.Workload`."""
     from transformers.loss.loss_deformable_detr import DeformableDetrHungarianMatcher
     names = [f'image {image}' for image in range(batch)]

@@ -31,7 +31,7 @@ def _faster_coco_eval(truth: COCO, detections: COCO, iou_type: str):
 
 
 def _copied(kind: type, coco: COCO, truth: COCO):
-    """Its images and annotations, and the categories of the truth (which our metric completes), as this kind of COCO."""
+    """Its images and annotations, with the categories of the truth (which our metric completes)."""
     return kind(dict(images=list(coco.imgs.values()), annotations=list(coco.anns.values()),
                      categories=list(truth.cats.values())))
 

@@ -143,7 +143,7 @@ class CosineWindowAttention(_WindowAttention):
 
 
 def _table_index(window: tuple[int, ...]) -> Tensor:
-    """*window *window: the row of the table for a query and a key, rows in the order of query - key, last axis fastest."""
+    """*window *window: the row of the table for a query and a key. Rows go by query - key, the last axis fastest."""
     axes = len(window)
     index = torch.zeros((1, ) * (2 * axes), dtype=torch.long)
     for axis, side in enumerate(window):

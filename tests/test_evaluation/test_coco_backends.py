@@ -46,7 +46,8 @@ def made(images: int, seed: int) -> tuple[dict, list[dict]]:
             found.append(dict(image_id=image, category_id=label, bbox=bbox, segmentation=ellipse(bbox),
                               score=round(float(score), 1)))
     listed = [dict(id=i, width=SIZE, height=SIZE, file_name=f'{i}.jpg') for i in range(1, images + 1)]
-    return dict(images=listed, annotations=truth, categories=[dict(id=i, name=str(i)) for i in range(1, CLASSES + 1)]), found
+    named = [dict(id=i, name=str(i)) for i in range(1, CLASSES + 1)]
+    return dict(images=listed, annotations=truth, categories=named), found
 
 
 def evaluated(backend: str, iou_type: str, seed: int, proposals: bool = False):

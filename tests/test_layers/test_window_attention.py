@@ -117,7 +117,8 @@ def test_gradients_equal_those_of_plain_attention(form, tokens_from, monkeypatch
 def test_bfloat16_gradients_are_near_those_of_float32(monkeypatch):
     monkeypatch.setattr(op, 'FROM_TOKENS', 1)
     torch.manual_seed(0)
-    inputs = [torch.randn(3, 2, 9, 4, requires_grad=True) for _ in range(3)] + [torch.randn(2, 9, 9, requires_grad=True)]
+    sizes = [(3, 2, 9, 4)] * 3 + [(2, 9, 9)]
+    inputs = [torch.randn(size, requires_grad=True) for size in sizes]
     exact = torch.autograd.grad(op.biased_attention(*inputs).sum(), inputs)
     rounded = [each.bfloat16().detach().requires_grad_() for each in inputs]
     for ours, theirs in zip(torch.autograd.grad(op.biased_attention(*rounded).sum(), rounded), exact):
