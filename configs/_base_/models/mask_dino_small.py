@@ -1,0 +1,3 @@
+# Mask DINO, small enough for two cores.
+_base_ = ['./mask_dino_r50.py', './small.py']
+model = {{_base_.small_model}}

@@ -1,0 +1,93 @@
+"""Mask DINO's head: classes, boxes and masks of the same queries (https://arxiv.org/abs/2206.02777)."""
+from functools import partial
+
+import torch
+from mmdet.models.layers import MLP
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ..registry import MODELS, TASK_UTILS
+from .boxes import move
+from .decoder import QueryDecoder
+from .head import SetPredictionHead, in_pixels
+from .masks import Masks, extents, resize
+from .structures import Memory, QueryGroup
+
+
+@MODELS.register_module()
+class InitialPredictionDecoder(QueryDecoder):
+    """A decoder that also hands out what enters its first layer, so that the head is trained on it too."""
+
+    def forward(self, groups: list[QueryGroup], memory: Memory, runs: list, head: nn.Module):
+        hidden, references = super().forward(groups, memory, runs, head)
+        content = torch.cat([group.content for group in groups], dim=1)
+        return [self.norm(content), *hidden], [references[0], *references]
+
+
+@MODELS.register_module()
+class MaskHead(SetPredictionHead):
+    """Adds to :class:`SetPredictionHead` a LayerNorm before the branches and a branch for the kernels of masks.
+
+    Args:
+        select: config of the rule that turns the last layer's predictions into detections, see segments.py.
+        maps: configs of parts that make one map of all masks of an image: semantic, panoptic.
+        num_points: in how many points masks are compared, in matching and in the losses.
+        norm_twice: classes and masks of the decoder's layers are read through the LayerNorm applied twice, as in the
+            official code; official weights need it.
+        others: as those of :class:`SetPredictionHead`.
+    """
+
+    def __init__(self, select: dict, maps: list[dict] = (), num_classes: int = 80, embed_dims: int = 256,
+                 num_layers: int = 9, logit_eps: float = 1e-5, num_points: int = 12544, norm_twice: bool = False,
+                 **kwargs):
+        super().__init__(select=select, num_classes=num_classes, embed_dims=embed_dims, num_layers=num_layers,
+                         logit_eps=logit_eps, **kwargs)
+        self.num_points = num_points
+        self.norm_twice = norm_twice
+        self.norm = nn.LayerNorm(embed_dims)
+        self.mask_branch = MLP(embed_dims, embed_dims, embed_dims, num_layers=3)
+        self.maps = [TASK_UTILS.build(part) for part in maps]
+
+    def forward(self, hidden: list[Tensor], references: list[Tensor], memory: Memory) -> dict:
+        """Hidden states B N C and references of every layer -> logits L B N K, boxes L B N 4, masks.
+
+        One state more than there are layers is what entered the first: its boxes are its references.
+        """
+        initial = len(hidden) - self.num_layers
+        states = [self.norm(state) for state in hidden]
+        boxes = [reference if layer < 0 else move(self.box_branch(layer)(state), reference, self.logit_eps)
+                 for layer, (state, reference) in enumerate(zip(states, references), start=-initial)]
+        if self.norm_twice:
+            states[initial:] = [self.norm(state) for state in states[initial:]]
+        logits = [self.class_branch(max(layer, 0))(state) for layer, state in enumerate(states, start=-initial)]
+        kernels = [self.mask_branch(state) for state in states]
+        return dict(logits=torch.stack(logits).float(), boxes=torch.stack(boxes),
+                    masks=Masks(torch.stack(kernels), memory.pixels, self.num_points))
+
+    def read(self, content: Tensor, memory: Memory) -> dict:
+        """What the head says of tokens B N C: logits B N K, masks of one layer."""
+        state = self.norm(content)
+        masks = Masks(self.mask_branch(state)[None], memory.pixels, self.num_points)
+        return dict(logits=self.class_branch(0)(state).float(), masks=masks)
+
+    def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
+        """Detections of each image with their masks (bool), best first; `maps` are written to the samples."""
+        results = []
+        last = predictions['logits'][-1], predictions['boxes'][-1], predictions['masks'].kernels[-1]
+        pixels = predictions['masks'].pixels
+        for logits, boxes, kernels, pixel, extent, sample in zip(*last, pixels, extents(samples, pixels), samples):
+            size = tuple(sample.ori_shape[:2] if rescale else sample.img_shape[:2])
+            make = partial(masks_of, kernels, pixel, extent, size)
+            scores, labels, boxes, masks = self.select(logits, boxes, make)
+            order = scores.argsort(descending=True)
+            results.append(InstanceData(bboxes=in_pixels(boxes, sample, rescale)[order], scores=scores[order],
+                                        labels=labels[order], masks=masks[order]))
+            for part in self.maps:
+                setattr(sample, part.field, part(logits, make))
+        return results
+
+
+def masks_of(kernels: Tensor, pixels: Tensor, extent: Tensor, size: tuple[int, int],
+             queries: Tensor | slice = slice(None)) -> Tensor:
+    """M h w: logits of some queries' masks over an image of the given size."""
+    return resize(torch.einsum('nc,chw->nhw', kernels[queries], pixels).float(), extent, size)

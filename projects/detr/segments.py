@@ -1,0 +1,96 @@
+"""From the last layer's classes and masks to segments: objects, a panoptic map, a semantic map (Mask2Former, Mask DINO).
+
+Each is called with logits N K and ``make(queries)``, which gives the logits M H W of some queries' masks in the size of
+the answer.
+"""
+from collections.abc import Callable
+
+import torch
+from mmdet.evaluation.functional import INSTANCE_OFFSET
+from mmengine.structures import PixelData
+from torch import Tensor
+
+from ..registry import TASK_UTILS
+from .selection import TopKSelection
+
+
+@TASK_UTILS.register_module()
+class TopKMasks:
+    """The best pairs of query and class; a score is the class's probability times the mean one of the mask's pixels.
+
+    Args:
+        num: pairs.
+        things: labels below are objects; None: all are.
+    """
+
+    def __init__(self, num: int = 100, things: int | None = None):
+        self.top = TopKSelection(num)
+        self.things = things
+
+    def __call__(self, logits: Tensor, boxes: Tensor, make: Callable) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Scores, labels, boxes and masks (bool)."""
+        scores, labels, query = self.top(logits[:, :self.things], torch.arange(len(logits), device=logits.device))
+        query, place = query.unique(return_inverse=True)  # a query may report several classes
+        masks = make(query)
+        found = masks > 0
+        quality = (masks.sigmoid() * found).sum((1, 2)) / (found.sum((1, 2)) + 1e-6)
+        return scores * quality[place], labels, boxes[query[place]], found[place]
+
+
+def sharpened(logits: Tensor, temperature: float) -> Tensor:
+    """Sigmoid scores compete: softmax over them at a low temperature. N K."""
+    return (logits.sigmoid() / temperature).softmax(-1)
+
+
+@TASK_UTILS.register_module()
+class SemanticMap:
+    """Every pixel's class, by the sum over the queries of class times mask probability.
+
+    Args:
+        temperature: see :func:`sharpened`.
+    """
+    field = 'pred_sem_seg'
+
+    def __init__(self, temperature: float = 0.06):
+        self.temperature = temperature
+
+    def __call__(self, logits: Tensor, make: Callable) -> PixelData:
+        votes = torch.einsum('nk,nhw->khw', sharpened(logits, self.temperature), make().sigmoid())
+        return PixelData(sem_seg=votes.argmax(0, keepdim=True))
+
+
+@TASK_UTILS.register_module()
+class PanopticMap:
+    """Every pixel goes to the query with the largest product of class and mask probability, if enough of its mask is
+    left to it.
+
+    Args:
+        things: labels below are objects, the others stuff, whose segments of one image are one.
+        num_classes: pixels that nobody gets have this label, as in mmdet.
+        min_score: queries below take no part.
+        min_share: of the pixels of a mask that it has to get.
+        temperature: see :func:`sharpened`.
+    """
+    field = 'pred_panoptic_seg'
+
+    def __init__(self, things: int = 80, num_classes: int = 133, min_score: float = 0.25, min_share: float = 0.8,
+                 temperature: float = 0.06):
+        self.things, self.num_classes = things, num_classes
+        self.min_score, self.min_share, self.temperature = min_score, min_share, temperature
+
+    def __call__(self, logits: Tensor, make: Callable) -> PixelData:
+        """The map holds ``label + INSTANCE_OFFSET * number of the object``, 1 H W, which is what mmdet evaluates."""
+        kept = (logits.sigmoid().max(-1).values > self.min_score).nonzero().squeeze(1)
+        scores, labels = sharpened(logits[kept], self.temperature).max(-1)
+        masks = make(kept).sigmoid()
+        panoptic = torch.full(masks.shape[1:], self.num_classes, device=logits.device)
+        if not len(kept):
+            return PixelData(sem_seg=panoptic[None])
+
+        owner = (scores[:, None, None] * masks).argmax(0)
+        for query, (label, mask) in enumerate(zip(labels.tolist(), masks >= 0.5)):
+            own = mask & (owner == query)
+            if own.any() and (owner == query).sum() >= self.min_share * mask.sum():
+                number = query + 1 if label < self.things else 0
+                panoptic[own] = label + INSTANCE_OFFSET * number
+        return PixelData(sem_seg=panoptic[None])
