@@ -1,25 +1,30 @@
 """The decoder: runs all query groups through self-attention, cross-attention and feed-forward layers."""
 import torch
+from mmdet.models.layers import MLP
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ..registry import MODELS, build_part
-from .attention import DeformableCrossAttention, MultiheadAttention, feed_forward, xavier_init
+from .attention import DeformableCrossAttention, DenseSelfAttention, feed_forward, xavier_init
 from .boxes import sine_yxwh
 from .references import FixedReference
 from .structures import Memory, QueryGroup
 
 
 class DecoderLayer(nn.Module):
-    """Queries attend to each other, then to the memory, then pass a feed-forward net; post-norm."""
+    """Queries attend to each other, then to the memory, then pass a feed-forward net; post-norm.
 
-    def __init__(self, embed_dims: int, num_heads: int, ffn_channels: int, dropout: float, act_cfg: dict,
-                 cross_attn: dict, num_levels: int):
+    Args:
+        shared: what the attention parts take of it unless their configs set it.
+    """
+
+    def __init__(self, embed_dims: int, ffn_channels: int, dropout: float, act_cfg: dict, self_attn: dict,
+                 cross_attn: dict, **shared):
         super().__init__()
-        self.self_attn = MultiheadAttention(embed_dims, num_heads, dropout)
+        shared.update(embed_dims=embed_dims, dropout=dropout)
+        self.self_attn = build_part(self_attn, **shared)
         self.norm_self = nn.LayerNorm(embed_dims)
-        self.cross_attn = build_part(cross_attn, embed_dims=embed_dims, num_heads=num_heads, num_levels=num_levels,
-                                     dropout=dropout)
+        self.cross_attn = build_part(cross_attn, **shared)
         self.norm_cross = nn.LayerNorm(embed_dims)
         self.ffn = feed_forward(embed_dims, ffn_channels, act_cfg, dropout)
         self.norm_ffn = nn.LayerNorm(embed_dims)
@@ -27,25 +32,31 @@ class DecoderLayer(nn.Module):
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory,
                 keep: Tensor | None) -> Tensor:
-        query = content + pos
-        content = self.norm_self(content + self.dropout(self.self_attn(query, query, content, keep)))
+        content = self.norm_self(content + self.dropout(self.self_attn(content, pos, keep)))
         content = self.norm_cross(content + self.dropout(self.cross_attn(content, pos, reference, memory)))
         return self.norm_ffn(content + self.dropout(self.ffn(content)))
 
 
 @MODELS.register_module()
 class BoxPosition(nn.Module):
-    """Query positions from reference boxes: sines of y, x, w, h through a small net (DAB-DETR, DINO)."""
+    """Query positions from reference boxes: sines of y, x, w, h through a small net (DINO, DAB-Deformable-DETR).
 
-    def __init__(self, embed_dims: int):
+    Args:
+        scale_positions: multiply them by a small net of the content, but in the first layer (DAB-Deformable-DETR).
+    """
+
+    def __init__(self, embed_dims: int, scale_positions: bool = False):
         super().__init__()
         self.embed_dims = embed_dims
         self.net = nn.Sequential(nn.Linear(2 * embed_dims, embed_dims), nn.ReLU(), nn.Linear(embed_dims, embed_dims))
+        self.scale = MLP(embed_dims, embed_dims, embed_dims, num_layers=2) if scale_positions else None
 
-    def forward(self, reference: Tensor, memory: Memory) -> Tensor:
-        """reference B N 4; measured in the padded map of the finest level, as the official code does."""
-        scale = memory.valid_ratios[:, :1].repeat(1, 1, 2)
-        return self.net(sine_yxwh(reference * scale, self.embed_dims))
+    def forward(self, reference: Tensor, memory: Memory, content: Tensor | None = None, layer: int = 0) -> Tensor:
+        """reference B N 4, measured in the padded map of the finest level, as the official code does; content B N C
+        that enters decoder layer number ``layer``."""
+        ratios = memory.valid_ratios[:, :1].repeat(1, 1, 2)
+        pos = self.net(sine_yxwh(reference * ratios, self.embed_dims))
+        return pos if self.scale is None or layer == 0 else pos * self.scale(content)
 
 
 @MODELS.register_module()
@@ -53,9 +64,10 @@ class QueryDecoder(nn.Module):
     """Decoder layers with a rule by which references move between them.
 
     Args:
-        cross_attn: config of the cross-attention part of every layer.
+        self_attn, cross_attn: configs of the attention parts of every layer.
         reference_update: config of the rule, see references.py.
-        position: config of the part that derives query positions from references, for groups that bring none.
+        position: config of the part that derives query positions from references, for groups that bring none. It is
+            called as ``position(reference, memory, content, layer)``.
         output_norm: apply one LayerNorm to the output of every layer; references are updated from what precedes it.
         logit_eps: clamp of the inverse sigmoid.
         with_cp: recompute each layer in the backward pass to save memory.
@@ -63,6 +75,7 @@ class QueryDecoder(nn.Module):
 
     def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 1024,
                  dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 4,
+                 self_attn: dict = dict(type=DenseSelfAttention),
                  cross_attn: dict = dict(type=DeformableCrossAttention),
                  reference_update: dict = dict(type=FixedReference), position: dict | None = None,
                  output_norm: bool = False, logit_eps: float = 1e-5, with_cp: bool = False):
@@ -71,8 +84,9 @@ class QueryDecoder(nn.Module):
         self.logit_eps = logit_eps
         self.with_cp = with_cp
         self.layers = nn.ModuleList(
-            DecoderLayer(embed_dims, num_heads, ffn_channels, dropout, act_cfg, cross_attn, num_levels)
-            for _ in range(num_layers))
+            DecoderLayer(embed_dims, ffn_channels, dropout, act_cfg, self_attn, cross_attn, num_heads=num_heads,
+                         num_levels=num_levels, layer=layer)
+            for layer in range(num_layers))
         self.reference_update = MODELS.build(reference_update)
         self.position = build_part(position, embed_dims=embed_dims) if position else None
         self.norm = nn.LayerNorm(embed_dims) if output_norm else nn.Identity()
@@ -95,7 +109,7 @@ class QueryDecoder(nn.Module):
 
         hidden, references = [], []
         for index, layer in enumerate(self.layers):
-            pos = self._positions(groups, reference, memory)
+            pos = self._positions(groups, reference, memory, content, index)
             if self.with_cp and self.training:
                 content = checkpoint(layer, content, pos, reference, memory, keep, use_reentrant=False)
             else:
@@ -107,22 +121,23 @@ class QueryDecoder(nn.Module):
                 reference, kept = self.reference_update(branch, content, reference, self.logit_eps)
         return hidden, references
 
-    def _positions(self, groups: list[QueryGroup], reference: Tensor | None, memory: Memory) -> Tensor:
+    def _positions(self, groups: list[QueryGroup], reference: Tensor | None, memory: Memory, content: Tensor,
+                   layer: int) -> Tensor:
         if all(group.pos is None for group in groups):
-            return self._derive(groups[0], reference, memory)
+            return self._derive(groups[0], reference, memory, content, layer)
         parts, start = [], 0
         for group in groups:
-            stop = start + group.size
+            own = slice(start, start + group.size)
             parts.append(group.pos if group.pos is not None else
-                         self._derive(group, reference[:, start:stop], memory))
-            start = stop
+                         self._derive(group, reference[:, own], memory, content[:, own], layer))
+            start = own.stop
         return torch.cat(parts, dim=1)
 
-    def _derive(self, group: QueryGroup, reference: Tensor, memory: Memory) -> Tensor:
+    def _derive(self, group: QueryGroup, *args) -> Tensor:
         if self.position is None:
             raise ValueError(f"query group '{group.name}' brings no positions and the decoder has no part to derive "
                              "them from reference boxes; give it `position=dict(type='mmparts.BoxPosition')`")
-        return self.position(reference, memory)
+        return self.position(*args)
 
 
 def join_references(groups: list[QueryGroup]) -> Tensor | None:

@@ -149,6 +149,7 @@ class QueryGroup:
         repeat: how often one object may be matched.
         blocks: number of equal, mutually invisible parts.
         see: names of the other groups that this one may attend to.
+        divisor: what its losses are divided by; None: the number of boxes, mean over the processes, times ``copies``.
     """
     name: str
     content: Tensor
@@ -159,6 +160,7 @@ class QueryGroup:
     repeat: int = 1
     blocks: int = 1
     see: tuple[str, ...] = ()
+    divisor: float | None = None
 
     @property
     def size(self) -> int:
@@ -188,3 +190,4 @@ class PredictionSet:
     valid: Tensor | None = None
     repeat: int = 1
     copies: int = 1
+    divisor: float | None = None
