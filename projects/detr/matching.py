@@ -128,8 +128,8 @@ class HungarianMatcher:
             return cost
         message = (f'{(~finite).sum()} of {cost.size} matching costs of {each.targets.names[image]} are not finite '
                    f"(query group '{each.name}', layers {sorted(set(np.nonzero(~finite)[0].tolist()))}): the "
-                   'predictions have diverged; look at the learning rate, gradient clipping and AMP dtype, and at the boxes of '
-                   'this image')
+                   'predictions have diverged; look at the learning rate, gradient clipping and AMP dtype, and at the '
+                   'boxes of this image')
         if self.on_non_finite == 'raise':
             raise FloatingPointError(message)
         MMLogger.get_current_instance().warning(message)
