@@ -1,4 +1,4 @@
-"""The official checkpoints of DETR, Deformable DETR (four variants) and DINO.
+"""The official checkpoints of DETR, Deformable DETR (four variants), H-DETR and DINO.
 
 The variant follows from the model: single-scale or not, refined or not (own branches for each decoder layer), two-stage
 or not. Official class rows stand for COCO's category ids 0 to 90, of which 80 are in use; `classes='coco'` picks those,
@@ -51,7 +51,8 @@ class DETRLayout:
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
-        return _any(r'transformer\.decoder\.layers\.\d+\.multihead_attn\..*', keys) and not _any(r'detr\..*', keys)
+        return _any(r'transformer\.decoder\.layers\.\d+\.multihead_attn\..*', keys) and not _any(
+            r'detr\..*|transformer\.decoder\.layers\.0\.point1\..*', keys)
 
     @staticmethod
     def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
@@ -71,10 +72,11 @@ class DETRLayout:
 
 @WEIGHT_LAYOUTS.register_module(name='deformable-detr')
 class DeformableDETRLayout:
-    """fundamentalvision/Deformable-DETR: single-scale, base, with box refinement, two-stage.
+    """fundamentalvision/Deformable-DETR (single-scale, base, with box refinement, two-stage) and H-Deformable-DETR.
 
     Every file has heads for each decoder layer, equal ones in the base variants; refined ones hold the box heads again
     under the decoder, two-stage ones the class heads too, and the head of the proposals after the last layer's.
+    H-DETR has one table of learned content: the rows of the matching queries, then those of the one-to-many group.
     """
     part = None
 
@@ -95,7 +97,7 @@ class DeformableDETRLayout:
         rules = BACKBONE + DEFORMABLE_LAYERS + neck_rules(model) + [
             *head_rules(model, class_heads, box_heads, classes),
             Rule(r'queries\.pos\.weight', ['query_embed.weight'], block(0, 2, dim=1)),
-            Rule(r'queries\.content\.weight', ['query_embed.weight'], block(1, 2, dim=1)),
+            *content_rules(model, two_stage),
             Rule(r'queries\.point\.(\w+)', [r'transformer.reference_points.\1']),
             Rule(r'queries\.embed\.(\w+)', [r'transformer.pos_trans.\1']),
             Rule(r'queries\.embed_norm\.(\w+)', [r'transformer.pos_trans_norm.\1']),
@@ -141,6 +143,28 @@ def neck_rules(model: nn.Module) -> list[Rule]:
     return [Rule(r'neck\.convs\.(\d+)\.(conv|gn)\.(\w+)', lambda m: [f'input_proj.{m[1]}.{part[m[2]]}.{m[3]}']),
             Rule(r'neck\.extra_convs\.(\d+)\.(conv|gn)\.(\w+)',
                  lambda m: [f'input_proj.{given + int(m[1])}.{part[m[2]]}.{m[3]}'])]
+
+
+def content_rules(model: nn.Module, two_stage: bool) -> list[Rule]:
+    """Learned content: half of the table of one stage; rows of that of H-DETR, which has two stages."""
+    if not two_stage:
+        return [Rule(r'queries\.content\.weight', ['query_embed.weight'], block(1, 2, dim=1))]
+    own = model.queries.num_queries
+    total = own + sum(group.num for group in model.groups)
+    return [Rule(r'queries\.content\.weight', ['query_embed.weight'], rows(0, own, total)),
+            Rule(r'groups\.0\.content\.weight', ['query_embed.weight'], rows(own, total, total))]
+
+
+def rows(start: int, stop: int, total: int) -> Make:
+    """Some rows of a table that has `total`."""
+
+    def make(tensor: Tensor, shape: Size) -> Tensor:
+        if len(tensor) != total:
+            raise ValueError(f'got {len(tensor)} rows, the model has {total} in its matching queries and groups; 1800 '
+                             'are 300 and OneToMany(num=1500)')
+        return tensor[start:stop].clone()
+
+    return make
 
 
 def head_rules(model: nn.Module, class_heads: list[str], box_heads: list[str], classes: str | None) -> list[Rule]:

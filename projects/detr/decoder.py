@@ -31,10 +31,18 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory,
-                keep: Tensor | None) -> Tensor:
-        content = self.norm_self(content + self.dropout(self.self_attn(content, pos, keep)))
+                runs: list[tuple[int, Tensor | None]]) -> Tensor:
+        content = self.norm_self(content + self.dropout(self._attend(content, pos, runs)))
         content = self.norm_cross(content + self.dropout(self.cross_attn(content, pos, reference, memory)))
         return self.norm_ffn(content + self.dropout(self.ffn(content)))
+
+    def _attend(self, content: Tensor, pos: Tensor, runs: list[tuple[int, Tensor | None]]) -> Tensor:
+        """Self-attention of each run of queries (its size, and what it may look at) on its own."""
+        if len(runs) == 1:
+            return self.self_attn(content, pos, runs[0][1])
+        sizes = [size for size, _ in runs]
+        parts = zip(content.split(sizes, dim=1), pos.split(sizes, dim=1), runs)
+        return torch.cat([self.self_attn(*part, keep) for *part, (_, keep) in parts], dim=1)
 
 
 @MODELS.register_module()
@@ -92,12 +100,13 @@ class QueryDecoder(nn.Module):
         self.norm = nn.LayerNorm(embed_dims) if output_norm else nn.Identity()
         xavier_init(self)
 
-    def forward(self, groups: list[QueryGroup], memory: Memory, blocked: Tensor | None,
+    def forward(self, groups: list[QueryGroup], memory: Memory, runs: list[tuple[int, Tensor | None]],
                 head: nn.Module) -> tuple[list[Tensor], list[Tensor | None]]:
         """Run the groups side by side.
 
         Args:
-            blocked: N N bool, True where a query (row) may not look at another; None when all see all.
+            runs: size of each run of groups that does not look into another, and who may not look at whom within it
+                (bool, N N or B 1 N N; None when all see all), see :func:`isolated`.
             head: gives the box branch of each layer to the reference update.
 
         Returns:
@@ -105,15 +114,15 @@ class QueryDecoder(nn.Module):
         """
         content = torch.cat([group.content for group in groups], dim=1)
         reference = kept = join_references(groups)
-        keep = None if blocked is None else ~blocked
+        runs = [(size, None if blocked is None else ~blocked) for size, blocked in runs]
 
         hidden, references = [], []
         for index, layer in enumerate(self.layers):
             pos = self._positions(groups, reference, memory, content, index)
             if self.with_cp and self.training:
-                content = checkpoint(layer, content, pos, reference, memory, keep, use_reentrant=False)
+                content = checkpoint(layer, content, pos, reference, memory, runs, use_reentrant=False)
             else:
-                content = layer(content, pos, reference, memory, keep)
+                content = layer(content, pos, reference, memory, runs)
             hidden.append(self.norm(content))
             references.append(kept)
             if index + 1 < self.num_layers:

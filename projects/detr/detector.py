@@ -2,11 +2,12 @@
 import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import BaseDetector
+from mmengine.model import ModuleList
 from torch import Tensor
 
 from ..registry import MODELS, build_part
 from .features import build_neck
-from .groups import visibility
+from .groups import isolated
 from .structures import Memory, QueryGroup, Targets
 
 
@@ -37,7 +38,7 @@ class QueryDetector(BaseDetector):
         self.neck = build_neck(neck, self.backbone, embed_dims, num_levels)
         self.encoder = build_part(encoder, **shared)
         self.queries = build_part(queries, **shared)
-        self.groups = torch.nn.ModuleList(build_part(group, **shared) for group in groups)
+        self.groups = ModuleList(build_part(group, **shared, queries=self.queries) for group in groups)
         self.decoder = build_part(decoder, **shared)
         self.head = build_part(head, **shared, num_layers=self.decoder.num_layers)
 
@@ -50,7 +51,7 @@ class QueryDetector(BaseDetector):
 
     def decode(self, groups: list[QueryGroup], memory: Memory) -> dict[str, Tensor]:
         """logits L B N K and boxes L B N 4 of all groups side by side."""
-        return self.head(*self.decoder(groups, memory, visibility(groups), self.head))
+        return self.head(*self.decoder(groups, memory, isolated(groups), self.head))
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: list | None = None) -> dict[str, Tensor]:
         """``mode='tensor'``: logits (L B N K) and boxes (L B N 4, normalised cxcywh) of every decoder layer."""
@@ -62,9 +63,14 @@ class QueryDetector(BaseDetector):
         targets = Targets.from_samples(batch_data_samples)
         memory = self.encode(batch_inputs, batch_data_samples)
         match, proposals = self.queries(memory, self.head)
-        groups = [match, *(group(match, memory, targets) for group in self.groups)]
-        predictions = self.decode(groups, memory)
-        return self.head.loss(predictions, groups, proposals, targets)
+        groups = [match]
+        for part in self.groups:
+            made = part(match, memory, targets)
+            groups += made if isinstance(made, list) else [made]
+        losses = self.head.loss(self.decode(groups, memory), groups, proposals, targets)
+        for group in groups:
+            losses.update(group.losses)
+        return losses
 
     def predict(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list:
         predictions = self._forward(batch_inputs, batch_data_samples)

@@ -1,7 +1,7 @@
 """Query groups that train beside the matching queries, and who may see whom.
 
-A group part is called as ``group(match, memory, targets)``, in training only: at inference the matching queries run
-alone, which is all the difference there is between the two.
+A group part is called as ``group(match, memory, targets)`` and returns one group or several, in training only: at
+inference the matching queries run alone, which is all the difference there is between the two.
 """
 import torch
 import torch.nn.functional as F
@@ -12,10 +12,30 @@ from .noise import jitter_centre_size, jitter_corners, jitter_labels
 from .structures import Memory, QueryGroup, Targets
 
 
-def visibility(groups: list[QueryGroup]) -> Tensor | None:
-    """N N bool, True where a query (row) may not look at another; None when all see all."""
+def isolated(groups: list[QueryGroup]) -> list[tuple[int, Tensor | None]]:
+    """Size and :func:`visibility` of each run of neighbouring groups from which nobody looks into another run.
+
+    Runs attend on their own, most of them without a mask; and the matching queries compute the very same numbers
+    whether there are others or not.
+    """
     _check_names(groups)
-    if len(groups) == 1 and groups[0].blocks == 1:
+    runs = [[groups[0]]]
+    for index, group in enumerate(groups[1:], start=1):
+        if any(_acquainted(one, other) for one in groups[:index] for other in groups[index:]):
+            runs[-1].append(group)
+        else:
+            runs.append([group])
+    return [(sum(group.size for group in run), visibility(run)) for run in runs]
+
+
+def _acquainted(one: QueryGroup, other: QueryGroup) -> bool:
+    return one.name in other.see or other.name in one.see
+
+
+def visibility(groups: list[QueryGroup]) -> Tensor | None:
+    """N N bool, True where a query (row) may not look at another; B 1 N N where slots are empty; None: all see all."""
+    _check_names(groups)
+    if len(groups) == 1 and groups[0].blocks == 1 and groups[0].empty is None:
         return None
     owner = torch.cat([torch.full((group.size,), index) for index, group in enumerate(groups)])
     block = torch.cat([torch.arange(group.size) // max(group.size // group.blocks, 1) for group in groups])
@@ -23,7 +43,13 @@ def visibility(groups: list[QueryGroup]) -> Tensor | None:
     device = groups[0].content.device
     owner, block, sees = (part.to(device, non_blocking=True) for part in (owner, block, sees))
     own = (owner[:, None] == owner) & (block[:, None] == block)
-    return ~(own | sees[owner][:, owner])
+    blocked = ~(own | sees[owner][:, owner])
+    if all(group.empty is None for group in groups):
+        return blocked
+    empty = torch.cat([group.content.new_zeros(group.content.shape[:2], dtype=torch.bool)
+                       if group.empty is None else group.empty for group in groups], dim=1)
+    # An empty slot looks at itself: attention to nothing at all would be NaN.
+    return (blocked | empty[:, None, None]) & ~torch.eye(len(owner), dtype=torch.bool, device=device)
 
 
 def _check_names(groups: list[QueryGroup]):

@@ -71,7 +71,7 @@ class SetPredictionHead(nn.Module):
             matches = next(found) if each.known is None else in_every_layer(each)
             divisor = num_boxes * each.copies if each.divisor is None else each.divisor
             for term in self.terms:
-                values = term(each, matches, divisor)
+                values = each.weight * term(each, matches, divisor)
                 losses.update(zip(loss_names(each.name, term.name, len(values)), values))
         return losses
 
@@ -96,7 +96,7 @@ def split_groups(predictions: dict[str, Tensor], groups: list[QueryGroup], targe
     for group in groups:
         part = {name: value[:, :, start:start + group.size] for name, value in predictions.items()}
         yield PredictionSet(group.name, part['logits'], part['boxes'], targets, group.known, group.valid,
-                            group.repeat, group.copies, group.divisor)
+                            group.repeat, group.copies, group.divisor, group.weight)
         start += group.size
 
 

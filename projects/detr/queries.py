@@ -4,6 +4,7 @@ Called as ``queries(memory, head)``; returns the group 'match' and, where tokens
 encoder's proposals as a function of the targets, to be trained beside the decoder's predictions.
 """
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -71,16 +72,18 @@ class TopKQueries(nn.Module):
             DETR); else choose by the best class and train the chosen ones (DINO).
         select_padding: let tokens on padding and at the very border compete as well, as the official codes do
             (they share one constant score). By default they come last.
+        content_std: spread of learned content at the start (H-DETR, Co-DETR: 1); None: Xavier (DINO).
     """
 
     def __init__(self, num_queries: int = 300, embed_dims: int = 256, num_classes: int = 80,
                  mixed_selection: bool = False, embed_boxes: bool = True, class_agnostic: bool = True,
-                 select_padding: bool = False):
+                 select_padding: bool = False, content_std: float | None = None):
         super().__init__()
         if not (mixed_selection or embed_boxes):
             raise ValueError('TopKQueries has no content: give mixed_selection=True (learned) or embed_boxes=True '
                              '(read from the proposed boxes)')
         self.num_queries = num_queries
+        self.mixed_selection = mixed_selection
         self.class_agnostic = class_agnostic
         self.select_padding = select_padding
         self.embed_dims = embed_dims
@@ -93,16 +96,19 @@ class TopKQueries(nn.Module):
         self.embed_norm = nn.LayerNorm(2 * embed_dims) if embed_boxes else None
         for linear in filter(None, (self.output, self.content, self.embed)):
             nn.init.xavier_uniform_(linear.weight)
+        if mixed_selection and content_std is not None:
+            nn.init.normal_(self.content.weight, std=content_std)
 
     def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, Proposals]:
         tokens, anchors, usable = self._candidates(memory)
         logits = self.class_branch(tokens).float()  # losses and ranking in float32 whatever the autocast
-        index = self._select(logits, usable)
+        scores = self._scores(logits, usable)
+        index = best(scores, self.num_queries)
 
         chosen = [take(part, index) for part in (tokens, anchors, logits)]
         boxes = self._boxes(chosen[0], chosen[1])
         content, pos = self._embed(boxes.detach())
-        group = QueryGroup('match', content, boxes.detach(), pos)
+        group = QueryGroup('match', content, boxes.detach(), pos, more=partial(self._more, tokens, anchors, scores))
 
         if self.class_agnostic and self.training:
             return group, Proposals(logits, self._boxes(tokens, anchors), class_agnostic=True)
@@ -120,22 +126,38 @@ class TopKQueries(nn.Module):
         tokens = memory.tokens.masked_fill(~usable[..., None], 0.)
         return self.output_norm(self.output(tokens)), anchors, usable
 
-    def _select(self, logits: Tensor, usable: Tensor) -> Tensor:
+    def _scores(self, logits: Tensor, usable: Tensor) -> Tensor:
+        """B S: what tokens are ranked by."""
         scores = logits[..., 0] if self.class_agnostic else logits.max(-1).values
-        if not self.select_padding:
-            scores = scores.masked_fill(~usable, -torch.inf)
-        return scores.topk(min(self.num_queries, scores.shape[1]), dim=1).indices
+        return scores if self.select_padding else scores.masked_fill(~usable, -torch.inf)
+
+    def _more(self, tokens: Tensor, anchors: Tensor, scores: Tensor, num: int) -> tuple[Tensor | None, ...]:
+        """Content, boxes and positions of the ``num`` next-best tokens; content is None where ours is learned."""
+        index = best(scores, self.num_queries + num)[:, self.num_queries:]
+        with torch.no_grad():
+            boxes = self._boxes(take(tokens, index), take(anchors, index))
+        content, pos = self._read(boxes)
+        return content if self.content is None else None, boxes, pos
 
     def _boxes(self, tokens: Tensor, anchors: Tensor) -> Tensor:
         return (self.box_branch(tokens).float() + anchors).sigmoid()
 
     def _embed(self, boxes: Tensor) -> tuple[Tensor, Tensor | None]:
-        pos = content = None
-        if self.embed is not None:
-            pos, content = self.embed_norm(self.embed(sine_xywh(boxes, self.embed_dims))).chunk(2, dim=-1)
+        content, pos = self._read(boxes)
         if self.content is not None:
             content = self.content.weight[:boxes.shape[1]].expand(len(boxes), -1, -1)
         return content, pos
+
+    def _read(self, boxes: Tensor) -> tuple[Tensor | None, Tensor | None]:
+        if self.embed is None:
+            return None, None
+        pos, content = self.embed_norm(self.embed(sine_xywh(boxes, self.embed_dims))).chunk(2, dim=-1)
+        return content, pos
+
+
+def best(scores: Tensor, num: int) -> Tensor:
+    """B S -> B N: the places of the ``num`` highest, or of all where there are fewer."""
+    return scores.topk(min(num, scores.shape[1]), dim=1).indices
 
 
 def take(tokens: Tensor, index: Tensor) -> Tensor:

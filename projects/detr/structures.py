@@ -5,7 +5,8 @@ Boxes are (cx, cy, w, h), divided by the size of the image without its padding.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -43,6 +44,11 @@ class Memory:
                   for mask in masks]
         return cls(*flat, torch.cat([mask.flatten(1) for mask in masks], dim=1), shapes, torch.stack(ratios, dim=1))
 
+    def maps(self) -> list[Tensor]:
+        """The tokens as feature maps B C H W, one for each level."""
+        levels = self.tokens.transpose(1, 2).split([h * w for h, w in self.shapes], dim=2)
+        return [level.unflatten(2, shape) for level, shape in zip(levels, self.shapes)]
+
     @cached_property
     def sizes(self) -> Tensor:
         """levels 2: (width, height) of each level, on the device of the tokens."""
@@ -71,11 +77,13 @@ class Targets:
         boxes: M 4.
         counts: objects of each image; on the host, so that nobody has to ask the device.
         names: what to call each image in an error, its file where that is known.
+        samples: the mmdet data samples they come from, for parts that are mmdet's own.
     """
     labels: Tensor
     boxes: Tensor
     counts: list[int]
     names: list[str]
+    samples: list | None = None
 
     @classmethod
     def from_samples(cls, samples: list) -> Targets:
@@ -87,7 +95,7 @@ class Targets:
             labels.append(gt.labels)
             boxes.append(bbox_xyxy_to_cxcywh(gt.bboxes) / gt.bboxes.new_tensor([width, height, width, height]))
         names = [sample.get('img_path', f'image {i} of the batch') for i, sample in enumerate(samples)]
-        return cls(torch.cat(labels), torch.cat(boxes).float(), [len(each) for each in labels], names)
+        return cls(torch.cat(labels), torch.cat(boxes).float(), [len(each) for each in labels], names, samples)
 
     def class_agnostic(self) -> Targets:
         """The same boxes, all of class 0: what a two-stage encoder is trained on."""
@@ -150,6 +158,11 @@ class QueryGroup:
         blocks: number of equal, mutually invisible parts.
         see: names of the other groups that this one may attend to.
         divisor: what its losses are divided by; None: the number of boxes, mean over the processes, times ``copies``.
+        weight: factor of its losses.
+        empty: B N bool, slots that hold no query: nobody looks at them.
+        more: of the matching queries that are the best of many: a function from a number to content (None where theirs
+            is learned), references and positions of so many next-best ones.
+        losses: what the part that made the group trains beside it.
     """
     name: str
     content: Tensor
@@ -160,7 +173,11 @@ class QueryGroup:
     repeat: int = 1
     blocks: int = 1
     see: tuple[str, ...] = ()
-    divisor: float | None = None
+    divisor: float | Tensor | None = None
+    weight: float = 1.
+    empty: Tensor | None = None
+    more: Callable[[int], tuple[Tensor | None, ...]] | None = None
+    losses: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def size(self) -> int:
@@ -190,4 +207,5 @@ class PredictionSet:
     valid: Tensor | None = None
     repeat: int = 1
     copies: int = 1
-    divisor: float | None = None
+    divisor: float | Tensor | None = None
+    weight: float = 1.

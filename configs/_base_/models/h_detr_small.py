@@ -1,0 +1,3 @@
+# H-Deformable-DETR, small enough for two cores.
+_base_ = ['./h_detr_r50.py', './small.py']
+model = {{_base_.small_model}}
