@@ -1,4 +1,4 @@
 """The set-prediction family (DETR and its descendants); the map of papers and parts is in README.md."""
 from . import (  # noqa: F401  importing registers the parts
-    anchors, attention, conditional, convert, convert_dab, decoder, detector, encoder,
+    anchors, attention, collaborative, collaborators, conditional, convert, convert_dab, decoder, detector, encoder,
     groups, head, matching, one_to_many, queries, references, selection, terms)

@@ -3,6 +3,8 @@
 Called as ``select(logits N K, boxes N 4)``; returns scores, labels and boxes.
 """
 import torch
+from mmcv.ops import batched_nms
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
 from ..registry import TASK_UTILS
@@ -19,6 +21,26 @@ class TopKSelection:
         scores, index = logits.sigmoid().flatten().topk(min(self.num, logits.numel()))
         query = torch.div(index, logits.shape[-1], rounding_mode='floor')
         return scores, index % logits.shape[-1], boxes[query]
+
+
+@TASK_UTILS.register_module()
+class SoftNMSSelection:
+    """The best pairs of query and class, of which doubles of one class lose in score (Co-DINO).
+
+    Args:
+        num: pairs, see :class:`TopKSelection`.
+        iou_threshold: boxes that overlap a better one by more have their score multiplied by 1 - IoU.
+        min_score: pairs below are dropped.
+    """
+
+    def __init__(self, num: int = 300, iou_threshold: float = 0.8, min_score: float = 1e-3):
+        self.top = TopKSelection(num)
+        self.nms = dict(type='soft_nms', iou_threshold=iou_threshold, min_score=min_score)
+
+    def __call__(self, logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        scores, labels, boxes = self.top(logits, boxes)
+        found, kept = batched_nms(bbox_cxcywh_to_xyxy(boxes).clamp(0, 1), scores, labels, self.nms)
+        return found[:, 4], labels[kept], boxes[kept]
 
 
 @TASK_UTILS.register_module()

@@ -4,6 +4,7 @@ Called as ``term(set, matches, num_boxes)``; returns a vector with one loss for 
 """
 import torch
 import torch.nn.functional as F
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from torch import Tensor, nn
 
 from ..registry import MODELS
@@ -44,6 +45,32 @@ class FocalTerm(LossTerm):
         hit = logits[matches.where].gather(1, predictions.targets.labels[matches.target, None]).squeeze(1)
         positive = self.alpha * (-hit).sigmoid() ** self.gamma * F.softplus(-hit)
         correction = positive - (1 - self.alpha) * hit.sigmoid() ** self.gamma * F.softplus(hit)
+
+        total = per_layer(correction, matches, len(logits)) + negative.sum((1, 2, 3))
+        return self.weight * total / num_boxes
+
+
+@MODELS.register_module()
+class QualityFocalTerm(LossTerm):
+    """Focal loss whose target is the overlap of the matched box with its object (Generalized Focal Loss, Co-DINO)."""
+    name = 'loss_cls'
+
+    def __init__(self, weight: float = 1., beta: float = 2.):
+        super().__init__(weight)
+        self.beta = beta
+
+    def forward(self, predictions, matches, num_boxes):
+        logits = predictions.logits
+        if predictions.valid is not None:
+            logits = logits.masked_fill(~predictions.valid[..., None], -torch.inf)
+        negative = logits.sigmoid() ** self.beta * F.softplus(logits)
+
+        hit = logits[matches.where].gather(1, predictions.targets.labels[matches.target, None]).squeeze(1)
+        quality = bbox_overlaps(bbox_cxcywh_to_xyxy(predictions.boxes[matches.where].detach()),
+                                bbox_cxcywh_to_xyxy(predictions.targets.boxes[matches.target]), is_aligned=True)
+        positive = F.binary_cross_entropy_with_logits(hit, quality, reduction='none')
+        positive = (quality - hit.sigmoid()).abs() ** self.beta * positive
+        correction = positive - hit.sigmoid() ** self.beta * F.softplus(hit)
 
         total = per_layer(correction, matches, len(logits)) + negative.sum((1, 2, 3))
         return self.weight * total / num_boxes
