@@ -4,6 +4,7 @@ from pathlib import Path
 
 import torch
 from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from mmengine.structures import InstanceData
@@ -33,6 +34,8 @@ def tiny(cfg: dict) -> ConfigDict:
         model.neck.norm_cfg.num_groups = 8
     for group in model.get('groups', ()):
         group.num = 10
+    if 'num_points' in model.head:
+        model.head.num_points = 100
     return model
 
 
@@ -68,10 +71,18 @@ def samples(sizes=((64, 96), (96, 64)), counts=(3, 0), num_classes: int = 80, se
         boxes = torch.cat([(centre - half) * extent, (centre + half) * extent], dim=1)
         labels = torch.randint(num_classes, (count, ), generator=random)
         made.append(DetDataSample(
-            gt_instances=InstanceData(bboxes=boxes, labels=labels),
+            gt_instances=InstanceData(bboxes=boxes, labels=labels, masks=ellipses(boxes, height, width)),
             metainfo=dict(img_path=f'image_{index}.png', img_id=index, img_shape=(height, width),
                           ori_shape=(2 * height, 3 * width), scale_factor=(1 / 3, 1 / 2))))
     return made
+
+
+def ellipses(boxes: torch.Tensor, height: int, width: int) -> BitmapMasks:
+    """The ellipse within each box (xyxy pixels)."""
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing='ij')
+    masks = [(2 * x - left - right).div(right - left) ** 2 + (2 * y - top - bottom).div(bottom - top) ** 2 <= 1
+             for left, top, right, bottom in boxes]
+    return BitmapMasks([mask.numpy().astype('uint8') for mask in masks], height, width)
 
 
 def batch(model: nn.Module, sizes=((64, 96), (96, 64)), counts=(3, 0), seed: int = 0) -> dict:
