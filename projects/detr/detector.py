@@ -51,7 +51,7 @@ class QueryDetector(BaseDetector):
 
     def decode(self, groups: list[QueryGroup], memory: Memory) -> dict[str, Tensor]:
         """logits L B N K and boxes L B N 4 of all groups side by side."""
-        return self.head(*self.decoder(groups, memory, isolated(groups), self.head))
+        return self.head(*self.decoder(groups, memory, isolated(groups), self.head), memory)
 
     def _forward(self, batch_inputs: Tensor, batch_data_samples: list | None = None) -> dict[str, Tensor]:
         """``mode='tensor'``: logits (L B N K) and boxes (L B N 4, normalised cxcywh) of every decoder layer."""

@@ -1,5 +1,6 @@
 """The head: reads classes and boxes from the decoder's output, trains them, turns them into detections."""
 import torch
+from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmdet.utils import reduce_mean
 from mmengine.structures import InstanceData
@@ -9,7 +10,7 @@ from ..registry import MODELS, TASK_UTILS
 from .boxes import move
 from .branches import box_branch, class_branch
 from .queries import Proposals
-from .structures import Matches, PredictionSet, QueryGroup, Targets
+from .structures import Matches, Memory, PredictionSet, QueryGroup, Targets
 
 
 @MODELS.register_module()
@@ -49,7 +50,8 @@ class SetPredictionHead(nn.Module):
     def box_branch(self, layer: int) -> nn.Module:
         return self.box_branches[min(layer, len(self.box_branches) - 1)]
 
-    def forward(self, hidden: list[Tensor], references: list[Tensor | None]) -> dict[str, Tensor]:
+    def forward(self, hidden: list[Tensor], references: list[Tensor | None],
+                memory: Memory | None = None) -> dict[str, Tensor]:
         """Hidden states B N C and references of every layer -> logits L B N K, boxes L B N 4."""
         logits = [self.class_branch(layer)(state) for layer, state in enumerate(hidden)]
         boxes = [move(self.box_branch(layer)(state), reference, self.logit_eps)
@@ -80,14 +82,17 @@ class SetPredictionHead(nn.Module):
         results = []
         for logits, boxes, sample in zip(predictions['logits'][-1], predictions['boxes'][-1], samples):
             scores, labels, boxes = self.select(logits, boxes)
-            height, width = sample.img_shape[:2]
-            size = boxes.new_tensor([width, height, width, height])
-            boxes = bbox_cxcywh_to_xyxy(boxes).clamp(0, 1) * size
-            if rescale:
-                boxes = boxes / boxes.new_tensor(sample.scale_factor).repeat(2)
+            boxes = in_pixels(boxes, sample, rescale)
             order = scores.argsort(descending=True)
             results.append(InstanceData(bboxes=boxes[order], scores=scores[order], labels=labels[order]))
         return results
+
+
+def in_pixels(boxes: Tensor, sample: DetDataSample, rescale: bool) -> Tensor:
+    """N 4, normalised cxcywh -> xyxy pixels: of the original image, or of the resized one."""
+    height, width = sample.img_shape[:2]
+    boxes = bbox_cxcywh_to_xyxy(boxes).clamp(0, 1) * boxes.new_tensor([width, height, width, height])
+    return boxes / boxes.new_tensor(sample.scale_factor).repeat(2) if rescale else boxes
 
 
 def split_groups(predictions: dict[str, Tensor], groups: list[QueryGroup], targets: Targets):
@@ -96,7 +101,7 @@ def split_groups(predictions: dict[str, Tensor], groups: list[QueryGroup], targe
     for group in groups:
         part = {name: value[:, :, start:start + group.size] for name, value in predictions.items()}
         yield PredictionSet(group.name, part['logits'], part['boxes'], targets, group.known, group.valid,
-                            group.repeat, group.copies, group.divisor, group.weight)
+                            group.repeat, group.copies, group.divisor, group.weight, part.get('masks'))
         start += group.size
 
 

@@ -116,13 +116,7 @@ class TopKQueries(nn.Module):
 
     def _candidates(self, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens B S C, the logit of each one's prior box B S 4 (inf where it is unusable), and usable B S."""
-        sizes = torch.cat([torch.full((h * w,), 0.05 * 2 ** level) for level, (h, w) in enumerate(memory.shapes)])
-        sizes = sizes.to(memory.tokens.device, non_blocking=True)[None, :, None].expand(len(memory.tokens), -1, 2)
-        prior = torch.cat([memory.centres.expand(len(memory.tokens), -1, -1), sizes], dim=-1)
-        usable = ((prior > 0.01) & (prior < 0.99)).all(-1)
-        if memory.mask is not None:
-            usable = usable & ~memory.mask
-        anchors = torch.log(prior / (1 - prior)).masked_fill(~usable[..., None], torch.inf)
+        anchors, usable = priors(memory)
         tokens = memory.tokens.masked_fill(~usable[..., None], 0.)
         return self.output_norm(self.output(tokens)), anchors, usable
 
@@ -153,6 +147,23 @@ class TopKQueries(nn.Module):
             return None, None
         pos, content = self.embed_norm(self.embed(sine_xywh(boxes, self.embed_dims))).chunk(2, dim=-1)
         return content, pos
+
+
+def priors(memory: Memory, coarse_first: bool = False) -> tuple[Tensor, Tensor]:
+    """The logit of the box that every token starts from, B S 4 (inf where it is unusable), and usable, B S bool.
+
+    Args:
+        coarse_first: the smallest boxes belong to the coarsest level, and not to the finest.
+    """
+    levels = list(enumerate(reversed(memory.shapes) if coarse_first else memory.shapes))
+    sizes = [torch.full((h * w,), 0.05 * 2 ** level) for level, (h, w) in levels]
+    sizes = torch.cat(sizes[::-1] if coarse_first else sizes).to(memory.tokens.device, non_blocking=True)
+    sizes = sizes[None, :, None].expand(len(memory.tokens), -1, 2)
+    prior = torch.cat([memory.centres.expand(len(memory.tokens), -1, -1), sizes], dim=-1)
+    usable = ((prior > 0.01) & (prior < 0.99)).all(-1)
+    if memory.mask is not None:
+        usable = usable & ~memory.mask
+    return torch.log(prior / (1 - prior)).masked_fill(~usable[..., None], torch.inf), usable
 
 
 def best(scores: Tensor, num: int) -> Tensor:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 import torch
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
@@ -24,12 +25,14 @@ class Memory:
         mask: B S bool, True on padding; None when no image of the batch is padded.
         shapes: (height, width) of each level.
         valid_ratios: B levels 2, the (x, y) share of each level that is not padding.
+        pixels: B C H W, finer features of which masks are made; None where there are none.
     """
     tokens: Tensor
     pos: Tensor
     mask: Tensor | None
     shapes: tuple[tuple[int, int], ...]
     valid_ratios: Tensor
+    pixels: Tensor | None = None
 
     @classmethod
     def from_levels(cls, feats: list[Tensor], pos: list[Tensor], masks: list[Tensor] | None) -> Memory:
@@ -100,6 +103,15 @@ class Targets:
     def class_agnostic(self) -> Targets:
         """The same boxes, all of class 0: what a two-stage encoder is trained on."""
         return replace(self, labels=torch.zeros_like(self.labels))
+
+    @cached_property
+    def masks(self) -> list[Tensor]:
+        """G H W uint8 of each image, of the size of the image without its padding."""
+        for sample, name in zip(self.samples, self.names):
+            if 'masks' not in sample.gt_instances:
+                raise ValueError(f'{name} comes without masks; load them by LoadAnnotations(with_mask=True)')
+        masks = [sample.gt_instances.masks.to_tensor(torch.uint8, self.labels.device) for sample in self.samples]
+        return [each[:, :sample.img_shape[0], :sample.img_shape[1]] for each, sample in zip(masks, self.samples)]
 
     @cached_property
     def image(self) -> Tensor:
@@ -198,6 +210,7 @@ class PredictionSet:
         logits: L B N K.
         boxes: L B N 4.
         targets: the objects, with the labels that this set is to predict.
+        masks: see masks.py; None where no masks are predicted.
     """
     name: str
     logits: Tensor
@@ -209,3 +222,4 @@ class PredictionSet:
     copies: int = 1
     divisor: float | Tensor | None = None
     weight: float = 1.
+    masks: Any = None
