@@ -1,4 +1,4 @@
-"""What DN-DETR adds to plain denoising: the indicator, its own normaliser, names; on DAB-DETR and on Deformable DETR."""
+"""What DN-DETR adds to plain denoising: indicator, normaliser, names; on DAB-DETR and on Deformable DETR."""
 import pytest
 import torch
 from mmengine.config import Config
@@ -77,8 +77,8 @@ def test_the_table_of_labels(spare_row):
 @pytest.mark.parametrize('local_norm', [True, False])
 def test_losses_are_divided_by_known_slots(local_norm, monkeypatch):
     """Those of this process: what others have, here three times as much, changes the matching losses only."""
-    model = build(base('dn_detr_r50', groups=[dict(
-        type='mmparts.Denoising', copies=3, num=100, contrastive=False, indicator=True, local_norm=local_norm)])).train()
+    group = dict(type='mmparts.Denoising', copies=3, contrastive=False, indicator=True, local_norm=local_norm)
+    model = build(base('dn_detr_r50', groups=[group])).train()
     data = batch(model, counts=(3, 1))
 
     def losses():
