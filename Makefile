@@ -4,11 +4,13 @@ TORCH ?= torch==2.13.0
 STACK ?= openmmlab
 BIN := $(VENV)/bin
 
-.PHONY: help setup demo test test-long clean
+.PHONY: help setup setup-test demo test test-long clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 setup: $(VENV)/.done  ## make .venv and install everything (quick when nothing changed)
+
+setup-test: $(VENV)/.tests  ## setup, and what the tests compare with
 
 # torch first, then held where it is: timm asks for torchvision, whose newest release would bring a torch of its own.
 $(VENV)/.done: setup.py pyproject.toml Makefile
@@ -16,16 +18,20 @@ $(VENV)/.done: setup.py pyproject.toml Makefile
 	$(BIN)/python -m pip install --quiet --upgrade pip "setuptools<81" wheel
 	$(BIN)/python -m pip install --quiet $(TORCH)
 	$(BIN)/python -m pip freeze | grep -i '^torch==' > $(VENV)/constraints.txt
-	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[$(STACK),fast,test,parity]"
+	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[$(STACK),fast,coco]"
+	touch $@
+
+$(VENV)/.tests: $(VENV)/.done
+	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[test,parity,triton]"
 	touch $@
 
 demo: setup  ## make a data set, train a small DINO on it, evaluate it, draw pictures (minutes on two cores)
 	$(BIN)/python tools/demo.py
 
-test: setup  ## the whole test suite
+test: setup-test  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
-test-long: setup  ## the tests that take minutes
+test-long: setup-test  ## the tests that take minutes
 	$(BIN)/python -m pytest -n 2 -m long
 
 clean:  ## remove what the commands above made
