@@ -27,8 +27,10 @@ def loop(value, offset, mask, kernel_size=3, stride=1, padding=1, dilation=1, of
             left, top = math.floor(x.item()), math.floor(y.item())
             for cell_y, cell_x in itertools.product((top, top + 1), (left, left + 1)):
                 if 0 <= cell_y < height and 0 <= cell_x < width:
-                    near = (1 - (x - left) if cell_x == left else x - left) * (1 - (y - top) if cell_y == top else y - top)
-                    total = total + weights[point] * near * value[b, cell_y, cell_x, group * dim:(group + 1) * dim]
+                    # On a border the gradient is that towards the next cell, so no abs() here.
+                    near_x = 1 - (x - left) if cell_x == left else x - left
+                    near_y = 1 - (y - top) if cell_y == top else y - top
+                    total = total + weights[point] * near_x * near_y * value[b, cell_y, cell_x, group * dim:][:dim]
             point += 1
         output.append(total)
     return torch.stack(output).view(batch, rows, columns, channels)

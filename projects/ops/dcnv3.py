@@ -6,12 +6,14 @@ column by column, offsets are (x, y), and `offset_scale` stretches the kernel's 
 The kernels know none of kernel size, padding, dilation: these are the ``taps``, where each point would be without an
 offset. Seen so it is multi-scale deformable attention with one level, and that is the plain torch form.
 """
+from functools import partial
+
 import torch
 from torch import Tensor
 
 from .deform_attn import ms_deform_attn_reference
 from .deform_attn_cpu import ms_deform_attn_cpu
-from .variants import Variant, Variants
+from .variants import Variant, Variants, from_module
 
 Taps = tuple[tuple[float, float], ...]
 
@@ -95,30 +97,18 @@ def _attend(attention, value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, 
     return output.view(batch, rows, columns, channels)
 
 
-def _load_numba():
-    try:
-        from .dcnv3_numba import dcnv3_numba
-    except ImportError as error:
-        raise ImportError(f'{error}; pip install "mmparts-toolbox[fast]"') from error
-    return dcnv3_numba
-
-
-def _load_triton():
-    try:
-        from .dcnv3_triton import dcnv3_triton
-    except ImportError as error:
-        raise ImportError(f'{error}; pip install triton, the version that this torch names') from error
-    return dcnv3_triton
-
-
 def _example():
-    tensors = torch.randn(1, 56, 56, 64), torch.randn(1, 56, 56, 4, 9, 2), torch.rand(1, 56, 56, 4, 9)
-    return dcnv3, tuple(tensor.requires_grad_() for tensor in tensors)
+    value = torch.randn(1, 56, 56, 64, requires_grad=True)                   # the first stage of InternImage-T at 224
+    # Without their gradient: it jumps at the border of a cell, where rounding decides.
+    offset = torch.randn(1, 56, 56, 4, 9, 2)
+    mask = torch.randn(1, 56, 56, 4, 9, requires_grad=True)
+    return partial(dcnv3, softmax=True), (value, offset, mask)
 
 
-# Each takes ``value`` in any float dtype, offset and mask in float32 at least, and computes in the dtype of those.
+# Each takes value in any float dtype, offset and mask in float32 or float64, and computes in the dtype of these.
 VARIANTS = Variants('dcnv3', example=_example,
-                    triton=Variant(_load_triton, ('cuda',)), numba=Variant(_load_numba, ('cpu',)),
+                    triton=Variant(from_module('dcnv3_triton.dcnv3_triton', 'triton'), ('cuda',)),
+                    numba=Variant(from_module('dcnv3_numba.dcnv3_numba', 'fast'), ('cpu',)),
                     torch=Variant(lambda: dcnv3_cpu, ('cpu',)), reference=Variant(lambda: dcnv3_reference))
 
 
@@ -127,7 +117,7 @@ def _check(value: Tensor, offset: Tensor, mask: Tensor, size: tuple[int, int], p
     right = (value.shape[0], *size, groups, points, 2)
     if offset.shape != right or mask.shape != right[:-1]:
         raise ValueError(f'offset {tuple(offset.shape)} and mask {tuple(mask.shape)} do not fit value '
-                         f'{tuple(value.shape)}: offset must be B h w G P 2, with {groups} groups here {right}, and mask '
-                         f'the same without the last')
+                         f'{tuple(value.shape)}: offset must be B h w G P 2, with {groups} groups here {right}, and '
+                         f'mask the same without the last')
     if value.shape[3] % groups:
         raise ValueError(f'{value.shape[3]} channels of value do not divide into the {groups} groups of offset')

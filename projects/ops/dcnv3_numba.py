@@ -98,7 +98,7 @@ def _softmax(logits):
 
 @lru_cache(maxsize=None)
 def _kernels(dim: int, points: int, softmax: bool):
-    """Forward and backward for D = ``dim`` and K = ``points``. All arrays are flat; B H W is the value, h w the output."""
+    """Forward and backward for D = ``dim``, K = ``points``. All arrays are flat; H W is the value, h w the output."""
     pairs, two, three, four = 2 * points, 2 * points, 3 * points, 4 * points
     # numba recompiles when this file changes; a constant that it sees makes it do so when `simd` does.
     stamp = os.stat(simd.__file__).st_mtime_ns
@@ -201,7 +201,8 @@ def _kernels(dim: int, points: int, softmax: bool):
                     store(grad_mask, n * points, weight * (seen - total(weight * seen)))
                 else:
                     store(grad_mask, n * points, seen)
-                slope_x = _slope(x, dot00 * upper + dot10 * lower) + _slope(x - 1., dot01 * upper + dot11 * lower) * wide
+                down_near, down_far = dot00 * upper + dot10 * lower, dot01 * upper + dot11 * lower
+                slope_x = _slope(x, down_near) + _slope(x - 1., down_far) * wide
                 slope_y = _slope(y, across_upper) + _slope(y - 1., across_lower) * high
                 weight = weight * scale
                 store(grad_offset, n * pairs, interleave(weight * slope_x + poison, weight * slope_y + poison))

@@ -34,7 +34,7 @@ def forward(value: Tensor, offset: Tensor, mask: Tensor, taps: list[float], stri
 
 def backward(grad: Tensor, output: Tensor, value: Tensor, offset: Tensor, mask: Tensor, taps: list[float], stride: int,
              scale: float, softmax: bool) -> tuple[Tensor, Tensor, Tensor]:
-    grad, value, offset, mask = (tensor.contiguous() for tensor in (grad, value, offset, mask))
+    value, offset, mask = (tensor.contiguous() for tensor in (value, offset, mask))
     grad_offset, grad_mask = torch.empty_like(offset), torch.empty_like(mask)
     if not grad.numel():
         return torch.zeros_like(value), grad_offset, grad_mask
@@ -42,8 +42,8 @@ def backward(grad: Tensor, output: Tensor, value: Tensor, offset: Tensor, mask: 
     exact = torch.are_deterministic_algorithms_enabled()
     unit = _unit(grad, mask, softmax) if exact else mask                     # `mask`: not read
     sums = torch.zeros(value.shape, dtype=torch.int64 if exact else mask.dtype, device=value.device)
-    _launch(_backward_kernel, value, offset, mask, taps, stride, scale, grad, output, unit, sums, grad_offset, grad_mask,
-            SOFTMAX=softmax, EXACT=exact)
+    _launch(_backward_kernel, value, offset, mask, taps, stride, scale, grad.contiguous(), output, unit, sums,
+            grad_offset, grad_mask, SOFTMAX=softmax, EXACT=exact)
     return (sums * unit if exact else sums).to(value.dtype), grad_offset, grad_mask
 
 
@@ -53,12 +53,12 @@ implement('cuda', forward, backward)
 def _unit(grad: Tensor, mask: Tensor, softmax: bool) -> Tensor:
     """What 1 is worth in integer sums: 2 ** -40 of the largest summand, so that 2 ** 23 of them fit into 64 bits.
 
-    Where a gradient is infinite or NaN so is the unit, and with it all gradients of ``value``.
+    Where a gradient is infinite or NaN so is the unit, and with it all gradients of ``value``; likewise the mask.
     """
-    largest = grad.abs().amax().double()
-    if not softmax:
-        largest = largest * mask.abs().amax()
-    return largest.clamp(min=1e-200) * 2.**-40
+    weight = mask.abs().amax()
+    if softmax:
+        weight = torch.where(weight.isnan(), weight, 1.)
+    return (grad.abs().amax().double() * weight).clamp(min=1e-200) * 2.**-40
 
 
 def _launch(kernel, value: Tensor, offset: Tensor, mask: Tensor, taps: list[float], stride: int, scale: float,
@@ -160,11 +160,12 @@ def _forward_kernel(value, offset, mask, grid, output, height, width, rows, colu
 
 
 @triton.jit
-def _pull(value, sums, place, mask, weight, grad, unit, EXACT: tl.constexpr):
-    """One corner: adds ``weight * grad`` to its row of ``sums``; ``grad`` times its row of ``value``."""
+def _pull(value, sums, place, mask, weight, grad, units, EXACT: tl.constexpr):
+    """One corner: adds ``weight * grad`` to its row of ``sums`` (with EXACT times ``units``, cut to an integer); gives
+    ``grad`` times its row of ``value``."""
     amount = weight[:, None] * grad
     if EXACT:
-        amount = (amount.to(tl.float64) / unit).to(tl.int64)
+        amount = (amount.to(tl.float64) * units).to(tl.int64)
     tl.atomic_add(sums + place, amount, mask=mask, sem='relaxed')
     return tl.sum(grad * tl.load(value + place, mask=mask, other=0.).to(grad.dtype), 1)
 
@@ -188,8 +189,9 @@ def _backward_kernel(value, offset, mask, grid, grad, output, unit, sums, grad_o
     mask += n * POINTS
     grad_mask += n * POINTS
     scale = tl.load(grid + 2 * POINTS)
+    units = 1.
     if EXACT:
-        unit = tl.load(unit)
+        units = 1. / tl.load(unit)
 
     grad = tl.load(grad + n[:, None] * DIM + lane, mask=exists[:, None] & within, other=0.).to(dtype)
     if SOFTMAX:
@@ -206,10 +208,10 @@ def _backward_kernel(value, offset, mask, grid, grad, output, unit, sums, grad_o
 
         upper = cell.to(tl.int64)[:, None] * step + lane
         lower = upper + width * step
-        dot00 = _pull(value, sums, upper, has00[:, None] & within, weight * (1 - y) * (1 - x), grad, unit, EXACT)
-        dot01 = _pull(value, sums, upper + step, has01[:, None] & within, weight * (1 - y) * x, grad, unit, EXACT)
-        dot10 = _pull(value, sums, lower, has10[:, None] & within, weight * y * (1 - x), grad, unit, EXACT)
-        dot11 = _pull(value, sums, lower + step, has11[:, None] & within, weight * y * x, grad, unit, EXACT)
+        dot00 = _pull(value, sums, upper, has00[:, None] & within, weight * (1 - y) * (1 - x), grad, units, EXACT)
+        dot01 = _pull(value, sums, upper + step, has01[:, None] & within, weight * (1 - y) * x, grad, units, EXACT)
+        dot10 = _pull(value, sums, lower, has10[:, None] & within, weight * y * (1 - x), grad, units, EXACT)
+        dot11 = _pull(value, sums, lower + step, has11[:, None] & within, weight * y * x, grad, units, EXACT)
 
         above, below = dot00 + (dot01 - dot00) * x, dot10 + (dot11 - dot10) * x
         across = (dot01 - dot00) * (1 - y) + (dot11 - dot10) * y

@@ -11,18 +11,15 @@ from functools import lru_cache, partial
 
 import numpy as np
 import torch
-from numba import njit
 from torch import Tensor
 
 from . import simd
 from .deform_attn_op import attend, implement
+from .kernels import arrays, jit, split
 from .simd import convert, dots, evens, floor, interleave, isnan, load, odds, store, total, where, zeros
-from .threads import run
 
 fourth0, fourth1, fourth2, fourth3 = simd.fourths
 
-# Work below this many multiply-adds per task is not worth a thread: about a tenth of a millisecond.
-GRAIN = 1 << 18
 # With this many samples per token, an image and head first gets a table of its own, which caches hold far better.
 PACK = 4
 
@@ -40,8 +37,8 @@ def _forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int
     dim, samples = value.shape[3], levels * points
     if output.numel():
         forward, _ = _kernels(dim, samples)
-        arrays = (*_arrays(value, locations, weights), *_tables(tuple(shapes), points, value.dtype), *_arrays(output))
-        _split(batch * heads * queries, samples * dim, partial(forward, *arrays, value.shape[1], queries, heads))
+        flat = (*arrays(value, locations, weights), *_tables(tuple(shapes), points, value.dtype), *arrays(output))
+        split(batch * heads * queries, samples * dim, partial(forward, *flat, value.shape[1], queries, heads))
     return output
 
 
@@ -53,19 +50,15 @@ def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
     dim, samples = value.shape[3], levels * points
     if grad.numel():
         _, backward = _kernels(dim, samples)
-        arrays = (*_arrays(grad, value, locations, weights), *_tables(tuple(shapes), points, value.dtype),
-                  *_arrays(*grads))
-        _split(batch * heads, 2 * queries * samples * dim, partial(backward, *arrays, value.shape[1], queries, heads))
+        flat = (*arrays(grad, value, locations, weights), *_tables(tuple(shapes), points, value.dtype),
+                *arrays(*grads))
+        split(batch * heads, 2 * queries * samples * dim, partial(backward, *flat, value.shape[1], queries, heads))
     else:
         grads[0].zero_()
     return grads
 
 
 implement('cpu', _forward, _backward)
-
-
-def _arrays(*tensors: Tensor) -> tuple[np.ndarray, ...]:
-    return tuple(tensor.detach().numpy().reshape(-1) for tensor in tensors)
 
 
 @lru_cache(maxsize=256)
@@ -77,22 +70,7 @@ def _tables(shapes: tuple[int, ...], points: int, dtype: torch.dtype) -> tuple[n
     return tables[:2].astype(str(dtype).removeprefix('torch.')).ravel(), tables.astype(np.int32).ravel()
 
 
-def _split(count: int, cost: int, kernel):
-    """Call ``kernel(begin, end)`` on parts of 0 ... count, each of which costs ``cost``."""
-    threads = torch.get_num_threads()
-    parts = max(1, min(count, count * cost // GRAIN, 4 * threads if threads > 1 else 1))
-    run(lambda part: kernel(count * part // parts, count * (part + 1) // parts), parts)
-
-
-def _jit(function):
-    options = dict(nogil=True, error_model='numpy')
-    try:
-        return njit(cache=True, **options)(function)
-    except RuntimeError:                                                     # can write neither here nor at home
-        return njit(**options)(function)
-
-
-@_jit
+@jit
 def _prepare(xy, weight, width, height, columns, first, rows, corners, used):
     """Write the token and the weight of each corner (4 K each, upper left, upper right, lower left, lower right).
 
@@ -139,7 +117,7 @@ def _kernels(dim: int, samples: int):
     # numba recompiles when this file changes; a constant that it sees makes it do so when `simd` does.
     stamp = os.stat(simd.__file__).st_mtime_ns
 
-    @_jit
+    @jit
     def forward(value, locations, weights, sizes, tokens, output, S, Q, H, begin, end):
         _ = stamp
         rows, used = np.empty(4 * samples, np.int32), np.empty(samples, np.int32)
@@ -169,7 +147,7 @@ def _kernels(dim: int, samples: int):
                         odd = odd + load(table, base + rows[three + k] * step, dim) * corners[three + k]
                 store(output, n * dim, even + odd + total(poison))
 
-    @_jit
+    @jit
     def backward(grad, value, locations, weights, sizes, tokens, grad_value, grad_locations, grad_weights,
                  S, Q, H, begin, end):
         _ = stamp

@@ -117,7 +117,8 @@ def test_only_asked_gradients_come_and_none_of_gradients():
 def test_compiles_into_one_graph():
     tensors = cases.inputs(torch.float64)
     with VARIANTS.use('numba'):
-        function = torch.compile(lambda *leaves: dcnv3(*leaves, softmax=True).relu(), backend='aot_eager', fullgraph=True)
+        function = torch.compile(lambda *leaves: dcnv3(*leaves, softmax=True).relu(), backend='aot_eager',
+                                 fullgraph=True)
         assert torch.allclose(function(*tensors), dcnv3_by('reference', *tensors, softmax=True).relu())
 
 

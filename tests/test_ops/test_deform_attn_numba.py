@@ -120,7 +120,7 @@ def threads():
 
 
 def test_result_does_not_depend_on_the_number_of_threads(threads, monkeypatch):
-    monkeypatch.setattr('mmparts.ops.deform_attn_numba.GRAIN', 1)
+    monkeypatch.setattr('mmparts.ops.kernels.GRAIN', 1)
     tensors = inputs(queries=50)
     results = []
     for count in (1, 2, 3, 5):
@@ -130,7 +130,7 @@ def test_result_does_not_depend_on_the_number_of_threads(threads, monkeypatch):
 
 
 def test_the_threads_outlive_a_fork(threads, monkeypatch):
-    monkeypatch.setattr('mmparts.ops.deform_attn_numba.GRAIN', 1)
+    monkeypatch.setattr('mmparts.ops.kernels.GRAIN', 1)
     threads(2)
     tensors = inputs()
     with VARIANTS.use('numba'):
