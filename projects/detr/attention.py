@@ -55,14 +55,14 @@ class MultiheadAttention(nn.Module):
     def forward(self, query: Tensor, key: Tensor, value: Tensor, keep: Tensor | None = None) -> Tensor:
         """query B N C, key and value B S C; keep: bool, broadcast to B heads N S, True where attention is allowed."""
         dropout = self.dropout if self.training else 0.
-        return self.out_proj(attend(*self._project(query, key, value), self.num_heads, keep, dropout))
+        return self.out_proj(attend(*self.project(query, key, value), self.num_heads, keep, dropout))
 
     def weights(self, query: Tensor, key: Tensor, keep: Tensor | None = None) -> Tensor:
         """B heads N S: the attention map itself, for pictures."""
-        query, key, _ = self._project(query, key, key)
+        query, key, _ = self.project(query, key, key)
         return attention_map(query, key, self.num_heads, keep)
 
-    def _project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
+    def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         dims = query.shape[-1]
         if query is key:
             query, key = F.linear(query, self.in_proj_weight[:2 * dims], self.in_proj_bias[:2 * dims]).chunk(2, -1)
@@ -147,6 +147,14 @@ class DenseCrossAttention(nn.Module):
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory) -> Tensor:
         return self.attn(content + pos, memory.tokens + memory.pos, memory.tokens, keep_tokens(memory))
+
+    def project(self, content: Tensor, pos: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """Query B N C, key and value B S C, for attention that adds something of its own to their products."""
+        return self.attn.project(content + pos, memory.tokens + memory.pos, memory.tokens)
+
+    @property
+    def out_proj(self) -> nn.Module:
+        return self.attn.out_proj
 
     def weights(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory) -> Tensor:
         """B heads N S, for pictures."""

@@ -1,4 +1,4 @@
-"""Conditional attention of DAB-DETR: content and position are projected apart, and where to look is read from the anchor.
+"""Conditional attention of DAB-DETR: content and position are projected apart; anchors say where to look.
 
 DAB-DETR (https://arxiv.org/abs/2201.12329), after Conditional DETR. The three parts go together: the position part
 gives each query two vectors, its position among the queries and its spatial query, which points at places of the image.
@@ -82,21 +82,24 @@ class ConditionalCrossAttention(nn.Module):
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory) -> Tensor:
         """content B N C; pos B N 2C."""
-        query, key = self._query_and_key(content, pos, memory)
-        value, dropout = self.value(memory.tokens), self.dropout if self.training else 0.
-        return self.out_proj(attend(query, key, value, self.num_heads, keep_tokens(memory), dropout))
+        dropout = self.dropout if self.training else 0.
+        projected = self.project(content, pos, memory)
+        return self.out_proj(attend(*projected, self.num_heads, keep_tokens(memory), dropout))
 
     def weights(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory) -> Tensor:
         """B heads N S, for pictures."""
-        return attention_map(*self._query_and_key(content, pos, memory), self.num_heads, keep_tokens(memory))
+        query, key, _ = self.project(content, pos, memory)
+        return attention_map(query, key, self.num_heads, keep_tokens(memory))
 
-    def _query_and_key(self, content: Tensor, pos: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
+    def project(self, content: Tensor, pos: Tensor, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
+        """Query B N 2C, key B S 2C, value B S C."""
         pos, spatial = halves(content, pos)
         query, key = self.query_content(content), self.key_content(memory.tokens)
         key_pos = self.key_pos(memory.pos.to(memory.tokens.dtype))
         if self.query_pos is not None:
             query, key = query + self.query_pos(pos), key + key_pos
-        return self._join(query, self.query_spatial(spatial)), self._join(key, key_pos)
+        query, key = self._join(query, self.query_spatial(spatial)), self._join(key, key_pos)
+        return query, key, self.value(memory.tokens)
 
     def _join(self, content: Tensor, pos: Tensor) -> Tensor:
         """Two B N C -> B N 2C, side by side in each head."""

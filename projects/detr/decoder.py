@@ -1,10 +1,12 @@
 """The decoder: runs all query groups through self-attention, cross-attention and feed-forward layers."""
+import inspect
+
 import torch
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from ..registry import MODELS, build_part
+from ..registry import MODELS, build_part, resolve
 from .attention import DeformableCrossAttention, DenseSelfAttention, feed_forward, xavier_init
 from .boxes import sine_yxwh
 from .references import FixedReference
@@ -31,9 +33,9 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory,
-                runs: list[tuple[int, Tensor | None]]) -> Tensor:
+                runs: list[tuple[int, Tensor | None]], *prior) -> Tensor:
         content = self.norm_self(content + self.dropout(self._attend(content, pos, runs)))
-        content = self.norm_cross(content + self.dropout(self.cross_attn(content, pos, reference, memory)))
+        content = self.norm_cross(content + self.dropout(self.cross_attn(content, pos, reference, memory, *prior)))
         return self.norm_ffn(content + self.dropout(self.ffn(content)))
 
     def _attend(self, content: Tensor, pos: Tensor, runs: list[tuple[int, Tensor | None]]) -> Tensor:
@@ -76,6 +78,8 @@ class QueryDecoder(nn.Module):
         reference_update: config of the rule, see references.py.
         position: config of the part that derives query positions from references, for groups that bring none. It is
             called as ``position(reference, memory, content, layer)``.
+        spatial_prior: config of the part that says, before a layer's self-attention, where each query is to look; for
+            cross-attention that takes a prior (SMCA). It gives references to queries that bring none.
         output_norm: apply one LayerNorm to the output of every layer; references are updated from what precedes it.
         logit_eps: clamp of the inverse sigmoid.
         with_cp: recompute each layer in the backward pass to save memory.
@@ -86,8 +90,13 @@ class QueryDecoder(nn.Module):
                  self_attn: dict = dict(type=DenseSelfAttention),
                  cross_attn: dict = dict(type=DeformableCrossAttention),
                  reference_update: dict = dict(type=FixedReference), position: dict | None = None,
-                 output_norm: bool = False, logit_eps: float = 1e-5, with_cp: bool = False):
+                 spatial_prior: dict | None = None, output_norm: bool = False, logit_eps: float = 1e-5,
+                 with_cp: bool = False):
         super().__init__()
+        if bool(spatial_prior) != ('prior' in inspect.signature(resolve(cross_attn).forward).parameters):
+            raise ValueError(f'{resolve(cross_attn).__name__} and spatial_prior={spatial_prior} do not go together: a '
+                             'cross-attention that takes a prior needs one, any other ignores it; '
+                             'GaussianCrossAttention and GaussianPrior are a pair')
         self.num_layers = num_layers
         self.logit_eps = logit_eps
         self.with_cp = with_cp
@@ -99,6 +108,8 @@ class QueryDecoder(nn.Module):
         self.position = build_part(position, embed_dims=embed_dims) if position else None
         self.norm = nn.LayerNorm(embed_dims) if output_norm else nn.Identity()
         xavier_init(self)
+        self.spatial_prior = build_part(spatial_prior, embed_dims=embed_dims, num_heads=num_heads,
+                                        num_layers=num_layers, num_levels=num_levels) if spatial_prior else None
 
     def forward(self, groups: list[QueryGroup], memory: Memory, runs: list[tuple[int, Tensor | None]],
                 head: nn.Module) -> tuple[list[Tensor], list[Tensor | None]]:
@@ -113,22 +124,29 @@ class QueryDecoder(nn.Module):
             hidden states B N C and references B N 2|4 (or None) of every layer, the latter as they entered it.
         """
         content = torch.cat([group.content for group in groups], dim=1)
-        reference = kept = join_references(groups)
+        reference = kept = self._references(groups, content)
         runs = [(size, None if blocked is None else ~blocked) for size, blocked in runs]
 
         hidden, references = [], []
         for index, layer in enumerate(self.layers):
             pos = self._positions(groups, reference, memory, content, index)
+            prior = () if self.spatial_prior is None else (self.spatial_prior(content, pos, index),)
             if self.with_cp and self.training:
-                content = checkpoint(layer, content, pos, reference, memory, runs, use_reentrant=False)
+                content = checkpoint(layer, content, pos, reference, memory, runs, *prior, use_reentrant=False)
             else:
-                content = layer(content, pos, reference, memory, runs)
+                content = layer(content, pos, reference, memory, runs, *prior)
             hidden.append(self.norm(content))
             references.append(kept)
             if index + 1 < self.num_layers:
                 branch = head.box_branch(index)
                 reference, kept = self.reference_update(branch, content, reference, self.logit_eps)
         return hidden, references
+
+    def _references(self, groups: list[QueryGroup], content: Tensor) -> Tensor | None:
+        reference = join_references(groups)
+        if self.spatial_prior is None:
+            return reference
+        return self.spatial_prior.reference(reference, content, groups)
 
     def _positions(self, groups: list[QueryGroup], reference: Tensor | None, memory: Memory, content: Tensor,
                    layer: int) -> Tensor:

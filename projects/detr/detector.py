@@ -47,7 +47,10 @@ class QueryDetector(BaseDetector):
 
     def encode(self, batch_inputs: Tensor, samples: list | None) -> Memory:
         feats = self.extract_feat(batch_inputs)
-        return self.encoder(feats, padding_masks(batch_inputs, feats, samples))
+        memory = self.encoder(feats, padding_masks(batch_inputs, feats, samples))
+        memory.padded = tuple(batch_inputs.shape[-2:])
+        memory.images = [sample.img_shape[:2] for sample in samples] if samples else [memory.padded] * len(batch_inputs)
+        return memory
 
     def decode(self, groups: list[QueryGroup], memory: Memory) -> dict[str, Tensor]:
         """logits L B N K and boxes L B N 4 of all groups side by side."""

@@ -5,6 +5,7 @@ Boxes are (cx, cy, w, h), divided by the size of the image without its padding.
 """
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -26,6 +27,8 @@ class Memory:
         shapes: (height, width) of each level.
         valid_ratios: B levels 2, the (x, y) share of each level that is not padding.
         pixels: B C H W, finer features of which masks are made; None where there are none.
+        padded: (height, width) of the batch in pixels; None where nobody says.
+        images: the same of each image without its padding.
     """
     tokens: Tensor
     pos: Tensor
@@ -33,6 +36,8 @@ class Memory:
     shapes: tuple[tuple[int, int], ...]
     valid_ratios: Tensor
     pixels: Tensor | None = None
+    padded: tuple[int, int] | None = None
+    images: list[tuple[int, int]] | None = None
 
     @classmethod
     def from_levels(cls, feats: list[Tensor], pos: list[Tensor], masks: list[Tensor] | None) -> Memory:
@@ -59,6 +64,16 @@ class Memory:
         return sizes.to(self.tokens.device, non_blocking=True)
 
     @cached_property
+    def extents(self) -> Tensor:
+        """B levels 2: (width, height) of each image without its padding, in cells of each level and fractions of a cell;
+        in whole cells where nobody said how large the images are."""
+        if self.images is None:
+            return self.valid_ratios * self.sizes
+        strides = [stride(self.padded, shape) for shape in self.shapes]
+        extents = torch.tensor([[(w / step, h / step) for step in strides] for h, w in self.images])
+        return extents.to(self.tokens.device, non_blocking=True)
+
+    @cached_property
     def centres(self) -> Tensor:
         """B S 2: the centre (x, y) of every token, divided by the valid size of its level."""
         levels = []
@@ -69,6 +84,17 @@ class Memory:
             valid = self.valid_ratios[:, level] * self.sizes[level]
             levels.append(torch.stack([xs, ys], dim=-1).flatten(0, 1)[None] / valid[:, None])
         return torch.cat(levels, dim=1)
+
+
+def stride(pixels: tuple[int, int], cells: tuple[int, int]) -> float:
+    """Pixels that a cell stands for, from the (height, width) of the input and of a feature map of it.
+
+    The last cells of a row may hang over the edge of the input: 100 pixels are 4 cells of 32. So it is the power of two
+    that gives so many cells, rounded up; where there is none (patches of 14 pixels), the input over the cells.
+    """
+    ratio = max(size / count for size, count in zip(pixels, cells))
+    step = 2 ** math.ceil(math.log2(ratio))
+    return step if all(math.ceil(size / step) == count for size, count in zip(pixels, cells)) else ratio
 
 
 @dataclass
