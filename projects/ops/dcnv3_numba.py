@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import simd
-from .dcnv3_op import convolve, implement
+from .dcnv3_op import DCNV3, convolve
 from .kernels import arrays, jit, split
 from .simd import convert, dots, evens, exp, fabs, floor, interleave, isnan, largest, load, odds, store, total, where, \
     zeros
@@ -57,7 +57,7 @@ def _backward(grad: Tensor, output: Tensor, value: Tensor, offset: Tensor, mask:
     return grads
 
 
-implement('cpu', _forward, _backward)
+DCNV3.implement('cpu', _forward, _backward)
 
 
 @lru_cache(maxsize=64)

@@ -13,7 +13,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .dcnv3_op import convolve, implement
+from .dcnv3_op import DCNV3, convolve
 
 # Numbers of `value` per program: with 4 warps two 16-byte loads of float32, or one of half precision, per corner.
 BLOCK = 1024
@@ -47,7 +47,7 @@ def backward(grad: Tensor, output: Tensor, value: Tensor, offset: Tensor, mask: 
     return (sums * unit if exact else sums).to(value.dtype), grad_offset, grad_mask
 
 
-implement('cuda', forward, backward)
+DCNV3.implement('cuda', forward, backward)
 
 
 def _unit(grad: Tensor, mask: Tensor, softmax: bool) -> Tensor:

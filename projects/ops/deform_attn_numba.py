@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from . import simd
-from .deform_attn_op import attend, implement
+from .deform_attn_op import MS_DEFORM_ATTN, attend
 from .kernels import arrays, jit, split
 from .simd import convert, dots, evens, floor, interleave, isnan, load, odds, store, total, where, zeros
 
@@ -58,7 +58,7 @@ def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
     return grads
 
 
-implement('cpu', _forward, _backward)
+MS_DEFORM_ATTN.implement('cpu', _forward, _backward)
 
 
 @lru_cache(maxsize=256)

@@ -1,33 +1,20 @@
-"""`ms_deform_attn` as an operator of torch, for kernels that torch cannot look into: one schema, one gradient formula.
+"""`ms_deform_attn` as an operator of torch; the kernels of a device come from `MS_DEFORM_ATTN.implement`.
 
-Being an operator lets `torch.compile` keep it in the graph and fake tensors infer its shape. The kernels of a device
-come from `implement`.
+Kernels take ``shapes`` flat: height, width, height, ...
+    forward: (value, locations, weights, shapes) -> B Q H*D.
+    backward: (grad, value, locations, weights, shapes) -> the gradients of value, locations and weights.
 """
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-if not hasattr(torch.library, 'register_autograd'):
-    raise ImportError(f'torch {torch.__version__} has no torch.library.register_autograd, 2.4 or newer has')
+from .torch_op import TorchOp
 
-FORWARD, BACKWARD = 'mmparts::ms_deform_attn', 'mmparts::ms_deform_attn_backward'
+ARGUMENTS = 'Tensor value, Tensor locations, Tensor weights, int[] shapes'
 
 
 def attend(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor, weights: Tensor) -> Tensor:
     """As `ms_deform_attn`, by the kernels of the tensors' device; cannot be differentiated twice."""
     return torch.ops.mmparts.ms_deform_attn(value, locations, weights, [side for shape in shapes for side in shape])
-
-
-def implement(device: str, forward: Callable, backward: Callable):
-    """Let the op run these on ``device``.
-
-    Args:
-        forward: (value, locations, weights, shapes) -> B Q H*D, with ``shapes`` flat: height, width, height, ...
-        backward: (grad, value, locations, weights, shapes) -> the gradients of value, locations and weights.
-    """
-    torch.library.impl(FORWARD, device, forward)
-    torch.library.impl(BACKWARD, device, backward)
 
 
 def _forward_fake(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]) -> Tensor:
@@ -48,18 +35,6 @@ def _differentiate(ctx, grad: Tensor) -> tuple:
     return *torch.ops.mmparts.ms_deform_attn_backward(grad, *ctx.saved_tensors, ctx.shapes), None
 
 
-def _refuse(ctx, *grads):
-    raise RuntimeError('ms_deform_attn cannot be differentiated twice')
-
-
-def _define(name: str, schema: str, fake: Callable, backward: Callable, setup_context: Callable | None = None):
-    """As torch.library.custom_op, whose first call imports the compiler of torch and takes seconds."""
-    torch.library.define(name, schema)
-    torch.library.register_fake(name, fake)
-    torch.library.register_autograd(name, backward, setup_context=setup_context)
-
-
-_define(FORWARD, '(Tensor value, Tensor locations, Tensor weights, int[] shapes) -> Tensor',
-        _forward_fake, _differentiate, _save)
-_define(BACKWARD, '(Tensor grad, Tensor value, Tensor locations, Tensor weights, int[] shapes)'
-        ' -> (Tensor, Tensor, Tensor)', _backward_fake, _refuse)
+MS_DEFORM_ATTN = TorchOp(
+    'ms_deform_attn', f'({ARGUMENTS}) -> Tensor', f'(Tensor grad, {ARGUMENTS}) -> (Tensor, Tensor, Tensor)',
+    _forward_fake, _backward_fake, _differentiate, _save)

@@ -15,7 +15,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .deform_attn_op import attend, implement
+from .deform_attn_op import MS_DEFORM_ATTN, attend
 
 # Warps of a program and numbers of `value` that it takes at once. The backward's results, one number per query, change
 # from thread to thread before they are stored: one warp does so by shuffles, several would wait for one another.

@@ -94,9 +94,9 @@ def gradients(tensors, shapes):
 def interpret(path):
     """Run in the other process: of each case what the kernels give and what the definition gives in float64."""
     from mmparts.ops import deform_attn_triton
-    from mmparts.ops.deform_attn_op import implement
+    from mmparts.ops.deform_attn_op import MS_DEFORM_ATTN
 
-    implement('cpu', deform_attn_triton.forward, deform_attn_triton.backward)
+    MS_DEFORM_ATTN.implement('cpu', deform_attn_triton.forward, deform_attn_triton.backward)
     VARIANTS.variants['triton'] = Variant(lambda: deform_attn_triton.ms_deform_attn_triton)
     results = {}
     for name, (make, _, deterministic) in CASES.items():
