@@ -2,7 +2,7 @@
 _base_ = './co-dino-4scale_small_1xb8-9e_shapes.py'
 model = dict(
     groups=[
-        dict(type='mmparts.Denoising', num=50),
+        dict(type='mmparts.Denoising', num=50, spare_row=False),
         dict(
             type='mmparts.Collaborative',
             num=100,

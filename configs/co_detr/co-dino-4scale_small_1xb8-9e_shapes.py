@@ -7,7 +7,7 @@ model = dict(
     num_levels=4,
     backbone=dict(out_indices=(1, 2, 3)),
     groups=[
-        dict(type='mmparts.Denoising', num=50),
+        dict(type='mmparts.Denoising', num=50, spare_row=False),
         dict(
             type='mmparts.Collaborative',
             num=100,

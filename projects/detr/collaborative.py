@@ -74,8 +74,8 @@ class Collaborative(BaseModule):
         query_weight: factor of the losses of the groups, the paper's lambda_1.
         num, least: limits of the number of queries that one head gives; it is that of the image with most positives.
         fill: slots beyond an image's positives hold some of its negatives; else they are empty.
-        embed_boxes: query positions come from the boxes of the places too (Co-Deformable-DETR); else the decoder derives
-            them from its references (Co-DINO).
+        embed_boxes: query positions come from the boxes of the places too (Co-Deformable-DETR); else the decoder
+            derives them from its references (Co-DINO).
         embed_features: the features of the places are part of the content (Co-Deformable-DETR).
     """
 
@@ -146,8 +146,8 @@ class Collaborative(BaseModule):
     def _known(self, chosen: list[Chosen], targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
         pairs, first = [], 0
         for image, (each, count) in enumerate(zip(chosen, targets.counts)):
-            pairs.append((torch.full_like(each.target, image), torch.arange(len(each.target), device=each.target.device),
-                          first + each.target))
+            query = torch.arange(len(each.target), device=each.target.device)
+            pairs.append((torch.full_like(each.target, image), query, first + each.target))
             first += count
         return tuple(map(torch.cat, zip(*pairs)))
 

@@ -1,7 +1,7 @@
 """Heads of mmdet as collaborators of a set-prediction detector, and the places that they take for objects (Co-DETR).
 
-A collaborator is called as ``collaborator(maps, targets)`` with feature maps B C H W, finest first; it returns its losses
-and what it took for what in each image. The heads are mmdet's own, with their own assigners, losses and
+A collaborator is called as ``collaborator(maps, targets)`` with feature maps B C H W, finest first; it returns its
+losses and what it took for what in each image. The heads are mmdet's own, with their own assigners, losses and
 initialisation (hence `BaseModule`, which passes it on).
 """
 import copy

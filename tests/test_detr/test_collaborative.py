@@ -65,7 +65,8 @@ class TestPlaces:
             levels = [len(each[0, 0].flatten()) for each in maps]
             stride = torch.tensor(STRIDES).repeat_interleave(torch.tensor(levels))
             middle = (anchors[:, :2] + anchors[:, 2:]) / 2
-            valid = (middle[:, 0] < (width / stride).ceil() * stride) & (middle[:, 1] < (height / stride).ceil() * stride)
+            x, y = middle.T
+            valid = (x < (width / stride).ceil() * stride) & (y < (height / stride).ceil() * stride)
             given = [int(part.sum()) for part in valid.split(levels)]
             result = ATSSAssigner(topk=9).assign(InstanceData(priors=anchors[valid]), given, sample.gt_instances)
             assert places.target[valid].equal(result.gt_inds - 1)
@@ -233,7 +234,8 @@ def test_empty_slots_change_nothing():
     with torch.no_grad():
         memory, (*_, group) = groups_of(model, data)
         padded = QueryGroup(
-            'atss', torch.cat([group.content, torch.randn(2, 3, 32)], 1), torch.cat([group.reference, torch.rand(2, 3, 4)], 1),
+            'atss', torch.cat([group.content, torch.randn(2, 3, 32)], 1),
+            torch.cat([group.reference, torch.rand(2, 3, 4)], 1),
             known=group.known, divisor=group.divisor, empty=torch.arange(group.size + 3).expand(2, -1) >= group.size)
         padded.valid = ~padded.empty
         found, expected = model.decode([padded], memory), model.decode([group], memory)

@@ -23,6 +23,10 @@ COUNTS = {
     'dn_detr/dn-detr_r50_8xb2-50e_coco.py': 43_694_977,
     'dn_detr/dn-detr-3pattern_r50_8xb2-50e_coco.py': 43_695_745,
     'dn_detr/dn-deformable-detr_r50_8xb2-50e_coco.py': 47_429_154,
+    'h_detr/h-deformable-detr_r50_8xb2-12e_coco.py': 47_946_073,
+    'h_detr/h-deformable-detr_r50_8xb2-36e_coco.py': 47_946_073,
+    'h_detr/h-deformable-detr-one2one_r50_8xb2-12e_coco.py': 47_562_073,
+    'h_detr/h-deformable-detr-plain_r50_8xb2-12e_coco.py': 47_485_273,
     'dino/dino-4scale_r50_8xb2-12e_coco.py': 46_893_182,
     'dino/dino-5scale_r50_8xb2-12e_coco.py': 47_255_806,
     'dino/dino-4scale_r101_8xb2-12e_coco.py': 65_833_086,
@@ -41,3 +45,18 @@ def test_parameter_count(name):
 
     assert parameters.without_frozen_norms == COUNTS[name]
     assert parameters.trainable == COUNTS[name] - FROZEN
+
+
+@pytest.mark.parametrize('name, main, trained', [
+    ('co_detr/co-deformable-detr_r50_8xb2-12e_coco.py', 47_541_260, 0),
+    ('co_detr/co-dino-5scale_r50_8xb2-12e_coco.py', 48_011_660 - 80 * 256, 48_865_932)])
+def test_co_detr(name, main, trained):
+    """80 classes. Of Co-DINO the official code keeps the labels of denoising at inference too; `trained` is what it has
+    besides the auxiliary heads."""
+    cfg = Config.fromfile(tiny.CONFIGS / name)
+    whole = build_on_meta(cfg)
+    if trained:
+        heads = sum(each.numel() for each in whole.groups[-1].heads.parameters())
+        assert Parameters.of(whole).without_frozen_norms - heads == trained
+    cfg.model.groups = []
+    assert Parameters.of(build_on_meta(cfg)).without_frozen_norms == main

@@ -104,7 +104,8 @@ def test_queries_are_the_next_best_proposals(changes):
         _, (expected, ) = groups_of(whole, data)
     assert (match.size, more.size) == (20, 10)
     for part in ('content', 'reference', 'pos'):
-        assert torch.cat([getattr(match, part), getattr(more, part)], dim=1).allclose(getattr(expected, part), atol=1e-6)
+        found = torch.cat([getattr(match, part), getattr(more, part)], dim=1)
+        assert found.allclose(getattr(expected, part), atol=1e-6)
 
 
 def test_references_are_cut_from_the_graph_and_positions_are_not():
@@ -153,5 +154,15 @@ def test_fewer_tokens_than_queries(num_queries, left):
 
 @pytest.mark.parametrize('name', ['deformable_detr_r50', 'detr_r50'])
 def test_a_source_that_ranks_nothing_is_refused_when_it_is_built(name):
-    with pytest.raises(ValueError, match='OneToMany takes the next-best proposals, and .*Queries ranks none; take TopK'):
+    with pytest.raises(ValueError, match='takes the next-best proposals, and .*Queries ranks none; take TopKQueries'):
         build(base(name, groups=[dict(type='mmparts.OneToMany', num=10)]))
+
+
+def test_look_forward_twice_changes_no_output():
+    """Only what the boxes train: the main branch is that of refinement."""
+    found = []
+    for rule in ('LookForwardTwice', 'IterativeRefinement'):
+        model = detector('tricks', decoder=dict(reference_update=dict(type=f'mmparts.{rule}'))).eval()
+        with torch.no_grad():
+            found.append(model(**batch(model), mode='tensor'))
+    assert all(found[0][name].equal(found[1][name]) for name in found[0])

@@ -1,4 +1,6 @@
-"""DINO and two-stage Deformable DETR against mmdet: outputs of every layer, and the losses of a whole training step."""
+"""DINO, the main branch of Co-DINO and two-stage Deformable DETR against mmdet: outputs of every layer, and the losses
+of a whole training step."""
+import copy
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,11 +21,19 @@ from torch import Tensor, nn
 from mmparts.detr.groups import visibility
 from mmparts.detr.structures import Targets
 
+DENOISING = dict(type='mmparts.Denoising', num=100, spare_row=False)
 CASES = {
     'dino': ('dino_r50', dict(), 'dino/dino-4scale_r50_8xb2-12e_coco.py'),
     'two-stage': ('deformable_detr_refine_twostage_r50', dict(encoder=dict(dropout=0.), decoder=dict(dropout=0.)),
                   'deformable_detr/deformable-detr-refine-twostage_r50_16xb2-50e_coco.py'),
+    'co-dino': ('co_dino_r50', dict(groups=[DENOISING], neck=dict(bias=True)),
+                'dino/dino-4scale_r50_8xb2-12e_coco.py'),
 }
+THEIRS = {'co-dino': dict(
+    num_feature_levels=5, neck=dict(in_channels=[32, 64, 128, 256], num_outs=5),
+    encoder=dict(layer_cfg=dict(self_attn_cfg=dict(num_levels=5))),
+    decoder=dict(layer_cfg=dict(cross_attn_cfg=dict(num_levels=5))),
+    bbox_head=dict(loss_cls=dict(_delete_=True, type='QualityFocalLoss', use_sigmoid=True, beta=2.0)))}
 
 # Their names to ours, see parity.translate. Backbone and neck are the same classes.
 RULES = [
@@ -73,6 +83,7 @@ def both(case: str, width: str, monkeypatch) -> tuple[nn.Module, nn.Module, dict
                      layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn)),
         positional_encoding=dict(num_feats=cfg.embed_dims // 2),
         bbox_head=dict(num_classes=cfg.num_classes, **sizes))))
+    their_cfg.merge_from_dict(dict(model=copy.deepcopy(THEIRS.get(case, {}))))
     with DefaultScope.overwrite_default_scope('mmdet'):
         theirs = MODELS.build(their_cfg.model).eval()
 
@@ -114,7 +125,7 @@ def share_noise(ours: nn.Module, monkeypatch):
 def step(case: str, counts: tuple[int, int], monkeypatch) -> tuple[nn.Module, dict[str, Tensor], dict[str, Tensor]]:
     """Our model, our losses and theirs, in training mode."""
     ours, theirs, weights = both(case, 'small', monkeypatch)
-    if case == 'dino':
+    if len(ours.groups):
         share_noise(ours, monkeypatch)
     batch = parity.batch(counts)
     expected = parity.run(theirs.train(), weights, batch.images, batch.samples, mode='loss')

@@ -1,4 +1,5 @@
-"""DETR and the four Deformable DETRs against transformers: outputs of every layer, gradients, losses."""
+"""DETR, the four Deformable DETRs, and the main branches of H-DETR and Co-Deformable-DETR without their tricks, against
+transformers: outputs of every layer, gradients, losses."""
 import copy
 
 import parity
@@ -9,11 +10,15 @@ from parity_transformers import BACKBONE, call, split_projections, their_config,
 from torch import Tensor, nn
 
 DETR = 'detr_r50'
+MAIN = dict(queries=dict(select_padding=True, mixed_selection=False), groups=[],
+            decoder=dict(reference_update=dict(type='mmparts.IterativeRefinement')))
 DEFORMABLE = {
     'deformable': ('deformable_detr_r50', {}),
     'single-scale': ('deformable_detr_singlescale_r50', {}),
     'refine': ('deformable_detr_refine_r50', {}),
     'two-stage': ('deformable_detr_refine_twostage_r50', dict(queries=dict(select_padding=True))),
+    'h-detr': ('h_detr_r50', MAIN),
+    'co-deformable': ('co_deformable_detr_r50', dict(neck=dict(bias=True), **MAIN)),
 }
 
 # Their names to ours, see parity.translate.
@@ -93,15 +98,16 @@ def deformable(case: str, width: str):
     """As :func:`detr`."""
     base, changes = DEFORMABLE[case]
     ours = parity.build(base, width, **changes)
+    two_stage = hasattr(ours.queries, 'embed')
     # Their class cost is 1 by default, the paper's 2.
     theirs = transformers.DeformableDetrForObjectDetection(their_config(
         transformers.DeformableDetrConfig, ours, disable_custom_kernels=True, class_cost=2, auxiliary_loss=True,
-        num_feature_levels=ours.cfg.num_levels, two_stage=case == 'two-stage',
-        two_stage_num_proposals=ours.cfg.num_queries, with_box_refine=case in ('refine', 'two-stage')))
+        num_feature_levels=ours.cfg.num_levels, two_stage=two_stage,
+        two_stage_num_proposals=ours.cfg.num_queries, with_box_refine=len(ours.head.class_branches) > 1))
     untie(theirs)
 
     weights = split_projections(parity.weights_of(ours))
-    if case != 'two-stage':
+    if not two_stage:
         halves = [weights.pop(f'queries.{half}.weight') for half in ('pos', 'content')]
         weights['queries.pos_and_content.weight'] = torch.cat(halves, dim=1)
     rules = BACKBONE + LAYERS + DEFORMABLE_ENDS + heads(ours)

@@ -6,7 +6,7 @@ model = dict(
     neck=dict(bias='auto'),  # none, as a norm follows
     queries=dict(content_std=1.0),
     groups=[
-        dict(type='mmparts.Denoising', num=100, label_noise=0.25, box_noise=1.0, contrastive=True),
+        dict(type='mmparts.Denoising', num=100, label_noise=0.25, box_noise=1.0, contrastive=True, spare_row=False),
         dict(
             type='mmparts.Collaborative',
             finest_stride=4,
