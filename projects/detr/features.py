@@ -64,7 +64,8 @@ def _check_outputs(neck: nn.Module, given: FeatureSpec, embed_dims: int, num_lev
     feats = tuple(torch.empty(1, channels, PROBE_SIZE // stride, PROBE_SIZE // stride, device='meta')
                   for channels, stride in zip(given.channels, given.strides))
     spec = _spec_of(_on_meta(neck)(feats))
-    if spec.channels != (embed_dims,) * (num_levels + getattr(neck, 'num_pixel_levels', 0)):
+    tokens = spec.channels[getattr(neck, 'num_skips', 0):]  # what goes past the transformer may have any width
+    if tokens != (embed_dims,) * (num_levels + getattr(neck, 'num_pixel_levels', 0)):
         raise ValueError(f'neck {type(neck).__name__} gives {spec}; the detector was told num_levels={num_levels} and '
                          f'embed_dims={embed_dims}, that is channels {[embed_dims] * num_levels}')
 

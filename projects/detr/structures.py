@@ -29,6 +29,7 @@ class Memory:
         pixels: B C H W, finer features of which masks are made; None where there are none.
         padded: (height, width) of the batch in pixels; None where nobody says.
         images: the same of each image without its padding.
+        skips: B C H W of each level of the neck, finest first, for decoders of masks; None where nobody asks.
     """
     tokens: Tensor
     pos: Tensor
@@ -38,6 +39,7 @@ class Memory:
     pixels: Tensor | None = None
     padded: tuple[int, int] | None = None
     images: list[tuple[int, int]] | None = None
+    skips: list[Tensor] | None = None
 
     @classmethod
     def from_levels(cls, feats: list[Tensor], pos: list[Tensor], masks: list[Tensor] | None) -> Memory:
@@ -65,7 +67,7 @@ class Memory:
 
     @cached_property
     def extents(self) -> Tensor:
-        """B levels 2: (width, height) of each image without its padding, in cells of each level and fractions of a cell;
+        """B levels 2: (width, height) of each image without its padding, in cells of each level and fractions of one;
         in whole cells where nobody said how large the images are."""
         if self.images is None:
             return self.valid_ratios * self.sizes
@@ -237,6 +239,7 @@ class PredictionSet:
         boxes: L B N 4.
         targets: the objects, with the labels that this set is to predict.
         masks: see masks.py; None where no masks are predicted.
+        embeddings: see pretext.py; None where none are predicted.
     """
     name: str
     logits: Tensor
@@ -249,3 +252,4 @@ class PredictionSet:
     divisor: float | Tensor | None = None
     weight: float = 1.
     masks: Any = None
+    embeddings: Any = None

@@ -1,0 +1,12 @@
+# Cell-DETR B: as A, on deformable convolutions, learned activations and pixel-adaptive convolutions in the mask decoder.
+_base_ = './cell_detr_a.py'
+conv_cfg = dict(type='mmparts.ModulatedDeformConv')
+act_cfg = dict(type='mmparts.PadeUnit')
+model = dict(
+    backbone=dict(conv_cfg=conv_cfg, act_cfg=act_cfg),
+    neck=dict(skip_channels=(32, 64, 128), conv_cfg=conv_cfg),
+    encoder=dict(act_cfg=act_cfg),
+    decoder=dict(act_cfg=act_cfg),
+    head=dict(
+        act_cfg=act_cfg,
+        mask_decoder=dict(conv_cfg=conv_cfg, act_cfg=act_cfg, block=dict(type='mmparts.AdaptiveBlock'))))

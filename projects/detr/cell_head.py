@@ -1,0 +1,146 @@
+"""Cell-DETR's head and its loss terms (https://arxiv.org/abs/2011.09763).
+
+The official code takes the loss of each image on its own and averages over the images; here the class, box and focal
+terms average over all queries, boxes and pixels of the batch.
+"""
+from functools import partial
+
+import torch
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
+from mmengine.structures import InstanceData
+from torch import Tensor, nn
+
+from ..registry import MODELS, build_part
+from .boxes import move
+from .cell_masks import AttentionMaps, CellMaskDecoder
+from .head import SetPredictionHead, in_pixels
+from .masks import extents
+from .structures import Memory
+from .terms import LossTerm, per_layer
+
+
+@MODELS.register_module()
+class CellHead(SetPredictionHead):
+    """Classes, boxes and masks of the last decoder layer.
+
+    Args:
+        select: config of the rule that turns predictions into detections, see segments.py.
+        mask_decoder: config of the part that makes masks of attention maps.
+        num_heads: attention maps of a query.
+        act_cfg: activation in the branches.
+        as_published: see :class:`AttentionMaps` and :class:`CellMaskDecoder`.
+        others: as those of :class:`SetPredictionHead`.
+    """
+
+    def __init__(self, select: dict, mask_decoder: dict = dict(type=CellMaskDecoder), num_heads: int = 8,
+                 act_cfg: dict = dict(type=nn.LeakyReLU), as_published: bool = False, num_classes: int = 80,
+                 embed_dims: int = 128, num_queries: int = 12, logit_eps: float = 1e-5, **kwargs):
+        super().__init__(select=select, num_classes=num_classes, embed_dims=embed_dims, num_layers=1, no_object=True,
+                         size_bias=None, logit_eps=logit_eps, **kwargs)
+        self.num_queries = num_queries
+        wide, narrow = embed_dims // 2, embed_dims // 8
+        self.class_branches = nn.ModuleList([branch((embed_dims, wide, num_classes + 1), act_cfg)])
+        self.box_branches = nn.ModuleList([branch((embed_dims, wide, narrow, 4), act_cfg)])
+        self.attention = AttentionMaps(embed_dims, num_heads, as_published)
+        self.mask_decoder = build_part(mask_decoder, embed_dims=embed_dims, num_heads=num_heads,
+                                       num_queries=num_queries, as_published=as_published)
+
+    def forward(self, hidden: list[Tensor], references: list[Tensor | None], memory: Memory) -> dict:
+        """Hidden states B N C and references of every layer -> logits 1 B N K, boxes 1 B N 4, masks."""
+        state, reference = hidden[-1], references[-1]
+        if state.shape[1] != self.num_queries:
+            raise ValueError(f'CellHead was built for {self.num_queries} queries and got {state.shape[1]}; its masks '
+                             'compete with each other, so query groups that train beside the matching one do not go '
+                             'with it')
+        logits = self.class_branch(0)(state).float()
+        boxes = move(self.box_branch(0)(state), reference, self.logit_eps)
+        masks = self.mask_decoder(self.attention(state, memory), memory)
+        return dict(logits=logits[None], boxes=boxes[None], masks=masks)
+
+    def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
+        """Detections of each image with their masks (bool), best first."""
+        results = []
+        shares = extents(samples, predictions['boxes'])
+        last = predictions['logits'][-1], predictions['boxes'][-1]
+        for image, (logits, boxes, extent, sample) in enumerate(zip(*last, shares, samples)):
+            size = tuple(sample.ori_shape[:2] if rescale else sample.img_shape[:2])
+            make = partial(predictions['masks'].over_image, image, extent, size)
+            scores, labels, boxes, masks = self.select(logits, boxes, make)
+            order = scores.argsort(descending=True)
+            results.append(InstanceData(bboxes=in_pixels(boxes, sample, rescale)[order], scores=scores[order],
+                                        labels=labels[order], masks=masks[order]))
+        return results
+
+
+def branch(widths: tuple[int, ...], act_cfg: dict) -> nn.Sequential:
+    """Linear layers with an activation between each two."""
+    layers = []
+    for before, after in zip(widths, widths[1:]):
+        layers += [MODELS.build(dict(act_cfg)), nn.Linear(before, after)]
+    return nn.Sequential(*layers[1:])
+
+
+@MODELS.register_module()
+class ClassWeightTerm(LossTerm):
+    """Cross-entropy, each query weighed by its class; the mean over all queries.
+
+    Args:
+        class_weights: of each class, "no object" last.
+    """
+    name = 'loss_cls'
+
+    def __init__(self, class_weights: list[float], weight: float = 1.):
+        super().__init__(weight)
+        self.register_buffer('class_weights', torch.tensor(class_weights, dtype=torch.float32), persistent=False)
+
+    def forward(self, predictions, matches, num_boxes):
+        logits = predictions.logits
+        if len(self.class_weights) != logits.shape[-1]:
+            raise ValueError(f'{logits.shape[-1] - 1} classes and "no object" need so many class_weights and one more, '
+                             f'got {self.class_weights.tolist()}')
+        labels = torch.full(logits.shape[:3], logits.shape[-1] - 1, device=logits.device)
+        labels[matches.where] = predictions.targets.labels[matches.target]
+        surprise = -logits.log_softmax(-1).gather(-1, labels[..., None]).squeeze(-1)
+        return self.weight * (surprise * self.class_weights[labels]).mean((1, 2))
+
+
+@MODELS.register_module()
+class CornerL1Term(LossTerm):
+    """Mean distance of the four sides of matched boxes, in shares of the image."""
+    name = 'loss_bbox'
+
+    def forward(self, predictions, matches, num_boxes):
+        found = bbox_cxcywh_to_xyxy(predictions.boxes[matches.where])
+        distance = (found - bbox_cxcywh_to_xyxy(predictions.targets.boxes[matches.target])).abs().mean(-1)
+        return self.weight * per_layer(distance, matches, len(predictions.boxes)) / num_boxes
+
+
+@MODELS.register_module()
+class AreaDiceTerm(LossTerm):
+    """One minus twice the overlap over the areas, of all matched masks of an image as one; mean over the images."""
+    name = 'loss_dice'
+
+    def forward(self, predictions, matches, num_boxes):
+        pairs = predictions.masks.matched(matches, predictions.targets)
+        losses = [1 - (2 * (found * truth).sum() + 1) / (found.sum() + truth.sum() + 1) for found, truth in pairs]
+        return self.weight * torch.stack(losses).mean()[None]
+
+
+@MODELS.register_module()
+class PixelFocalTerm(LossTerm):
+    """Binary focal loss of every pixel of matched masks; mean over the pixels."""
+    name = 'loss_mask'
+
+    def __init__(self, weight: float = 1., alpha: float = 0.25, gamma: float = 2.):
+        super().__init__(weight)
+        self.alpha, self.gamma = alpha, gamma
+
+    def forward(self, predictions, matches, num_boxes):
+        pairs = predictions.masks.matched(matches, predictions.targets)
+        total = sum(self._sum(found, truth) for found, truth in pairs)
+        return self.weight * (total / max(1, sum(found.numel() for found, _ in pairs)))[None]
+
+    def _sum(self, found: Tensor, truth: Tensor) -> Tensor:
+        chance = torch.where(truth > 0, found, 1 - found)  # of what is true
+        alpha = torch.where(truth > 0, self.alpha, 1 - self.alpha)
+        return -(alpha * (1 - chance) ** self.gamma * (chance + 1e-6).log()).sum()
