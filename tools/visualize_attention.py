@@ -8,16 +8,17 @@ from mmengine.device import get_device
 from mmparts.engine import cli
 from mmparts.engine.inference import Detector, Failure
 from mmparts.visualization import read_rgb
-from mmparts.visualization.attention import Found, Frame, Look, Watch, draw_looks, find, save_figure
+from mmparts.visualization.attention import KINDS, Found, Frame, Look, Watch, draw_looks, find, save_figure
 
 MOST = 16  # objects that one picture has room for
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
-        description='For a detected object: the attention map of its query over the image (DETR), or its sampling '
-                    'points coloured by attention weight (Deformable DETR, DINO), with the predicted box (green), the '
-                    'reference point (cross) and, where there is one, the reference box (dashed).')
+        description='For a detected object: the attention map of its query over the image (DETR), the Gaussian that it '
+                    'is multiplied by (SMCA-DETR), or its sampling points coloured by attention weight (Deformable '
+                    'DETR, DINO), with the predicted box (green), the reference point (cross) and, where there is '
+                    'one, the reference box (dashed). The last line says what the config offers.')
     parser.add_argument('image', help='path of an image')
     parser.add_argument('config', help='the config that the model was trained with')
     parser.add_argument('checkpoint', help='its weights (.pth)')
@@ -28,6 +29,8 @@ def main() -> None:
                        help=f'all detections from this score on, {MOST} at most')
     parser.add_argument('--layer', type=int, default=-1, metavar='L',
                         help='decoder layer, from 0; negative ones from the end (default: the last)')
+    parser.add_argument('--kind', choices=KINDS,
+                        help='what to draw (default: the first of these that the config offers)')
     parser.add_argument('--heads', action='store_true', help='also each attention head on its own')
     parser.add_argument('--out', default='attention.png', metavar='FILE', help='the picture (default: attention.png)')
     parser.add_argument('--device', default=get_device(), help='cpu, cuda:0 ... (default: a GPU if there is one)')
@@ -39,7 +42,7 @@ def main() -> None:
     path = cli.require_file(args.image, 'image')
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), args.device)
     try:
-        with Watch(detector.model, args.layer) as watch:
+        with Watch(detector.model, args.layer, args.kind) as watch:
             result, = detector([path])
         if isinstance(result, Failure):
             raise ValueError(f'{path}: {result.reason}')
@@ -51,7 +54,7 @@ def main() -> None:
     figure = draw_looks(read_rgb(path), Frame.of(result), look, objects, detector.classes, args.heads)
     os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
     save_figure(figure, args.out)
-    print(f'{len(objects)} objects: {args.out}')
+    print(f'{len(objects)} objects: {args.out} (--kind {watch.kind}; the config offers: {", ".join(watch.kinds)})')
 
 
 def choose(look: Look, select, args: argparse.Namespace) -> list[Found]:

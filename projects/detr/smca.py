@@ -1,13 +1,13 @@
 """Spatially modulated co-attention: every query looks around a place that it predicts (SMCA-DETR).
 
-SMCA-DETR (https://arxiv.org/abs/2101.07448), sections 3.2 to 3.4. :class:`GaussianPrior` reads from a query, as it enters
-a layer, where each head looks; :class:`GaussianCrossAttention` adds the logarithm of that Gaussian to the products of
-queries and keys. The two go together.
+SMCA-DETR (https://arxiv.org/abs/2101.07448), sections 3.2 to 3.4. :class:`GaussianPrior` reads from a query, as it
+enters a layer, where each head looks; :class:`GaussianCrossAttention` adds the logarithm of that Gaussian to the
+products of queries and keys. The two go together.
 
 The official code writes out the Gaussian of every query, head and token. But for the terms that are the same for all
-tokens, which the softmax ignores, the logarithm is a product of four numbers of the query with four of the token, so that
-here they are four more channels of queries and keys, and attention stays fused. It takes the images' sizes from the
-annotations, fixes the stride at 32, and in its model of several levels gives all images the gates of the first one.
+tokens, which the softmax ignores, the logarithm is a product of four numbers of the query with four of the token: here
+they are four more channels of queries and keys, and attention stays fused. The official code takes the images' sizes
+from the annotations, fixes the stride at 32, and with several levels gives all images the gates of the first one.
 """
 from dataclasses import dataclass
 
@@ -20,7 +20,7 @@ from ..registry import MODELS, build_part
 from .attention import DenseCrossAttention, keep_tokens, split_heads, xavier_init
 from .structures import Memory, QueryGroup
 
-SMALLEST = 1e-4  # square of a scale that divides
+SMALLEST = 1e-2  # square of a scale that divides: the Gaussian is a fifth of a cell wide
 
 
 @dataclass
@@ -40,6 +40,9 @@ class Prior:
 
     def centre(self, reference: Tensor, memory: Memory) -> Tensor:
         """B N heads levels 2, (x, y) of the Gaussian's centre in cells."""
+        if self.offset.shape[3] != len(memory.shapes):
+            raise ValueError(f'GaussianPrior has {self.offset.shape[3]} levels, the encoder gives '
+                             f'{len(memory.shapes)}; write num_levels once, on the detector')
         return (reference[:, :, None, :2] * memory.extents[:, None])[:, :, None] + self.offset
 
 
@@ -118,7 +121,7 @@ class GaussianPrior(nn.Module):
 
 @MODELS.register_module()
 class GaussianCrossAttention(nn.Module):
-    """Attention whose weights are multiplied by Gaussians; each level has a softmax of its own, and the gates add them up.
+    """Attention whose weights are multiplied by Gaussians; each level has its own softmax, and the gates add them up.
 
     Args:
         base: config of the attention that compares queries with tokens.
@@ -177,7 +180,7 @@ class Gaussian:
 
     def channels(self, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Channels of queries (B heads N 4) and of tokens (h*w 4) whose product is the logarithm but for a constant of
-        each query; -(c - x)^2 = 2 c x - x^2 - c^2. Coordinates are from the middle of the map: small numbers are exact."""
+        each query: -(c - x)^2 = 2 c x - x^2 - c^2. Coordinates count from the middle of the map, to stay small."""
         middle = (self.centre.new_tensor(shape).flip(0) - 1) / 2
         query = torch.cat([2 * self.fall * (self.centre - middle), -self.fall], dim=-1)
         y, x = torch.meshgrid(*(torch.arange(size, device=query.device) - (size - 1) / 2 for size in shape),
@@ -210,9 +213,6 @@ def modulated(query: Tensor, key: Tensor, value: Tensor, gaussian: Gaussian, sha
 
 def by_level(prior: Prior, centre: Tensor, memory: Memory):
     """(Gaussian, shape, slice of the tokens, which of them may be looked at: B 1 1 S or None) of each level."""
-    if centre.shape[3] != len(memory.shapes):
-        raise ValueError(f'GaussianPrior has {centre.shape[3]} levels, the encoder gives {len(memory.shapes)}; '
-                         'write num_levels once, on the detector')
     keep, start = keep_tokens(memory), 0
     for level, (h, w) in enumerate(memory.shapes):
         tokens = slice(start, start + h * w)

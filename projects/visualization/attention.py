@@ -1,16 +1,23 @@
-"""Where a decoder looks: the attention maps (DETR) or sampling points (Deformable DETR, DINO) of chosen objects over
-the image, as in the figures of the papers.
+"""Where a decoder looks: the attention maps (DETR), Gaussians (SMCA-DETR) or sampling points (Deformable DETR, DINO) of
+chosen objects over the image, as in the figures of the papers.
 
-Works on a detector whose ``decoder.layers[i].cross_attn`` has ``weights`` (a map over the tokens) or ``samples``
-(points and their weights), and whose ``head`` returns logits and boxes and has a ``select`` rule.
+Works on a detector whose ``decoder.layers[i].cross_attn`` has one of the methods of :data:`KINDS`, and whose ``head``
+returns logits and boxes and has a ``select`` rule.
 """
 import math
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+# Kind of picture -> the method of a cross-attention that gives what is drawn, from the inputs of its forward.
+KINDS = {
+    'attention': 'weights',  # B heads N S: what each token counts for; sums to 1
+    'gaussian': 'gaussians',  # B heads N S: the prior that attention is multiplied by
+    'points': 'samples',  # B N heads levels points 2, in [0, 1] of the padded input, and their weights
+}
 PANEL = 7.  # inches of the longer side of a panel, whatever the size of the image
 DPI = 120
 
@@ -23,7 +30,7 @@ class Look:
         logits: N K, of the last layer.
         boxes: N 4, of the last layer: cxcywh, divided by the size of the image without padding.
         reference: N 2 or N 4, from which this layer looked, in the same unit; None in a DETR.
-        maps: N heads h w, attention over the padded input; None where points are sampled.
+        maps: N heads h w, attention or Gaussians over the padded input; None where points are drawn.
         points: N heads M 2, (x, y) divided by the size of the padded input; None where maps are.
         weights: N heads M, of the points; they sum to 1 over M.
     """
@@ -76,16 +83,21 @@ class Watch:
 
     Args:
         layer: counted from 0; negative ones from the end.
+        kind: of :data:`KINDS`; None: the first that the model offers.
     """
 
-    def __init__(self, model: nn.Module, layer: int = -1):
+    def __init__(self, model: nn.Module, layer: int = -1, kind: str | None = None):
         layers = getattr(getattr(model, 'decoder', None), 'layers', ())
         if not -len(layers) <= layer < len(layers):
             raise ValueError(f'{type(model).__name__} has {len(layers)} decoder layers; there is no layer {layer}')
         self.cross_attn = getattr(layers[layer], 'cross_attn', None)
-        if not (hasattr(self.cross_attn, 'weights') or hasattr(self.cross_attn, 'samples')):
-            raise ValueError(f'the cross-attention of {type(layers[layer]).__name__} shows neither `weights` nor '
-                             '`samples`; its attention cannot be drawn')
+        self.kinds = offered(self.cross_attn)
+        if not self.kinds:
+            raise ValueError(f'the cross-attention of {type(layers[layer]).__name__} has none of the methods '
+                             f'{", ".join(KINDS.values())}; its attention cannot be drawn')
+        if kind not in (None, *self.kinds):
+            raise ValueError(f'{type(self.cross_attn).__name__} offers {" and ".join(self.kinds)}, not {kind}')
+        self.kind = kind or self.kinds[0]
         self.head = model.head
         self.inputs = self.predictions = None
 
@@ -107,14 +119,35 @@ class Watch:
     @torch.no_grad()
     def look(self) -> Look:
         """The first image of the last batch that the model saw."""
-        _, _, reference, memory = self.inputs
+        reference, memory = self.inputs[2:4]
         seen = [self.predictions['logits'][-1, 0].cpu(), self.predictions['boxes'][-1, 0].cpu(),
                 None if reference is None else reference[0].float().cpu()]
-        if hasattr(self.cross_attn, 'weights'):
-            maps = self.cross_attn.weights(*self.inputs)[0].transpose(0, 1).float().cpu()
-            return Look(*seen, maps=maps.unflatten(-1, memory.shapes[0]))
-        points, weights = (part[0].float().cpu() for part in self.cross_attn.samples(*self.inputs))
-        return Look(*seen, points=points.flatten(2, 3), weights=weights.flatten(2, 3))
+        shown = getattr(self.cross_attn, KINDS[self.kind])(*self.inputs)
+        if self.kind == 'points':
+            points, weights = (part[0].float().cpu() for part in shown)
+            return Look(*seen, points=points.flatten(2, 3), weights=weights.flatten(2, 3))
+        maps = shown[0].transpose(0, 1).float().cpu()
+        return Look(*seen, maps=on_finest(maps, memory.shapes, density=self.kind == 'attention'))
+
+
+def offered(cross_attn: nn.Module | None) -> list[str]:
+    """The kinds of pictures that a cross-attention has something for."""
+    return [kind for kind, method in KINDS.items() if hasattr(cross_attn, method)]
+
+
+def on_finest(maps: Tensor, shapes: tuple[tuple[int, int], ...], density: bool) -> Tensor:
+    """N heads S -> N heads h w: the maps of all levels laid over that of the finest, and added up.
+
+    Args:
+        density: a cell of a coarse level is spread over the finer ones, so that sums stay; else they take its value.
+    """
+    total = 0
+    for level, shape in zip(maps.split([h * w for h, w in shapes], dim=-1), shapes):
+        fine = F.interpolate(level.unflatten(-1, shape), size=shapes[0], mode='bilinear')
+        if density:
+            fine = fine * (level.sum(-1) / fine.sum((-2, -1)).clamp(min=1e-12))[..., None, None]
+        total = total + fine
+    return total
 
 
 def find(look: Look, select, query: int | None = None) -> list[Found]:

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from mmengine.config import Config
 
 from mmparts.detr.selection import BestClassSelection, TopKSelection
-from mmparts.visualization.attention import Found, Frame, Look, Watch, draw_looks, find
+from mmparts.visualization.attention import Found, Frame, Look, Watch, draw_looks, find, on_finest
 
 TOOL = tiny.CONFIGS.parent / 'tools' / 'visualize_attention.py'
 
@@ -51,7 +51,7 @@ def test_weights_of_a_query_sum_to_one_in_each_head():
     assert torch.allclose(look.weights.sum(-1), torch.ones(look.weights.shape[:2]))
 
 
-@pytest.mark.parametrize('name', ['detr_r50', 'dab_detr_r50'])
+@pytest.mark.parametrize('name', ['detr_r50', 'dab_detr_r50', 'smca_detr_r50'])
 def test_a_map_has_the_rows_of_the_tokens_and_nothing_on_padding(name):
     model = tiny.build(tiny.base(name)).eval()
     data = tiny.batch(model, sizes=((64, 96), (128, 160)))
@@ -61,6 +61,50 @@ def test_a_map_has_the_rows_of_the_tokens_and_nothing_on_padding(name):
     assert maps.shape == (20, 8, 4, 5)  # 128x160 at stride 32
     assert torch.allclose(maps.sum((-2, -1)), torch.ones(20, 8))
     assert maps[:, :, 2:].max() == 0 and maps[:, :, :, 3:].max() == 0 and maps[:, :, :2, :3].min() > 0
+
+
+def test_gaussians_are_drawn_around_the_place_that_a_query_predicts():
+    model = tiny.build(tiny.base('smca_detr_r50')).eval()
+    for layer in model.decoder.spatial_prior.layers:
+        torch.nn.init.zeros_(layer.offset.weight), torch.nn.init.zeros_(layer.offset.bias)
+    data = tiny.batch(model, sizes=((320, 192), (384, 480)))
+    with Watch(model, layer=0, kind='gaussian') as watch:
+        model(**data, mode='predict')
+    look = watch.look()
+    assert look.maps.shape == (20, 8, 12, 15)
+    assert look.maps[:, :, 10:].max() == 0 and look.maps[..., 6:].max() == 0  # padding
+    brightest = look.maps[:, 0].flatten(1).argmax(1)
+    cells = (look.reference * torch.tensor([6., 10.])).round().clamp(max=torch.tensor([5., 9.]))  # 192x320 at stride 32
+    assert torch.stack([brightest % 15, brightest // 15], dim=-1).equal(cells.long())
+
+
+def test_levels_are_laid_over_the_finest():
+    maps = torch.zeros(1, 1, 8 + 2)
+    maps[..., 0], maps[..., 9] = .1, .9  # the first cell of 2x4, the last of 1x2
+    spread = on_finest(maps, ((2, 4), (1, 2)), density=True)[0, 0]
+    assert spread.sum().item() == pytest.approx(1.)
+    assert spread[0, 0] == maps[0, 0, 0] and spread[0, 3] == spread[1, 3] == spread.max()
+    assert on_finest(maps, ((2, 4), (1, 2)), density=False)[0, 0, 1, 3] == maps[0, 0, 9]
+
+
+def test_maps_of_several_levels_sum_to_one():
+    model = tiny.build(tiny.base('smca_detr_multiscale_r50')).eval()
+    data = tiny.batch(model, sizes=((64, 96), (128, 160)))
+    with Watch(model) as watch:
+        model(**data, mode='predict')
+    maps = watch.look().maps
+    assert maps.shape == (20, 8, 8, 10) and torch.allclose(maps.sum((-2, -1)), torch.ones(20, 8))
+
+
+@pytest.mark.parametrize('name, kinds, wrong', [
+    ('detr_r50', ['attention'], 'gaussian'), ('dino_r50', ['points'], 'attention'),
+    ('smca_detr_r50', ['attention', 'gaussian'], 'points')])
+def test_a_kind_that_is_not_offered_is_refused_with_those_that_are(name, kinds, wrong):
+    model = tiny.build(tiny.base(name))
+    watch = Watch(model)
+    assert (watch.kinds, watch.kind) == (kinds, kinds[0])
+    with pytest.raises(ValueError, match=f'offers {" and ".join(kinds)}, not {wrong}'):
+        Watch(model, kind=wrong)
 
 
 def made_by_hand(column: int) -> Look:
@@ -101,7 +145,7 @@ def test_a_layer_that_is_not_there_is_named(layer):
         Watch(tiny.build(tiny.base('detr_r50')), layer)
 
 
-@pytest.fixture(params=['detr_r50', 'deformable_detr_r50', 'dino_r50'])
+@pytest.fixture(params=['detr_r50', 'deformable_detr_r50', 'dino_r50', 'smca_detr_r50'])
 def files(request, tmp_path) -> dict[str, str]:
     """Image, config and checkpoint of a tiny detector."""
     model = tiny.base(request.param)
@@ -126,8 +170,9 @@ def run_tool(files: dict[str, str], monkeypatch, *options: str):
     return ended.value.code
 
 
-def test_the_tool_draws_one_object_large(files, monkeypatch):
+def test_the_tool_draws_one_object_large(files, monkeypatch, capsys):
     assert not run_tool(files, monkeypatch)
+    assert '; the config offers: ' in capsys.readouterr().out
     picture = mmcv.imread(files['out'])
     assert max(picture.shape[:2]) > 600  # the image has 60 pixels
     assert len(np.unique(picture.reshape(-1, 3), axis=0)) > 1000
@@ -137,3 +182,5 @@ def test_the_tool_refuses_what_is_not_there(files, monkeypatch):
     assert 'no query 20' in run_tool(files, monkeypatch, '--query', '20')
     assert 'no detection reaches 1.5' in run_tool(files, monkeypatch, '--score-thr', '1.5')
     assert 'no detection 1000' in run_tool(files, monkeypatch, '--object', '1000')
+    kind = 'points' if 'attention' in Watch(tiny.build(Config.fromfile(files['config']).model)).kinds else 'gaussian'
+    assert f', not {kind}' in run_tool(files, monkeypatch, '--kind', kind)
