@@ -2,8 +2,12 @@
 from .check_classes import CheckClassesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .loading import LoadCheckedImage
+from .patches import CutPatches, PackPatches, RandomPatchBoxes
 from .root import merge_options, set_data_root
+from .segments import LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
+from .unlabelled import UnlabelledImages
 
-__all__ = ['CheckClassesHook', 'CheckedCocoDataset', 'ClassMismatch', 'LoadCheckedImage', 'make_shapes',
-           'merge_options', 'set_data_root']
+__all__ = ['CheckClassesHook', 'CheckedCocoDataset', 'ClassMismatch', 'CutPatches', 'LoadCheckedImage',
+           'LoadPanopticMap', 'PackPatches', 'PanopticInstances', 'RandomPatchBoxes', 'SemanticInstances',
+           'UnlabelledImages', 'make_shapes', 'merge_options', 'set_data_root']

@@ -22,20 +22,21 @@ class PixelMapper(ChannelMapper):
         in_channels: of the backbone's levels, finest first.
         out_channels: of all maps.
         num_outs: levels besides the finest; those that the backbone lacks are made of its coarsest.
+        encode_finest: the finest level is one of these too (Mask DINO with Swin-L).
         norm_cfg: of all maps; that of the finest has no bias.
     """
     num_pixel_levels = 1
 
     def __init__(self, in_channels: list[int], out_channels: int, num_outs: int, kernel_size: int = 1,
-                 norm_cfg: dict = dict(type='GN', num_groups=32), bias: bool | str = True):
-        super().__init__(list(in_channels[1:]), out_channels, kernel_size, norm_cfg=norm_cfg, act_cfg=None, bias=bias,
-                         num_outs=num_outs)
+                 norm_cfg: dict = dict(type='GN', num_groups=32), bias: bool | str = True, encode_finest: bool = False):
+        self.first = 0 if encode_finest else 1
+        super().__init__(list(in_channels[self.first:]), out_channels, kernel_size, norm_cfg=norm_cfg, act_cfg=None,
+                         bias=bias, num_outs=num_outs)
         self.lateral = ConvModule(in_channels[0], out_channels, 1, norm_cfg=norm_cfg, act_cfg=None, bias=False)
 
     def forward(self, inputs: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """B C H W of each level, finest first."""
-        finest, *others = inputs
-        return self.lateral(finest), *super().forward(others)
+        return self.lateral(inputs[0]), *super().forward(inputs[self.first:])
 
 
 @MODELS.register_module()

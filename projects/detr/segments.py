@@ -11,7 +11,6 @@ from mmengine.structures import PixelData
 from torch import Tensor
 
 from ..registry import TASK_UTILS
-from .selection import TopKSelection
 
 
 @TASK_UTILS.register_module()
@@ -21,16 +20,19 @@ class TopKMasks:
     Args:
         num: pairs.
         things: labels below are objects; None: all are.
+        no_object: the head's classes compete with a last one, "no object".
     """
 
-    def __init__(self, num: int = 100, things: int | None = None):
-        self.top = TopKSelection(num)
-        self.things = things
+    def __init__(self, num: int = 100, things: int | None = None, no_object: bool = False):
+        self.num, self.things, self.no_object = num, things, no_object
 
     def __call__(self, logits: Tensor, boxes: Tensor, make: Callable) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores, labels, boxes and masks (bool)."""
-        scores, labels, query = self.top(logits[:, :self.things], torch.arange(len(logits), device=logits.device))
-        query, place = query.unique(return_inverse=True)  # a query may report several classes
+        chances = logits.softmax(-1)[:, :-1] if self.no_object else logits.sigmoid()
+        chances = chances[:, :self.things]
+        scores, index = chances.flatten().topk(min(self.num, chances.numel()))
+        labels = index % chances.shape[1]
+        query, place = (index // chances.shape[1]).unique(return_inverse=True)  # a query may report several classes
         masks = make(query)
         found = masks > 0
         quality = (masks.sigmoid() * found).sum((1, 2)) / (found.sum((1, 2)) + 1e-6)
@@ -47,15 +49,16 @@ class SemanticMap:
     """Every pixel's class, by the sum over the queries of class times mask probability.
 
     Args:
-        temperature: see :func:`sharpened`.
+        temperature: see :func:`sharpened`; None: the classes compete already, with a last one, "no object".
     """
     field = 'pred_sem_seg'
 
-    def __init__(self, temperature: float = 0.06):
+    def __init__(self, temperature: float | None = 0.06):
         self.temperature = temperature
 
     def __call__(self, logits: Tensor, make: Callable) -> PixelData:
-        votes = torch.einsum('nk,nhw->khw', sharpened(logits, self.temperature), make().sigmoid())
+        chances = logits.softmax(-1)[:, :-1] if self.temperature is None else sharpened(logits, self.temperature)
+        votes = torch.einsum('nk,nhw->khw', chances, make().sigmoid())
         return PixelData(sem_seg=votes.argmax(0, keepdim=True))
 
 

@@ -21,6 +21,7 @@ RULE = '{algorithm}_{parts}_{gpus}xb{per gpu}[-setting]-{schedule}_{data}.py'
 RESULT = r'\d+\.\d+|\b(AP|mAP|AP50|PQ|mIoU|Dice)\b\W*\d'
 SOURCE = r'\(paper\)|`[^`]+`|tools/\w+\.py'
 
+METRICS = ('box AP', 'mask AP', 'PQ', 'mIoU')  # that a table of models shows, where a model has them
 TABLE = ('<!-- models: made by tools/check_configs.py --write-readmes from metafile.yml -->', '<!-- /models -->')
 
 
@@ -110,7 +111,7 @@ def check_metafile(folder: Path, root: Path, meta: dict) -> Iterator[Finding]:
 
 def check_numbers(where: str, model: dict, header: str) -> Iterator[Finding]:
     """What the first line of a config takes from a paper is what its metafile says, and the other way round."""
-    paper = (model.get('Paper') or {}).get('box AP')
+    paper = paper_of(model, 'box AP')
     stated = re.search(r'box AP:? (\d+(?:\.\d+)?) \(paper\)', header)
     if (float(stated[1]) if stated else None) != paper:
         yield Finding(where, f'Paper, box AP is {paper}; the first line of the config says '
@@ -130,16 +131,28 @@ def check_index(root: Path) -> Iterator[Finding]:
 
 def table(meta: dict) -> str:
     """The table of a README: configs, exact parameter counts, numbers of the paper, numbers of ours."""
-    rows = ['| config | parameters | box AP (paper) | box AP (ours) |', '|---|---|---|---|']
-    for model in meta.get('Models') or []:
+    models = meta.get('Models') or []
+    shown = [metric for metric in METRICS if any(paper_of(model, metric) or ours_of(model, metric) for model in models)]
+    shown = shown or METRICS[:1]
+    rows = ['| config | parameters |' + ''.join(f' {metric} (paper) | {metric} (ours) |' for metric in shown),
+            '|---|---|' + '---|---|' * len(shown)]
+    for model in models:
         count = (model.get('Metadata') or {}).get('Parameters')
         count = f'{count:,}' if isinstance(count, int) else count
-        ours = '; '.join(f'{result["Metrics"].get("box AP")} (`{result["Command"]}`)'
-                         for result in model.get('Results') or [])
         name = Path(model['Config']).name
-        paper = (model.get('Paper') or {}).get('box AP', '-')
-        rows.append(f'| [{name.removesuffix(".py")}]({name}) | {count} | {paper} | {ours or "-"} |')
+        rows.append(f'| [{name.removesuffix(".py")}]({name}) | {count} |' + ''.join(
+            f' {paper_of(model, metric) or "-"} | {ours_of(model, metric) or "-"} |' for metric in shown))
     return '\n'.join(rows)
+
+
+def paper_of(model: dict, metric: str) -> float | None:
+    return (model.get('Paper') or {}).get(metric)
+
+
+def ours_of(model: dict, metric: str) -> str:
+    """Our numbers, each with the command that measured it."""
+    return '; '.join(f'{result["Metrics"][metric]} (`{result["Command"]}`)'
+                     for result in model.get('Results') or [] if metric in result['Metrics'])
 
 
 def with_table(text: str, meta: dict) -> str:

@@ -1,0 +1,93 @@
+"""Panoptic and semantic annotations as instances: every segment, object or stuff, is a mask with a label, which is how
+Mask2Former and Mask DINO are trained.
+"""
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
+from mmengine.fileio import get
+
+from ..registry import TRANSFORMS
+
+
+@TRANSFORMS.register_module()
+class LoadPanopticMap(BaseTransform):
+    """The segment of every pixel, from the colours of a COCO panoptic map: R + 256 G + 256^2 B; in ``panoptic_map``.
+
+    Takes ``seg_map_path`` of mmdet's ``CocoPanopticDataset``. (mmdet's own loader needs panopticapi.)
+
+    Args:
+        backend_args: where the map is read.
+
+    Raises:
+        OSError: the map cannot be read.
+        ValueError: the map is not of the image's size.
+    """
+
+    def __init__(self, backend_args: dict | None = None):
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        path, shape = results['seg_map_path'], results['ori_shape']
+        bytes_ = np.frombuffer(get(path, backend_args=self.backend_args), np.uint8)
+        colours = cv2.imdecode(bytes_, cv2.IMREAD_COLOR) if len(bytes_) else None
+        if colours is None:
+            raise OSError(f'cannot read the panoptic map {path}')
+        if colours.shape[:2] != tuple(shape):
+            raise ValueError(f'{path} is {colours.shape[1]}x{colours.shape[0]} pixels, its picture {shape[1]}x{shape[0]}')
+        results['panoptic_map'] = colours.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)  # B, G, R
+        return results
+
+
+@TRANSFORMS.register_module()
+class PanopticInstances(BaseTransform):
+    """The segments of ``panoptic_map`` as instances, by ``segments_info`` of mmdet's ``CocoPanopticDataset``; to be
+    applied before the picture changes its size. Crowds are left out.
+
+    Args:
+        things: labels below are objects; a segment with such a label that is no thing is a crowd of them.
+    """
+
+    def __init__(self, things: int = 80):
+        self.things = things
+
+    def transform(self, results: dict) -> dict:
+        segments = [each for each in results['segments_info'] if each['is_thing'] or each['category'] >= self.things]
+        return with_masks(results, [results['panoptic_map'] == each['id'] for each in segments],
+                          [each['category'] for each in segments])
+
+
+@TRANSFORMS.register_module()
+class SemanticInstances(BaseTransform):
+    """Every class of a semantic map becomes an instance; to be applied when the map has its final size.
+
+    Args:
+        ignore_index: label of pixels that belong to no class.
+    """
+
+    def __init__(self, ignore_index: int = 255):
+        self.ignore_index = ignore_index
+
+    def transform(self, results: dict) -> dict:
+        labels = results['gt_seg_map']
+        found = [label for label in np.unique(labels).tolist() if label != self.ignore_index]
+        return with_masks(results, [labels == label for label in found], found)
+
+
+def with_masks(results: dict, masks: list[np.ndarray], labels: list[int]) -> dict:
+    """The sample with these segments, those without a pixel left out, in boxes that just hold them."""
+    kept = [(mask, label) for mask, label in zip(masks, labels) if mask.any()]
+    shape = results['img_shape'][:2]
+    boxes = [box_around(mask) for mask, _ in kept]
+    results['gt_masks'] = BitmapMasks([mask.astype(np.uint8) for mask, _ in kept], *shape)
+    results['gt_bboxes'] = HorizontalBoxes(np.array(boxes, np.float32).reshape(-1, 4))
+    results['gt_bboxes_labels'] = np.array([label for _, label in kept], np.int64)
+    results['gt_ignore_flags'] = np.zeros(len(kept), bool)
+    return results
+
+
+def box_around(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """xyxy of the pixels of a mask that has some."""
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
