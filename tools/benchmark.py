@@ -92,8 +92,8 @@ def race_inference(cfg: Config, name: str, shape: list[int] | None, device: torc
 def race_training(cfg: Config, name: str, device: torch.device, rounds: int) -> dict:
     """The same on a ResNet-18, two small images of unequal widths; what the two define differently is made equal."""
     cfg = copy.deepcopy(cfg)
-    cfg.merge_from_dict({'model.backbone.depth': 18, 'model.encoder.dropout': 0., 'model.decoder.dropout': 0.,
-                         'model.head.terms.0.weight': 1.})
+    cfg.merge_from_dict({'model.backbone.depth': 18, 'model.backbone.norm_eval': True, 'model.encoder.dropout': 0.,
+                         'model.decoder.dropout': 0., 'model.head.terms.0.weight': 1.})
     model = perturbed(benchmark.build_untrained(cfg, device))
     images, samples = random_batch(2, (256, 256), device)
     samples[1].set_metainfo(dict(img_shape=(256, 192)))
