@@ -2,5 +2,5 @@
 from . import (  # noqa: F401  importing registers the parts
     anchors, attention, cell_backbone, cell_encoder, cell_head, cell_masks, collaborative, collaborators, conditional,
     convert, convert_co, convert_dab, convert_smca, decoder, detector, encoder, groups, head, mask_head, mask_queries,
-    mask_terms, matching, modulated_conv, one_to_many, pade, pixel_decoder, queries, references,
-    segments, selection, smca, smca_encoder, terms)
+    mask_terms, matching, modulated_conv, one_to_many, pade, pixel_decoder, pre_norm, pretext, queries, references,
+    segments, selection, smca, smca_encoder, terms, up_detr)

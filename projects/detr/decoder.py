@@ -84,6 +84,7 @@ class QueryDecoder(nn.Module):
         logit_eps: clamp of the inverse sigmoid.
         with_cp: recompute each layer in the backward pass to save memory.
     """
+    layer_type = DecoderLayer
 
     def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 1024,
                  dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 4,
@@ -101,8 +102,8 @@ class QueryDecoder(nn.Module):
         self.logit_eps = logit_eps
         self.with_cp = with_cp
         self.layers = nn.ModuleList(
-            DecoderLayer(embed_dims, ffn_channels, dropout, act_cfg, self_attn, cross_attn, num_heads=num_heads,
-                         num_levels=num_levels, layer=layer)
+            self.layer_type(embed_dims, ffn_channels, dropout, act_cfg, self_attn, cross_attn, num_heads=num_heads,
+                            num_levels=num_levels, layer=layer)
             for layer in range(num_layers))
         self.reference_update = MODELS.build(reference_update)
         self.position = build_part(position, embed_dims=embed_dims) if position else None

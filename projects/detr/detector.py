@@ -8,6 +8,7 @@ from torch import Tensor
 from ..registry import MODELS, build_part
 from .features import build_neck
 from .groups import isolated
+from .queries import Proposals
 from .structures import Memory, QueryGroup, Targets
 
 
@@ -52,6 +53,10 @@ class QueryDetector(BaseDetector):
         memory.images = [sample.img_shape[:2] for sample in samples] if samples else [memory.padded] * len(batch_inputs)
         return memory
 
+    def ask(self, memory: Memory, samples: list | None) -> tuple[QueryGroup, Proposals | None]:
+        """The matching queries, and what the encoder proposes."""
+        return self.queries(memory, self.head)
+
     def decode(self, groups: list[QueryGroup], memory: Memory) -> dict[str, Tensor]:
         """logits L B N K and boxes L B N 4 of all groups side by side."""
         return self.head(*self.decoder(groups, memory, isolated(groups), self.head), memory)
@@ -59,13 +64,13 @@ class QueryDetector(BaseDetector):
     def _forward(self, batch_inputs: Tensor, batch_data_samples: list | None = None) -> dict[str, Tensor]:
         """``mode='tensor'``: logits (L B N K) and boxes (L B N 4, normalised cxcywh) of every decoder layer."""
         memory = self.encode(batch_inputs, batch_data_samples)
-        match, _ = self.queries(memory, self.head)
+        match, _ = self.ask(memory, batch_data_samples)
         return self.decode([match], memory)
 
     def loss(self, batch_inputs: Tensor, batch_data_samples: list) -> dict[str, Tensor]:
         targets = Targets.from_samples(batch_data_samples)
         memory = self.encode(batch_inputs, batch_data_samples)
-        match, proposals = self.queries(memory, self.head)
+        match, proposals = self.ask(memory, batch_data_samples)
         groups = [match]
         for part in self.groups:
             made = part(match, memory, targets)

@@ -101,7 +101,8 @@ def split_groups(predictions: dict[str, Tensor], groups: list[QueryGroup], targe
     for group in groups:
         part = {name: value[:, :, start:start + group.size] for name, value in predictions.items()}
         yield PredictionSet(group.name, part['logits'], part['boxes'], targets, group.known, group.valid,
-                            group.repeat, group.copies, group.divisor, group.weight, part.get('masks'))
+                            group.repeat, group.copies, group.divisor, group.weight, part.get('masks'),
+                            part.get('embeddings'))
         start += group.size
 
 

@@ -6,6 +6,7 @@ from .amp import Bfloat16OptimWrapper
 from .checkpoint import (CorruptCheckpoint, UnsafeCheckpoint, find_resumable, install, load_checkpoint_file, trusted)
 from .checkpoint_hook import SafeCheckpointHook
 from .convert import OfficialWeights
+from .fine_tune import FineTuneHook
 from .fit import Fit, WeightsDoNotFit, load_and_account
 from .interrupt import InterruptHook
 from .nan_guard import NanGuardHook, NonFiniteLoss
@@ -13,6 +14,6 @@ from .seed import EpochSeedHook
 
 install()
 
-__all__ = ['Bfloat16OptimWrapper', 'CorruptCheckpoint', 'EpochSeedHook', 'Fit', 'InterruptHook', 'NanGuardHook',
-           'NonFiniteLoss', 'SafeCheckpointHook', 'UnsafeCheckpoint', 'WeightsDoNotFit', 'find_resumable', 'install',
-           'load_and_account', 'load_checkpoint_file', 'trusted']
+__all__ = ['Bfloat16OptimWrapper', 'CorruptCheckpoint', 'EpochSeedHook', 'FineTuneHook', 'Fit', 'InterruptHook',
+           'NanGuardHook', 'NonFiniteLoss', 'SafeCheckpointHook', 'UnsafeCheckpoint', 'WeightsDoNotFit',
+           'find_resumable', 'install', 'load_and_account', 'load_checkpoint_file', 'trusted']
