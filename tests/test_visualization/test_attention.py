@@ -81,10 +81,10 @@ def test_gaussians_are_drawn_around_the_place_that_a_query_predicts():
 def test_levels_are_laid_over_the_finest():
     maps = torch.zeros(1, 1, 8 + 2)
     maps[..., 0], maps[..., 9] = .1, .9  # the first cell of 2x4, the last of 1x2
-    spread = on_finest(maps, ((2, 4), (1, 2)), density=True)[0, 0]
-    assert spread.sum().item() == pytest.approx(1.)
-    assert spread[0, 0] == maps[0, 0, 0] and spread[0, 3] == spread[1, 3] == spread.max()
-    assert on_finest(maps, ((2, 4), (1, 2)), density=False)[0, 0, 1, 3] == maps[0, 0, 9]
+    coarse = .9 * torch.tensor([0., .25, .75, 1.]).repeat(2, 1)  # the two cells, interpolated
+    fine = torch.tensor([[.1, 0., 0., 0.], [0., 0., 0., 0.]])
+    assert on_finest(maps, ((2, 4), (1, 2)), density=False)[0, 0].allclose(fine + coarse)
+    assert on_finest(maps, ((2, 4), (1, 2)), density=True)[0, 0].allclose(fine + coarse / 4)
 
 
 def test_maps_of_several_levels_sum_to_one():
