@@ -3,11 +3,13 @@ from .check_classes import CheckClassesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .loading import LoadCheckedImage
 from .patches import CutPatches, PackPatches, RandomPatchBoxes
+from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
 from .root import merge_options, set_data_root
 from .segments import LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
 from .unlabelled import UnlabelledImages
 
 __all__ = ['CheckClassesHook', 'CheckedCocoDataset', 'ClassMismatch', 'CutPatches', 'LoadCheckedImage',
-           'LoadPanopticMap', 'PackPatches', 'PanopticInstances', 'RandomPatchBoxes', 'SemanticInstances',
-           'UnlabelledImages', 'make_shapes', 'merge_options', 'set_data_root']
+           'LoadPanopticMap', 'PackPatches', 'PanopticInstances', 'ProposalBoxes', 'ProposalFile',
+           'RandomPatchBoxes', 'RegionProposals', 'SelectiveSearch', 'SemanticInstances', 'UnlabelledImages',
+           'make_shapes', 'merge_options', 'set_data_root', 'write_proposals']
