@@ -85,23 +85,28 @@ class ClassWeightTerm(LossTerm):
     """Cross-entropy, each query weighed by its class; the mean over all queries.
 
     Args:
-        class_weights: of each class, "no object" last.
+        class_weights: of each class, or one for all.
+        no_object_weight: of "no object".
     """
     name = 'loss_cls'
 
-    def __init__(self, class_weights: list[float], weight: float = 1.):
+    def __init__(self, weight: float = 1., class_weights: list[float] | float = 1.5, no_object_weight: float = 0.5):
         super().__init__(weight)
-        self.register_buffer('class_weights', torch.tensor(class_weights, dtype=torch.float32), persistent=False)
+        self.class_weights, self.no_object_weight = class_weights, no_object_weight
 
     def forward(self, predictions, matches, num_boxes):
         logits = predictions.logits
-        if len(self.class_weights) != logits.shape[-1]:
-            raise ValueError(f'{logits.shape[-1] - 1} classes and "no object" need so many class_weights and one more, '
-                             f'got {self.class_weights.tolist()}')
         labels = torch.full(logits.shape[:3], logits.shape[-1] - 1, device=logits.device)
         labels[matches.where] = predictions.targets.labels[matches.target]
         surprise = -logits.log_softmax(-1).gather(-1, labels[..., None]).squeeze(-1)
-        return self.weight * (surprise * self.class_weights[labels]).mean((1, 2))
+        return self.weight * (surprise * self._weights(logits)[labels]).mean((1, 2))
+
+    def _weights(self, logits: Tensor) -> Tensor:
+        classes = logits.shape[-1] - 1
+        weights = self.class_weights if isinstance(self.class_weights, list) else [self.class_weights] * classes
+        if len(weights) != classes:
+            raise ValueError(f'class_weights={weights} are for {len(weights)} classes, the head has {classes}')
+        return logits.new_tensor([*weights, self.no_object_weight])
 
 
 @MODELS.register_module()

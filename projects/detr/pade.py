@@ -26,9 +26,9 @@ class PadeUnit(nn.Module):
         self.denominator = nn.Parameter(torch.tensor(DENOMINATOR))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of any shape; in float32 whatever the autocast, for a fifth power soon leaves the range of a half."""
+        """Of any shape; never in a half, whatever the autocast, for a fifth power soon leaves its range."""
         with torch.autocast(x.device.type, enabled=False):
-            wide = x.float()
+            wide = x.to(torch.promote_types(x.dtype, torch.float32))
             over, under = horner(self.numerator, wide), 1 + wide.abs() * horner(self.denominator.abs(), wide.abs())
             return (over / under).to(x.dtype)
 

@@ -35,7 +35,7 @@ model = dict(
             block=dict(type='mmparts.SkipBlock'),
             output=dict(type='mmparts.JointOutput')),
         terms=[
-            dict(type='mmparts.ClassWeightTerm', class_weights=[0.5, 1.5, 0.5]),  # trap, cell, neither
+            dict(type='mmparts.ClassWeightTerm', class_weights=[0.5, 1.5], no_object_weight=0.5),  # trap, cell
             dict(type='mmparts.CornerL1Term', weight=0.6),
             dict(type='mmparts.GIoUTerm', weight=0.4),
             dict(type='mmparts.AreaDiceTerm', weight=1.0),
