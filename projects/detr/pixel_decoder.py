@@ -40,7 +40,7 @@ class PixelMapper(ChannelMapper):
 
 
 @MODELS.register_module()
-class PixelDecoder(DeformableEncoder):
+class DeformablePixelDecoder(DeformableEncoder):
     """A deformable encoder of all maps but the finest, to which its own finest output is added: ``memory.pixels``.
 
     Args:

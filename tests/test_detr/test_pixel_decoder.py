@@ -4,7 +4,7 @@ import pytest
 import torch
 from mmengine.registry import DefaultScope
 
-from mmparts.detr.pixel_decoder import PixelDecoder, PixelMapper
+from mmparts.detr.pixel_decoder import DeformablePixelDecoder, PixelMapper
 from mmparts.registry import MODELS
 
 CHANNELS = (16, 24, 32, 40)
@@ -17,7 +17,8 @@ class Ours(torch.nn.Module):
         with DefaultScope.overwrite_default_scope('mmdet'):
             self.neck = MODELS.build(dict(type=PixelMapper, in_channels=CHANNELS, out_channels=dims, num_outs=3))
             self.encoder = MODELS.build(dict(
-                type=PixelDecoder, embed_dims=dims, num_levels=3, num_layers=layers, num_heads=heads, ffn_channels=96))
+                type=DeformablePixelDecoder, embed_dims=dims, num_levels=3, num_layers=layers, num_heads=heads,
+                ffn_channels=96))
 
     def forward(self, feats):
         return self.encoder(self.neck(feats), None)

@@ -62,7 +62,7 @@ def decoded(rule: type, coordinates: int = 4):
         parameter.data += 0.1 * torch.randn_like(parameter)
     feat = torch.randn(2, DIMS, 3, 4)
     group = QueryGroup('match', torch.randn(2, 3, DIMS), torch.rand(2, 3, coordinates), pos=torch.randn(2, 3, DIMS))
-    hidden, references = decoder([group], Memory.from_levels([feat], [feat], None), None, head)
+    hidden, references = decoder([group], Memory.from_levels([feat], [feat], None), [(group.size, None)], head)
     return head, decoder, references, head(hidden, references)['boxes']
 
 

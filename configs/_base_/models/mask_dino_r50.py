@@ -8,7 +8,7 @@ model = dict(
         in_channels='auto',
         norm_cfg=dict(type='GN', num_groups=32)),
     encoder=dict(
-        _delete_=True, type='mmparts.PixelDecoder', num_layers=6, num_heads=8, ffn_channels=2048),
+        _delete_=True, type='mmparts.DeformablePixelDecoder', num_layers=6, num_heads=8, ffn_channels=2048),
     queries=dict(type='mmparts.MaskQueries'),
     groups=[
         dict(type='mmparts.Denoising', num=100, label_noise=0.2, box_noise=0.4, contrastive=False, spare_row=False)
