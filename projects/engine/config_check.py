@@ -26,13 +26,14 @@ Keys = tuple[str | int, ...]  # the way to an entry of a config
 
 # Entry of a config (a pattern) -> registries of its parts, and of parts under certain names below it.
 INIT = {'init_cfg': ('WEIGHT_INITIALIZERS', )}
-TRANSFORMS = dict.fromkeys(('pipeline', 'transforms', 'switch_pipeline'), ('TRANSFORMS', ))
+SOURCE = {'source': ('TASK_UTILS', )}
+TRANSFORMS = {**dict.fromkeys(('pipeline', 'transforms', 'switch_pipeline'), ('TRANSFORMS', )), **SOURCE}
 ROOTS: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     r'model|tta_model': (('MODELS', 'TASK_UTILS'), INIT),
     r'\w+_dataloader': (('DATASETS', ), {**TRANSFORMS, 'sampler': ('DATA_SAMPLERS', ),
                                          'batch_sampler': ('DATA_SAMPLERS', ), 'collate_fn': ('FUNCTIONS', ),
                                          'worker_init_fn': ('FUNCTIONS', )}),
-    r'\w+_pipeline': (('TRANSFORMS', ), {}),
+    r'\w+_pipeline': (('TRANSFORMS', ), SOURCE),
     r'\w+_evaluator': (('METRICS', 'EVALUATOR'), {'postprocess_tracklet_cfg': ('TASK_UTILS', )}),
     r'(train|val|test)_cfg': (('LOOPS', ), {}),
     r'optim_wrapper': (('OPTIM_WRAPPERS', ), {'optimizer': ('OPTIMIZERS', )}),
