@@ -1,4 +1,4 @@
-# Trapped yeast cells, boxes and masks, as COCO files; whole pictures at 128 pixels. Folder: --cfg-options data_root=FOLDER.
+# Trapped yeast cells, boxes and masks, as COCO files; pictures at 128 pixels. Folder: --cfg-options data_root=FOLDER.
 dataset_type = 'mmparts.CheckedCocoDataset'
 data_root = 'data/yeast/'
 metainfo = dict(classes=('trap', 'cell'))

@@ -1,4 +1,4 @@
-# Cell-DETR B: as A, on deformable convolutions, learned activations and pixel-adaptive convolutions in the mask decoder.
+# Cell-DETR B: as A, of deformable convolutions and learned activations, pixel-adaptive ones in the mask decoder.
 _base_ = './cell_detr_a.py'
 conv_cfg = dict(type='mmparts.ModulatedDeformConv')
 act_cfg = dict(type='mmparts.PadeUnit')
