@@ -1,4 +1,4 @@
-"""Cell-DETR: its layers against brute force, counts of the official code, and what must hold whatever the weights are."""
+"""Cell-DETR: its layers against brute force, counts of the official code, and what holds whatever the weights are."""
 import math
 
 import pytest
