@@ -10,7 +10,7 @@ from mmparts.detr.masks import Masks, extents, read, sample
 from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.queries import priors
 from mmparts.detr.structures import PredictionSet, QueryGroup, Targets
-from mmparts.engine.complexity import build_on_meta
+from mmparts.engine.complexity import Parameters, build_on_meta
 
 STILL = dict(encoder=dict(dropout=0.), decoder=dict(dropout=0.))
 NO_NOISE = [dict(type='mmparts.Denoising', num=10, label_noise=0., box_noise=0., contrastive=False, spare_row=False)]
@@ -200,6 +200,27 @@ def test_predicts_masks_in_the_size_of_the_original(model):
     assert all((each.scores[:-1] >= each.scores[1:]).all() for each in results)
 
 
+def test_maps_come_in_the_size_of_the_original():
+    maps = [dict(type='mmparts.PanopticMap'), dict(type='mmparts.SemanticMap')]
+    model = build(mask_dino(num_classes=133, head=dict(maps=maps))).eval()
+    with torch.no_grad():
+        results = model(**batch(model), mode='predict')
+    for sample in results:
+        assert sample.pred_panoptic_seg.sem_seg.shape == sample.pred_sem_seg.sem_seg.shape == (1, *sample.ori_shape)
+        assert sample.pred_sem_seg.sem_seg.max() < 133 and len(sample.pred_instances) == 100
+
+
+def test_weights_are_all_there_is(model):
+    """Another model with the same weights gives the same answers."""
+    other = build(mask_dino(), seed=1)
+    other.load_state_dict(model.state_dict())
+    model.eval(), other.eval()
+    data = batch(model)
+    with torch.no_grad():
+        first, second = (each(**data, mode='tensor') for each in (model, other))
+    assert first['logits'].equal(second['logits']) and first['masks'].kernels.equal(second['masks'].kernels)
+
+
 def test_official_norm_is_applied_twice():
     once, twice = (build(mask_dino(head=dict(norm_twice=flag))).eval() for flag in (False, True))
     data = batch(once)
@@ -221,8 +242,16 @@ def test_combines_with_parts_of_other_papers(changes, queries):
     assert queries is None or f'{queries}_loss_dice' in losses
 
 
-def test_counts():
-    """R50, four levels, feed-forward nets of 2048: what the official code builds, frozen norms aside."""
+@pytest.mark.parametrize('name, count', [('coco-instance', 52_058_004), ('coco-panoptic', 52_085_193)])
+def test_parameter_count(name, count):
+    """As the official code's, which keeps the norms of its ResNet in buffers, and trains all of it."""
+    parameters = Parameters.of(build_on_meta(Config.fromfile(
+        tiny.CONFIGS / 'mask_dino' / f'mask-dino_r50_8xb2-50e_{name}.py')))
+    assert parameters.without_frozen_norms == parameters.trainable == count
+
+
+def test_counts_of_the_parts():
+    """R50, four levels, feed-forward nets of 2048."""
     cfg = Config.fromfile(tiny.CONFIGS / '_base_' / 'models' / 'mask_dino_r50.py')
     cfg.default_scope = 'mmdet'
     model = build_on_meta(cfg)
