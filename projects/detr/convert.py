@@ -28,7 +28,7 @@ LAYERS = [
     Rule(r'(encoder\.layers\.\d+)\.norm_attn\.(\w+)', [r'transformer.\1.norm1.\2']),
     Rule(r'(encoder\.layers\.\d+)\.norm_ffn\.(\w+)', [r'transformer.\1.norm2.\2']),
     Rule(r'(decoder\.layers\.\d+)\.norm_ffn\.(\w+)', [r'transformer.\1.norm3.\2']),
-    Rule(r'decoder\.norm\.(\w+)', [r'transformer.decoder.norm.\1']),
+    Rule(r'((?:en|de)coder\.norm)\.(\w+)', [r'transformer.\1.\2']),
 ]
 # Deformable DETR numbers its norms by the order in which it creates them, not in which it uses them.
 DEFORMABLE_LAYERS = LAYERS + [
@@ -46,7 +46,8 @@ INDEX = {r'backbone\.0\..*\.relative_position_index': 'computed'}
 
 @WEIGHT_LAYOUTS.register_module(name='detr')
 class DETRLayout:
-    """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object"."""
+    """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object". And UP-DETR, pre-trained or
+    fine-tuned; the classes of a pre-trained one fit no other model (`--skip 'head.class_branches.*'`)."""
     part = None
 
     @staticmethod
@@ -66,8 +67,11 @@ class DETRLayout:
             Rule(r'(decoder\.layers\.\d+)\.norm_cross\.(\w+)', [r'transformer.\1.norm2.\2']),
             Rule(r'head\.class_branches\.0\.(\w+)', [r'class_embed.\1'], class_rows(classes)),
             Rule(r'head\.box_branches\.0\.(.*)', [r'bbox_embed.\1']),
+            Rule(r'prompt\.project\.(\w+)', [r'patch2query.\1']),
+            Rule(r'head\.embedding_branch\.(.*)', [r'feature_align.\1']),
         ]
-        return draw(state, model, rules, INDEX, COUNTERS)
+        drop = {**INDEX, r'(patch2query|feature_align)\..*': "of UP-DETR's pre-training"}
+        return draw(state, model, rules, drop, COUNTERS)
 
 
 @WEIGHT_LAYOUTS.register_module(name='deformable-detr')

@@ -15,6 +15,7 @@ from mmparts.detr.up_detr import PatchPrompt, ReconstructionTerm
 from mmparts.engine import WeightsDoNotFit
 from mmparts.engine.complexity import Parameters, build_on_meta
 from mmparts.engine.fine_tune import FineTuneHook
+from mmparts.registry import WEIGHT_LAYOUTS
 
 UP = tiny.CONFIGS / 'up_detr'
 
@@ -244,3 +245,22 @@ def test_a_decoder_of_any_paper_can_be_pre_trained():
     model = tiny.build(cfg).train()
     tiny.total(model(**with_patches(tiny.batch(model, counts=(5, 5)), (5, 5)), mode='loss')).backward()
     assert not tiny.without_gradient(model)
+
+
+def test_official_names():
+    """Every tensor of the official pre-training code has its place, and fine-tuning takes what it needs of them."""
+    layout = WEIGHT_LAYOUTS.get('detr')
+    trained = tiny.build(small('up_detr/up-detr-pretrain_small_1xb8-9e_shapes.py'))
+    sources = layout.convert({}, trained).sources
+    official = {theirs: trained.state_dict()[ours] for ours, (theirs, ) in sources.items()}
+    assert {'transformer.encoder.norm.weight', 'patch2query.weight', 'feature_align.layers.1.bias', 'query_embed.weight',
+            'transformer.decoder.layers.1.multihead_attn.in_proj_weight', 'class_embed.weight'} <= set(official)
+    assert layout.matches(set(official))
+    made = layout.convert(official, trained)
+    assert not (made.missing or made.refused or made.unexpected)
+
+    model = tiny.build(small('up_detr/up-detr_small_1xb8-9e_shapes.py'))
+    made = layout.convert(official, model)
+    assert not (made.missing or made.unexpected)
+    assert {name.split('.')[0] for name in made.dropped} == {'patch2query', 'feature_align'}
+    assert torch.equal(made.state['encoder.norm.weight'], trained.encoder.norm.weight)
