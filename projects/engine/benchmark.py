@@ -23,7 +23,7 @@ OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
 
 def test_shape(cfg: Config) -> tuple[int, int]:
     """(height, width) that the test pipeline of the config resizes to, the long side lying; 800x1333 without one."""
-    dataset = cfg.get('test_dataloader', {}).get('dataset', {})
+    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
     for transform in dataset.get('pipeline', ()):
         if isinstance(transform.get('scale'), (tuple, list)):
             return tuple(sorted(transform['scale']))
