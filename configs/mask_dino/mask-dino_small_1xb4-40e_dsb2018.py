@@ -1,4 +1,4 @@
-# Mask DINO, small, from scratch on nuclei (Data Science Bowl 2018), boxes and masks. What it reached: README.md, Real data.
+# Mask DINO, small, from scratch on nuclei (Data Science Bowl 2018). What it reached: README.md, Real data.
 _base_ = [
     '../_base_/models/mask_dino_small.py', '../_base_/datasets/shapes_instance.py',
     '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'

@@ -1,4 +1,4 @@
-# Mask DINO, Swin-L (ImageNet-22k, 384 pixels, window 12), 5 levels, 50 epochs. COCO mask AP: 52.3, box AP: 59.0 (paper).
+# Mask DINO, Swin-L (ImageNet-22k, window 12), 5 levels, 50 epochs. COCO mask AP: 52.3, box AP: 59.0 (paper).
 _base_ = './mask-dino_r50_8xb2-50e_coco-instance.py'
 # From the releases of microsoft/Swin-Transformer; converted while loading.
 checkpoint = 'data/pretrained/swin_large_patch4_window12_384_22k.pth'

@@ -35,7 +35,8 @@ class LoadPanopticMap(BaseTransform):
         if colours is None:
             raise OSError(f'cannot read the panoptic map {path}')
         if colours.shape[:2] != tuple(shape):
-            raise ValueError(f'{path} is {colours.shape[1]}x{colours.shape[0]} pixels, its picture {shape[1]}x{shape[0]}')
+            height, width = colours.shape[:2]
+            raise ValueError(f'{path} is {width}x{height} pixels, its picture {shape[1]}x{shape[0]}')
         results['panoptic_map'] = colours.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)  # B, G, R
         return results
 

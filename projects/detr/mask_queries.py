@@ -28,7 +28,7 @@ class MaskProposals(Proposals):
 
 @MODELS.register_module()
 class MaskQueries(nn.Module):
-    """The tokens that look most like objects to the head; their content, and as references the boxes around their masks.
+    """The tokens that look most like objects to the head: their content, and the boxes around their masks.
 
     Args:
         boxes_from_masks: references are the boxes around the masks read from the tokens (section 3.4); else the boxes

@@ -1,4 +1,4 @@
-"""From the last layer's classes and masks to segments: objects, a panoptic map, a semantic map (Mask2Former, Mask DINO).
+"""From the last layer's classes and masks to objects, a panoptic map, a semantic map (Mask2Former, Mask DINO).
 
 Each is called with logits N K and ``make(queries)``, which gives the logits M H W of some queries' masks in the size of
 the answer.

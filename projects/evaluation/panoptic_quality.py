@@ -1,4 +1,4 @@
-"""Panoptic quality (Kirillov et al., https://arxiv.org/abs/1801.00868), without panopticapi, which PyPI does not have."""
+"""Panoptic quality (https://arxiv.org/abs/1801.00868), without panopticapi, which PyPI does not have."""
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 

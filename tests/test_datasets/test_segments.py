@@ -20,7 +20,8 @@ def sample(tmp_path):
     numbers[4:, :] = 300
     numbers[0, 7] = 5
     segments = [dict(id=70000, category=1, is_thing=1), dict(id=300, category=3, is_thing=0),
-                dict(id=5, category=0, is_thing=False), dict(id=9, category=1, is_thing=1)]  # a crowd; one that is hidden
+                dict(id=5, category=0, is_thing=False),  # a crowd
+                dict(id=9, category=1, is_thing=1)]  # hidden
     return dict(written(tmp_path / 'map.png', numbers), segments_info=segments), numbers
 
 

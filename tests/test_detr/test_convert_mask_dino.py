@@ -38,7 +38,8 @@ def resnet():
 
     def conv(name, out, into, kernel):
         shapes[f'backbone.{name}.weight'] = (out, into, kernel, kernel)
-        shapes.update({f'backbone.{name}.norm.{part}': (out, ) for part in ('weight', 'bias', 'running_mean', 'running_var')})
+        for part in ('weight', 'bias', 'running_mean', 'running_var'):
+            shapes[f'backbone.{name}.norm.{part}'] = (out, )
 
     conv('stem.conv1', RESNET, 3, 7)
     into = RESNET
@@ -104,8 +105,10 @@ def official(two_stage=True):
 
 
 def model(two_stage=True):
-    changes = {} if two_stage else dict(queries=dict(_delete_=True, type='mmparts.AnchorQueries', content='learned'))
-    return build('mask_dino_r50', 'small') if two_stage else build.__wrapped__('mask_dino_r50', 'small', **changes)
+    if two_stage:
+        return build('mask_dino_r50', 'small')
+    learned = dict(_delete_=True, type='mmparts.AnchorQueries', content='learned')
+    return build.__wrapped__('mask_dino_r50', 'small', queries=learned)
 
 
 @pytest.mark.parametrize('two_stage', [True, False])

@@ -233,7 +233,8 @@ def test_official_norm_is_applied_twice():
 @pytest.mark.parametrize('changes, queries', [
     (dict(groups=[dict(type='mmparts.OneToMany', num=30, repeat=3)]), 'o2m'),
     (dict(groups=[dict(type='mmparts.Denoising', num=10, contrastive=True)]), 'dn'),
-    (dict(decoder=dict(type='mmparts.QueryDecoder')), None)], ids=['one-to-many', 'contrastive', 'no initial prediction'])
+    (dict(decoder=dict(type='mmparts.QueryDecoder')), None)],
+    ids=['one-to-many', 'contrastive', 'no initial prediction'])
 def test_combines_with_parts_of_other_papers(changes, queries):
     model = build(mask_dino(**changes)).train()
     losses = losses_of(model, batch(model))

@@ -51,7 +51,8 @@ def test_semantic_map_is_a_vote(temperature):
     assert found.shape == (1, 8, 10)
     for row in range(8):
         for column in range(10):
-            votes = [sum(classes[n, k] * masks[n, row, column].sigmoid() for n in range(5)) for k in range(classes.shape[1])]
+            chances = masks[:, row, column].sigmoid()
+            votes = [sum(classes[n, k] * chances[n] for n in range(5)) for k in range(classes.shape[1])]
             assert found[0, row, column] == max(range(len(votes)), key=votes.__getitem__)
 
 
@@ -63,7 +64,8 @@ class TestPanopticMap:
         return torch.full((len(labels), 3), -strength).scatter(1, torch.tensor(labels)[:, None], strength)
 
     def test_objects_are_numbered_and_stuff_is_one(self):
-        masks = torch.stack([rectangle(0, 0, 3, 3), rectangle(5, 0, 8, 3), rectangle(0, 4, 4, 8), rectangle(6, 4, 10, 8)])
+        masks = torch.stack([rectangle(*corners) for corners in (
+            (0, 0, 3, 3), (5, 0, 8, 3), (0, 4, 4, 8), (6, 4, 10, 8))])
         found = self.part(self.logits(0, 0, 2, 2), maker(masks)).sem_seg[0]
         assert found[0, 0] % INSTANCE_OFFSET == found[0, 5] % INSTANCE_OFFSET == 0 and found[0, 0] != found[0, 5]
         assert found[0, 0] // INSTANCE_OFFSET and found[0, 5] // INSTANCE_OFFSET
@@ -95,4 +97,5 @@ def test_sharpening_keeps_the_order():
     logits = torch.randn(5, 7)
     found = sharpened(logits, 0.06)
     torch.testing.assert_close(found.sum(-1), torch.ones(5))
-    assert found.argsort(-1).equal(logits.argsort(-1)) and (found.max(-1).values > logits.softmax(-1).max(-1).values).all()
+    assert found.argsort(-1).equal(logits.argsort(-1))
+    assert (found.max(-1).values > logits.softmax(-1).max(-1).values).all()

@@ -17,7 +17,8 @@ def by_definition(found, truth, segments):
     annotations = [(each['id'], each['category'], truth == each['id']) for each in segments]
     taken = set()
     for _, label, mask in predictions:
-        ious = {number: (mask & other).sum() / (mask | other).sum() for number, kind, other in annotations if kind == label}
+        ious = {number: (mask & other).sum() / (mask | other).sum()
+                for number, kind, other in annotations if kind == label}
         best = max(ious, key=ious.get, default=None)
         if best is not None and ious[best] > 0.5:
             tally[label][0] += 1
