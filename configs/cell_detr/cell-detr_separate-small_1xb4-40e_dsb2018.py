@@ -1,6 +1,6 @@
 # Cell-DETR A, small, each mask on its own, from scratch on nuclei (Data Science Bowl 2018), up to 100 in a picture.
 _base_ = './cell-detr_small_1xb8-9e_shapes-instance.py'
-data_root = 'data/dsb2018/'
+data_root = 'data/dsb2018_nuclei/'
 num_pictures = 73
 metainfo = dict(classes=('nucleus', ))
 model = dict(

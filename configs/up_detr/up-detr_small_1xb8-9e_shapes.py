@@ -6,4 +6,6 @@ _base_ = [
 model = {{_base_.small_model}}
 load_from = 'work_dirs/up-detr-pretrain_small_1xb8-9e_shapes/epoch_9.pth'
 default_hooks = dict(
-    fine_tune=dict(type='mmparts.FineTuneHook', leave_out=[r'head\.(class_branches|embedding_branch)\..*', r'prompt\..*']))
+    fine_tune=dict(
+        type='mmparts.FineTuneHook',
+        leave_out=[r'head\.(class_branches|embedding_branch)\..*', r'prompt\..*']))

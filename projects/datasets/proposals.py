@@ -1,6 +1,6 @@
 """Boxes that may hold objects, for DETReg's pre-training: where they come from, and which of them are taken.
 
-A source is called as ``source(results)`` with a loaded sample and returns N 4 float32, xyxy as fractions of the picture's
+A source is called as ``source(results)`` with a loaded sample and returns N 4 float32, xyxy as fractions of the image's
 width and height, best first. Whatever has that shape can be registered in ``TASK_UTILS`` and named in a config.
 """
 import json
@@ -31,7 +31,7 @@ class SelectiveSearch:
 
     def __init__(self, fast: bool = True, side: int | None = 128):
         if not hasattr(cv2, 'ximgproc'):
-            raise ImportError(f'SelectiveSearch needs cv2.ximgproc, which OpenCV {cv2.__version__} here lacks: pip install '
+            raise ImportError(f'SelectiveSearch needs cv2.ximgproc, which OpenCV {cv2.__version__} lacks: pip install '
                               'opencv-contrib-python-headless in place of opencv-python; or take RegionProposals, or '
                               'ProposalFile with boxes made elsewhere')
         self.fast, self.side = fast, side
@@ -67,7 +67,7 @@ def fractions(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 @TASK_UTILS.register_module()
 class ProposalFile:
-    """Boxes from a json file: an object of picture -> boxes, as :func:`write_proposals` writes it. A picture goes by its
+    """Boxes from a json file: picture -> boxes, as :func:`write_proposals` writes it. A picture goes by its
     ``img_id`` (of `UnlabelledImages`: its path within the folder) or by its file name.
 
     Raises:
@@ -90,7 +90,7 @@ class ProposalFile:
     def another(self, results: dict) -> np.ndarray:
         """The boxes of another picture, drawn at random."""
         if len(self.names) < 2:
-            raise ValueError(f"{self.path} holds {len(self.names)} pictures; strategy='random' takes the boxes of another")
+            raise ValueError(f"{self.path} holds {len(self.names)} pictures; strategy='random' takes boxes of another")
         own = self._name(results)
         while (name := self.names[np.random.randint(len(self.names))]) == own:
             pass
@@ -121,7 +121,7 @@ def top(source, results: dict, num: int) -> np.ndarray:
 
 
 def monte_carlo(source, results: dict, num: int) -> np.ndarray:
-    """Each of the first ``10 num`` with a chance that falls with its rank r, -ln(r / (10 num + 1)) / 10: about ``num``."""
+    """Each of the first ``10 num`` with a chance that falls with its rank r: -ln(r / (10 num + 1)) / 10."""
     boxes = source(results)[:10 * num]
     chance = -np.log(np.arange(1, len(boxes) + 1) / (10 * num + 1)) / 10
     return boxes[np.random.rand(len(boxes)) < chance]
@@ -130,7 +130,7 @@ def monte_carlo(source, results: dict, num: int) -> np.ndarray:
 def random(source, results: dict, num: int) -> np.ndarray:
     """The first ones of another picture: what is learned when the boxes mean nothing."""
     if not hasattr(source, 'another'):
-        raise ValueError(f"strategy='random' takes the boxes of another picture, which {type(source).__name__} does not "
+        raise ValueError(f"strategy='random' takes boxes of another picture, which {type(source).__name__} does not "
                          'know; take ProposalFile')
     return source.another(results)[:num]
 

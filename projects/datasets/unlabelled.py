@@ -24,6 +24,6 @@ class UnlabelledImages(BaseDataset):
         paths = sorted(os.path.join(where, name) for where, _, names in os.walk(folder) for name in names
                        if name.lower().endswith(SUFFIXES))
         if not paths:
-            raise FileNotFoundError(f'there is no picture ({", ".join(SUFFIXES)}) in {folder} or below; give the folder '
+            raise FileNotFoundError(f'no picture ({", ".join(SUFFIXES)}) in {folder} or below; give the folder '
                                     'that holds the data with --cfg-options data_root=FOLDER')
         return [dict(img_path=path, img_id=str(Path(path).relative_to(folder)), instances=[]) for path in paths]

@@ -146,7 +146,7 @@ def largest(typing, vector):
 
 @intrinsic
 def dots(typing, row, a, b, c, d):
-    """Four sums of products, of ``row`` with each of the others, as four lanes; with fewer shuffles than four `total`."""
+    """Four sums of products, of ``row`` with each of the others, as four lanes; fewer shuffles than four `total`."""
     out = Lanes(row.dtype, 4)
 
     def code(context, builder, signature, args):

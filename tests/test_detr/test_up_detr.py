@@ -1,4 +1,4 @@
-"""UP-DETR: who sees whom, what the queries are told, what is trained, and that fine-tuning takes what pre-training made."""
+"""UP-DETR: who sees whom, what queries are told, what is trained, and that fine-tuning takes what pre-training made."""
 import copy
 
 import pytest
