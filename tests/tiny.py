@@ -106,3 +106,32 @@ def without_gradient(model: nn.Module) -> list[str]:
     """Trainable parameters that a backward pass did not reach, or reached with NaN or infinity."""
     return [name for name, parameter in model.named_parameters()
             if parameter.requires_grad and (parameter.grad is None or not parameter.grad.isfinite().all())]
+
+
+def at_own_size(path: str) -> nn.Module:
+    """The model of a config below ``configs``, nothing made smaller."""
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        return MODELS.build(Config.fromfile(CONFIGS / path).model)
+
+
+def unmoved_by_two_steps(model: nn.Module, data: dict) -> set[str]:
+    """Trainable parameters that two steps of AdamW leave as they were; every one must have a gradient."""
+    before = {key: value.clone() for key, value in model.named_parameters()}
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.)
+    for _ in range(2):  # what is behind a layer of zeros moves in the second step
+        optimiser.zero_grad()
+        total(model(**data, mode='loss')).backward()
+        assert not without_gradient(model)
+        optimiser.step()
+    return {key for key, value in model.named_parameters() if value.requires_grad and value.equal(before[key])}
+
+
+def assert_comes_back(model: nn.Module, fresh: nn.Module, data: dict, path: Path):
+    """Saved to ``path`` and loaded into another model, the weights predict the same."""
+    torch.save(model.state_dict(), path)
+    fresh.load_state_dict(torch.load(path, weights_only=True))
+    with torch.no_grad():
+        ours, theirs = (each.eval()(**data, mode='predict') for each in (model, fresh))
+    for one, other in zip(ours, theirs):
+        assert one.pred_instances.bboxes.equal(other.pred_instances.bboxes)
+        assert len(one.pred_instances.scores) and one.pred_instances.scores.equal(other.pred_instances.scores)

@@ -1,14 +1,12 @@
 """What DN-DETR adds to plain denoising: indicator, normaliser, names; on DAB-DETR and on Deformable DETR."""
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.registry import DefaultScope
 
 from mmparts.detr import head as head_module
 from mmparts.detr.groups import Denoising, visibility
 from mmparts.detr.structures import QueryGroup, Targets
-from mmparts.registry import MODELS
-from tiny import CONFIGS, base, batch, build, samples, total, without_gradient
+from tiny import (CONFIGS, assert_comes_back, at_own_size, base, batch, build, samples, total, unmoved_by_two_steps,
+                  without_gradient)
 
 DN = ['dn_detr_r50', 'dn_deformable_detr_r50']
 SMALL = sorted(str(path.relative_to(CONFIGS)) for folder in ('dab_detr', 'dn_detr')
@@ -130,31 +128,10 @@ def test_the_budget_bounds_the_copies():
 @pytest.mark.parametrize('name', SMALL)
 def test_small_configs_train_predict_and_come_back(name, tmp_path):
     """At their own size: a step moves every parameter, and saved weights predict the same in a fresh model."""
-
-    def fresh():
-        with DefaultScope.overwrite_default_scope('mmdet'):
-            return MODELS.build(Config.fromfile(CONFIGS / name).model)
-
     torch.manual_seed(0)
-    model = fresh().train()
+    model = at_own_size(name).train()
     data = batch(model, counts=(3, 2))
-    before = {key: value.clone() for key, value in model.named_parameters()}
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.)
-    for _ in range(2):  # what is behind a layer of zeros moves in the second step
-        optimiser.zero_grad()
-        total(model(**data, mode='loss')).backward()
-        assert not without_gradient(model)
-        optimiser.step()
-    still = {key for key, value in model.named_parameters() if value.requires_grad and value.equal(before[key])}
     # Where all queries start with the content 0, what the first layer makes of it has nothing to learn from.
     idle = {f'decoder.layers.0.self_attn.{part}.weight' for part in ('query_content', 'key_content', 'value')}
-    assert still == (idle if name == 'dab_detr/dab-detr_small_1xb8-9e_shapes.py' else set())
-
-    torch.save(model.state_dict(), tmp_path / 'weights.pth')
-    again = fresh().eval()
-    again.load_state_dict(torch.load(tmp_path / 'weights.pth', weights_only=True))
-    with torch.no_grad():
-        ours, theirs = (each.eval()(**data, mode='predict') for each in (model, again))
-    for one, other in zip(ours, theirs):
-        assert one.pred_instances.bboxes.equal(other.pred_instances.bboxes)
-        assert len(one.pred_instances.scores) and one.pred_instances.scores.equal(other.pred_instances.scores)
+    assert unmoved_by_two_steps(model, data) == (idle if name == 'dab_detr/dab-detr_small_1xb8-9e_shapes.py' else set())
+    assert_comes_back(model, at_own_size(name), data, tmp_path / 'weights.pth')

@@ -4,8 +4,8 @@ import math
 import pytest
 import torch
 from mmengine.config import Config
-from mmengine.registry import DefaultScope
-from tiny import CONFIGS, base, batch, build, tiny, total, without_gradient
+from tiny import (CONFIGS, assert_comes_back, at_own_size, base, batch, build, tiny, total, unmoved_by_two_steps,
+                  without_gradient)
 from torch import nn
 
 from mmparts.detr.attention import DenseCrossAttention
@@ -14,7 +14,6 @@ from mmparts.detr.smca import GaussianCrossAttention, GaussianPrior
 from mmparts.detr.smca_encoder import MultiScaleEncoder
 from mmparts.detr.structures import Memory, QueryGroup, Targets, stride
 from mmparts.engine.complexity import Parameters, build_on_meta
-from mmparts.registry import MODELS
 
 DIMS, HEADS, QUERIES = 16, 2, 3
 ONE, TWO = [(3, 5)], [(4, 6), (2, 3)]
@@ -412,30 +411,12 @@ def test_what_does_not_go_together_is_refused():
 
 @pytest.mark.parametrize('name', SMALL)
 def test_small_configs_train_predict_and_come_back(name, tmp_path):
-    def fresh():
-        with DefaultScope.overwrite_default_scope('mmdet'):
-            return MODELS.build(Config.fromfile(CONFIGS / 'smca_detr' / name).model)
-
+    """At their own size: a step moves every parameter, and saved weights predict the same in a fresh model."""
     torch.manual_seed(0)
-    model = fresh().train()
+    model = at_own_size(f'smca_detr/{name}').train()
     data = batch(model, counts=(3, 2))
-    before = {key: value.clone() for key, value in model.named_parameters()}
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.)
-    for _ in range(2):  # what is behind a layer of zeros moves in the second step
-        optimiser.zero_grad()
-        total(model(**data, mode='loss')).backward()
-        assert not without_gradient(model)
-        optimiser.step()
-    assert not [key for key, value in model.named_parameters() if value.requires_grad and value.equal(before[key])]
-
-    torch.save(model.state_dict(), tmp_path / 'weights.pth')
-    again = fresh().eval()
-    again.load_state_dict(torch.load(tmp_path / 'weights.pth', weights_only=True))
-    with torch.no_grad():
-        ours, theirs = (each.eval()(**data, mode='predict') for each in (model, again))
-    for one, other in zip(ours, theirs):
-        assert one.pred_instances.bboxes.equal(other.pred_instances.bboxes)
-        assert len(one.pred_instances.scores) and one.pred_instances.scores.equal(other.pred_instances.scores)
+    assert not unmoved_by_two_steps(model, data)
+    assert_comes_back(model, at_own_size(f'smca_detr/{name}'), data, tmp_path / 'weights.pth')
 
 
 def test_the_snippet_of_the_readme_builds(tmp_path):
