@@ -1,4 +1,5 @@
-"""The official checkpoints of DETR, Deformable DETR (four variants), H-DETR and DINO.
+"""The official checkpoints of DETR, Deformable DETR (four variants), H-DETR and DINO; of UP-DETR and DETReg, which
+pre-train the first two and add a net that tells how an object looks.
 
 The variant follows from the model: single-scale or not, refined or not (own branches for each decoder layer), two-stage
 or not. Official class rows stand for COCO's category ids 0 to 90, of which 80 are in use; `classes='coco'` picks those,
@@ -42,12 +43,14 @@ DEFORMABLE_LAYERS = LAYERS + [
 
 COUNTERS = {r'.*\.num_batches_tracked': 'the official frozen norms do not count batches'}
 INDEX = {r'backbone\.0\..*\.relative_position_index': 'computed'}
+UP_DETR = {r'(patch2query|feature_align)\..*': "of UP-DETR's pre-training"}
+DETREG = {r'feature_embed\..*': "of DETReg's pre-training"}
 
 
 @WEIGHT_LAYOUTS.register_module(name='detr')
 class DETRLayout:
-    """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object". And UP-DETR, pre-trained or
-    fine-tuned; the classes of a pre-trained one fit no other model (`--skip 'head.class_branches.*'`)."""
+    """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object". And UP-DETR and DETReg on DETR,
+    pre-trained or fine-tuned; the classes of a pre-trained one mean nothing (`--skip 'head.class_branches.*'`)."""
     part = None
 
     @staticmethod
@@ -68,15 +71,16 @@ class DETRLayout:
             Rule(r'head\.class_branches\.0\.(\w+)', [r'class_embed.\1'], class_rows(classes)),
             Rule(r'head\.box_branches\.0\.(.*)', [r'bbox_embed.\1']),
             Rule(r'prompt\.project\.(\w+)', [r'patch2query.\1']),
-            Rule(r'head\.embedding_branch\.(.*)', [r'feature_align.\1']),
+            embedding_rule(state),
         ]
-        drop = {**INDEX, r'(patch2query|feature_align)\..*': "of UP-DETR's pre-training"}
+        drop = {**INDEX, **without_pretraining(model, {**UP_DETR, **DETREG})}
         return draw(state, model, rules, drop, COUNTERS)
 
 
 @WEIGHT_LAYOUTS.register_module(name='deformable-detr')
 class DeformableDETRLayout:
-    """fundamentalvision/Deformable-DETR (single-scale, base, with box refinement, two-stage) and H-Deformable-DETR.
+    """fundamentalvision/Deformable-DETR (single-scale, base, with box refinement, two-stage), H-Deformable-DETR, and
+    DETReg, pre-trained or fine-tuned.
 
     Every file has heads for each decoder layer, equal ones in the base variants; refined ones hold the box heads again
     under the decoder, two-stage ones the class heads too, and the head of the proposals after the last layer's.
@@ -107,8 +111,9 @@ class DeformableDETRLayout:
             Rule(r'queries\.embed_norm\.(\w+)', [r'transformer.pos_trans_norm.\1']),
             Rule(r'queries\.class_branch\.(\w+)', copies(class_heads, after), class_rows(classes, agnostic=True)),
             Rule(r'queries\.box_branch\.(.*)', copies(box_heads, after)),
+            embedding_rule(state),
         ]
-        return draw(state, model, rules, INDEX, COUNTERS)
+        return draw(state, model, rules, {**INDEX, **without_pretraining(model, DETREG)}, COUNTERS)
 
 
 @WEIGHT_LAYOUTS.register_module(name='dino')
@@ -147,6 +152,17 @@ def neck_rules(model: nn.Module) -> list[Rule]:
     return [Rule(r'neck\.convs\.(\d+)\.(conv|gn)\.(\w+)', lambda m: [f'input_proj.{m[1]}.{part[m[2]]}.{m[3]}']),
             Rule(r'neck\.extra_convs\.(\d+)\.(conv|gn)\.(\w+)',
                  lambda m: [f'input_proj.{given + int(m[1])}.{part[m[2]]}.{m[3]}'])]
+
+
+def embedding_rule(state: dict[str, Tensor]) -> Rule:
+    """The net that tells how an object looks: DETReg's name for it where the file has that one, else UP-DETR's."""
+    theirs = 'feature_embed' if _any(r'feature_embed\..*', set(state)) else 'feature_align'
+    return Rule(r'head\.embedding_branch\.(.*)', [rf'{theirs}.\1'])
+
+
+def without_pretraining(model: nn.Module, parts: dict[str, str]) -> dict[str, str]:
+    """Those parts of a file that a model which is not in pre-training leaves."""
+    return {} if hasattr(model.head, 'embedding_branch') else parts
 
 
 def content_rules(model: nn.Module, two_stage: bool) -> list[Rule]:
