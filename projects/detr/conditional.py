@@ -57,11 +57,14 @@ class ConditionalSelfAttention(nn.Module):
 
     def forward(self, content: Tensor, pos: Tensor, keep: Tensor | None) -> Tensor:
         """content B N C; pos B N 2C, of which the first half is used."""
-        pos, _ = halves(content, pos)
-        query = self.query_content(content) + self.query_pos(pos)
-        key = self.key_content(content) + self.key_pos(pos)
+        key = self.key_content(content) + self.key_pos(halves(content, pos)[0])
         dropout = self.dropout if self.training else 0.
-        return self.out_proj(attend(query, key, self.value(content), self.num_heads, keep, dropout))
+        query, value = self.query(content, pos), self.value(content)
+        return self.out_proj(attend(query, key, value, self.num_heads, keep, dropout))
+
+    def query(self, content: Tensor, pos: Tensor) -> Tensor:
+        """B N C."""
+        return self.query_content(content) + self.query_pos(halves(content, pos)[0])
 
 
 @MODELS.register_module()

@@ -49,8 +49,9 @@ DETREG = {r'feature_embed\..*': "of DETReg's pre-training"}
 
 @WEIGHT_LAYOUTS.register_module(name='detr')
 class DETRLayout:
-    """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object". And UP-DETR and DETReg on DETR,
-    pre-trained or fine-tuned; the classes of a pre-trained one mean nothing (`--skip 'head.class_branches.*'`)."""
+    """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object". And UP-DETR and DETReg on
+    DETR, pre-trained or fine-tuned; the classes of a pre-trained one mean nothing
+    (`--skip 'head.class_branches.*'`)."""
     part = None
 
     @staticmethod

@@ -16,11 +16,13 @@ PROJECTIONS = {  # ours in a decoder layer -> official
                        key_content='ca_kcontent_proj', key_pos='ca_kpos_proj', value='ca_v_proj',
                        out_proj='cross_attn.out_proj'),
 }
+PROJECTIONS['cross_attn.base'] = dict(PROJECTIONS['cross_attn'], out_proj='ca_out_v_proj')  # level by level
 
 
 @WEIGHT_LAYOUTS.register_module(name='dab-detr')
 class DABDETRLayout:
-    """IDEA-Research/DAB-DETR and DN-DETR on dense attention: R50, R101, DC5, with patterns, with spread centres."""
+    """IDEA-Research/DAB-DETR and DN-DETR on dense attention: R50, R101, DC5, with patterns, with spread centres, and
+    with a deformable encoder under the dense decoder."""
     part = None
 
     @staticmethod
@@ -31,8 +33,11 @@ class DABDETRLayout:
     def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
         if not isinstance(model, QueryDetector):
             return not_for(model, QueryDetector)
-        rules = BACKBONE + QUERIES + [
-            Rule(r'neck\.convs\.0\.conv\.(\w+)', [r'input_proj.\1']),
+        parts = '|'.join(PROJECTIONS['cross_attn'])
+        neck = neck_rules(model) if len(model.neck.convs) > 1 else [
+            Rule(r'neck\.convs\.0\.conv\.(\w+)', [r'input_proj.\1'])]
+        rules = BACKBONE + QUERIES + neck + [
+            Rule(r'encoder\.level_embed', ['transformer.level_embed']),
             Rule(r'queries\.patterns\.weight', ['transformer.patterns.weight']),
             *label_rules('label_enc.weight', classes),
             Rule(r'encoder\.position_scale\.(.*)', [r'transformer.encoder.query_scale.\1']),
@@ -40,7 +45,8 @@ class DABDETRLayout:
             Rule(r'decoder\.position\.scale\.(.*)', [r'transformer.decoder.query_scale.\1']),
             Rule(r'decoder\.position\.size\.(.*)', [r'transformer.decoder.ref_anchor_head.\1']),
             Rule(r'((?:en|de)coder\.layers\.\d+)\.ffn\.1\.weight', [r'transformer.\1.activation.weight']),
-            Rule(rf'(decoder\.layers\.\d+)\.(self_attn|cross_attn)\.({"|".join(PROJECTIONS["cross_attn"])})\.(\w+)',
+            Rule(r'(decoder\.layers\.\d+)\.gate\.(\w+)', [r'transformer.\1.lvl_attn.\2']),
+            Rule(rf'(decoder\.layers\.\d+)\.(self_attn|cross_attn(?:\.base)?)\.({parts})\.(\w+)',
                  lambda m: [f'transformer.{m[1]}.{PROJECTIONS[m[2]][m[3]]}.{m[4]}']),
             Rule(r'(decoder\.layers\.\d+)\.norm_self\.(\w+)', [r'transformer.\1.norm1.\2']),
             Rule(r'(decoder\.layers\.\d+)\.norm_cross\.(\w+)', [r'transformer.\1.norm2.\2']),

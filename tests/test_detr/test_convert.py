@@ -1,5 +1,6 @@
 """Official state dicts, written out from the papers' code bases, become our weights; anything amiss is named."""
 import functools
+import re
 
 import pytest
 import torch
@@ -225,6 +226,20 @@ def dab(labels=False):
     return shapes
 
 
+def dab_deformable_encoder():
+    """DN-DETR's: deformable attention in the encoder, in the decoder that of DAB-DETR to each level on its own."""
+    shapes, trunk = dab(labels=True), deformable_trunk(levels=4)
+    for name in list(shapes):
+        if name.startswith(('transformer.encoder.', 'input_proj.')) or 'activation' in name:
+            del shapes[name]
+        elif 'decoder.layers' in name and 'cross_attn.out_proj' in name:
+            shapes[name.replace('cross_attn.out_proj', 'ca_out_v_proj')] = shapes.pop(name)
+    shapes.update({name: shape for name, shape in trunk.items() if not name.startswith('transformer.decoder.')})
+    for layer in range(DECODER):
+        shapes.linear(f'transformer.decoder.layers.{layer}.lvl_attn', 4, C)
+    return shapes
+
+
 def dab_deformable(labels=False):
     shapes = deformable_trunk(4)
     shapes['refpoint_embed.weight'] = (QUERIES, 4)
@@ -251,6 +266,7 @@ CASES = {  # base config, official shapes, layout, whether all decoder layers sh
     'dab': ('dab_detr_r50', dab, 'dab-detr', True),
     'dab-deformable': ('dab_deformable_detr_r50', dab_deformable, 'dab-deformable-detr', False),
     'dn': ('dn_detr_r50', lambda: dab(labels=True), 'dab-detr', True),
+    'dn-deformable-encoder': ('dn_detr_deformable_encoder_r50', dab_deformable_encoder, 'dab-detr', True),
     'dn-deformable': ('dn_deformable_detr_r50', lambda: dab_deformable(labels=True), 'dab-deformable-detr', False),
 }
 
@@ -335,6 +351,13 @@ DAB = [('decoder.layers.2.self_attn.query_content.weight', 'transformer.decoder.
 PLACES = {
     'dab': DAB,
     'dn': DAB,
+    'dn-deformable-encoder': [place for place in DAB if not re.search('cross|ffn|encoder', place[0])] + [
+        ('encoder.layers.1.self_attn.value_proj.weight', 'transformer.encoder.layers.1.self_attn.value_proj.weight'),
+        ('encoder.level_embed', 'transformer.level_embed'), ('neck.extra_convs.0.gn.bias', 'input_proj.3.1.bias'),
+        ('decoder.layers.2.norm_cross.bias', 'transformer.decoder.layers.2.norm2.bias'),
+        ('decoder.layers.2.gate.weight', 'transformer.decoder.layers.2.lvl_attn.weight'),
+        ('decoder.layers.1.cross_attn.base.value.bias', 'transformer.decoder.layers.1.ca_v_proj.bias'),
+        ('decoder.layers.1.cross_attn.base.out_proj.bias', 'transformer.decoder.layers.1.ca_out_v_proj.bias')],
     'detr': DETR,
     'pre-norm': DETR + [('encoder.norm.weight', 'transformer.encoder.norm.weight')],
     'up-detr': DETR + [('prompt.project.bias', 'patch2query.bias'),
@@ -417,6 +440,7 @@ def test_the_last_label_is_the_content_of_the_matching_queries():
     ('two-stage', 'transformer.pos_trans_norm.weight'), ('dino', 'label_enc.weight'),
     ('dab', 'transformer.decoder.layers.0.ca_qpos_proj.bias'), ('dab', 'transformer.decoder.bbox_embed.layers.1.bias'),
     ('dn-deformable', 'tgt_embed.weight'), ('dn-deformable', 'label_enc.weight'),
+    ('dn-deformable-encoder', 'transformer.decoder.layers.1.lvl_attn.bias'),
     ('dino', 'transformer.decoder.class_embed.0.bias')])
 class TestStrictness:
 
@@ -442,6 +466,7 @@ class TestStrictness:
     ('base', 'deformable_detr_refine_r50'), ('refine', 'deformable_detr_r50'), ('single-scale', 'deformable_detr_r50'),
     ('detr', 'up_detr_r50'), ('pre-norm', 'detr_r50'), ('pre-norm', 'up_detr_pretrain_r50'),
     ('up-detr', 'detreg_pretrain_detr_r50'), ('base', 'detreg_pretrain_deformable_r50'), ('detreg-detr', 'detr_r50'),
+    ('dn', 'dn_detr_deformable_encoder_r50'), ('dn-deformable-encoder', 'dn_detr_r50'),
     ('dab', 'dn_detr_r50'), ('dab-deformable', 'dn_deformable_detr_r50'), ('dab', 'dab_deformable_detr_r50'),
     ('two-stage', 'deformable_detr_refine_r50'), ('dino', 'deformable_detr_refine_twostage_r50'), ('detr', 'dino_r50')])
 def test_a_file_of_another_variant_is_refused(weights, config):
@@ -524,7 +549,8 @@ PUBLISHED = {  # parameters, all but the affine maps of the frozen norms; feed-f
     'detreg-detr': (41_722_656, 2048, 100), 'detreg': (40_267_041, 1024, 300), 'base': (40_069_665, 1024, 300),
     'refine': (40_849_660, 1024, 300), 'two-stage': (41_181_529, 1024, 300), 'dino': (46_893_182, 2048, 900),
     'dab': (43_671_517, 2048, 300), 'dab-deformable': (47_405_994, 2048, 300), 'dn': (43_694_977, 2048, 300),
-    'dn-deformable': (47_429_154, 2048, 300)}
+    'dn-deformable': (47_429_154, 2048, 300),
+    'dn-deformable-encoder': (48_488_589 - 3 * 256, 2048, 300)}  # published with three patterns
 
 
 def test_at_full_size_the_layout_is_the_published_one(case, monkeypatch):

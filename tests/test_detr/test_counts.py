@@ -23,6 +23,7 @@ COUNTS = {
     'dn_detr/dn-detr_r50_8xb2-50e_coco.py': 43_694_977,
     'dn_detr/dn-detr-3pattern_r50_8xb2-50e_coco.py': 43_695_745,
     'dn_detr/dn-deformable-detr_r50_8xb2-50e_coco.py': 47_429_154,
+    'dn_detr/dn-detr-deformable-encoder-3pattern_r50_16xb1-50e_coco.py': 48_488_589,
     'h_detr/h-deformable-detr_r50_8xb2-12e_coco.py': 47_946_073,
     'h_detr/h-deformable-detr_r50_8xb2-36e_coco.py': 47_946_073,
     'h_detr/h-deformable-detr-one2one_r50_8xb2-12e_coco.py': 47_562_073,
