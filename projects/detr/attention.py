@@ -116,21 +116,28 @@ class DeformableAttention(nn.Module):
 
         Locations are float32 whatever the autocast: a half has no room for a third of a pixel on a large map.
         """
-        grid = (self.num_heads, self.num_levels, self.num_points)
-        offsets = self.sampling_offsets(query).unflatten(-1, (*grid, 2)).float()
-        weights = self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1).unflatten(-1, grid[1:])
+        offsets = self.sampling_offsets(query).unflatten(-1, (self.num_heads, -1)).float()
+        weights = self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1)
 
         ratios = memory.valid_ratios[:, None]  # B 1 levels 2
-        centre = (reference[:, :, None, :2] * ratios)[:, :, None, :, None]  # B N 1 levels 1 2
+        centre = reference[:, :, None, :2] * ratios
         if reference.shape[-1] == 2:
-            return centre + offsets / memory.sizes[:, None], weights
-        size = (reference[:, :, None, 2:] * ratios)[:, :, None, :, None]
-        return centre + offsets / self.num_points * size * 0.5, weights
+            reach = 1 / memory.sizes
+        else:
+            reach = reference[:, :, None, 2:] * ratios * (0.5 / self.num_points)
+        locations = torch.addcmul(self._per_point(centre), offsets, self._per_point(reach))
+        grid = (self.num_levels, self.num_points)
+        return locations.unflatten(-1, (*grid, 2)), weights.unflatten(-1, grid)
+
+    def _per_point(self, x: Tensor) -> Tensor:
+        """* levels 2 -> * 1 levels*points*2. Written out, for operators are slow where they repeat a number or two."""
+        return x.unsqueeze(-2).expand(*x.shape[:-1], self.num_points, 2).flatten(-3).unsqueeze(-2)
 
 
 @MODELS.register_module()
 class DenseSelfAttention(MultiheadAttention):
     """Every query looks at those it may see; positions are added to queries and keys (DETR)."""
+    position_width = 1
 
     def forward(self, content: Tensor, pos: Tensor, keep: Tensor | None) -> Tensor:
         query = content + pos
@@ -140,6 +147,7 @@ class DenseSelfAttention(MultiheadAttention):
 @MODELS.register_module()
 class DenseCrossAttention(nn.Module):
     """Every query looks at every token; positions are added to queries and keys (DETR)."""
+    position_width = 1
 
     def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.):
         super().__init__()
@@ -164,6 +172,8 @@ class DenseCrossAttention(nn.Module):
 @MODELS.register_module()
 class DeformableCrossAttention(nn.Module):
     """Every query samples the levels around its reference point or box (Deformable DETR)."""
+    position_width = 1
+    needs_reference = True
 
     def __init__(self, embed_dims: int, num_heads: int = 8, num_levels: int = 4, num_points: int = 4):
         super().__init__()

@@ -44,7 +44,8 @@ class Memory:
     @classmethod
     def from_levels(cls, feats: list[Tensor], pos: list[Tensor], masks: list[Tensor] | None) -> Memory:
         """Flatten feature maps (B C H W), their positional maps and padding masks (B H W), finest level first."""
-        flat = [torch.cat([level.flatten(2) for level in maps], dim=2).transpose(1, 2) for maps in (feats, pos)]
+        # Joined by token, so that tokens lie in memory as B S C: a transposed map would slow all that comes after.
+        flat = [torch.cat([level.flatten(2).transpose(1, 2) for level in maps], dim=1) for maps in (feats, pos)]
         shapes = tuple((feat.shape[-2], feat.shape[-1]) for feat in feats)
         if masks is None:
             ratios = feats[0].new_ones((len(feats[0]), len(feats), 2), dtype=torch.float32)

@@ -170,15 +170,17 @@ def test_mixed_precision(name, dtype):
     with torch.autocast('cpu', dtype):
         losses = losses_of(model, data)
         total(losses).backward()
-        mixed = model.decode(*queries_and_memory(model, data))
+        memory = queries_and_memory(model, data)[1]
     assert all(value.isfinite() and value.dtype == torch.float32 for value in losses.values())
     assert not without_gradient(model)
 
-    full = model.decode(*queries_and_memory(model, data))
+    queries, full_memory = queries_and_memory(model, data)
+    full = model.decode(queries, full_memory)
+    with torch.autocast('cpu', dtype):
+        mixed = model.decode(queries, memory)  # the same queries: which tokens are chosen may hang on the last bit
     assert total(losses).item() == pytest.approx(total(losses_of(model, data)).item(), rel=0.05)
     assert mixed['boxes'].dtype == mixed['logits'].dtype == torch.float32
-    # The same tokens need not be chosen, hence the middle of the differences.
-    assert (mixed['boxes'] - full['boxes']).abs().median() < 0.02
+    assert (mixed['boxes'] - full['boxes']).abs().max() < 0.02
 
 
 def queries_and_memory(model, data):
