@@ -97,6 +97,13 @@ def batch(model: nn.Module, sizes=((64, 96), (96, 64)), counts=(3, 0), seed: int
     return model.data_preprocessor(data, training=model.training)
 
 
+def with_patches(data: dict, side: int = 32) -> dict:
+    """The same, with what pre-training on pictures without labels takes: a patch for each object."""
+    for sample in data['data_samples']:
+        sample.gt_instances.patches = torch.randint(256, (len(sample.gt_instances), 3, side, side), dtype=torch.uint8)
+    return data
+
+
 def total(losses: dict) -> torch.Tensor:
     """What an optimiser would minimise."""
     return sum(value for name, value in losses.items() if 'loss' in name)
