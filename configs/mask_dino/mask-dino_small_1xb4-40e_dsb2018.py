@@ -1,11 +1,8 @@
 # Mask DINO, small, from scratch on nuclei (Data Science Bowl 2018). What it reached: README.md, Real data.
 _base_ = [
-    '../_base_/models/mask_dino_small.py', '../_base_/datasets/shapes_instance.py',
+    '../_base_/models/mask_dino_small.py', '../_base_/datasets/dsb2018_instance.py',
     '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
 ]
-data_root = 'data/dsb2018_nuclei/'
-num_pictures = 73
-metainfo = dict(classes=('nucleus', ))
 model = dict(
     num_classes=1,
     num_queries=100,
@@ -25,32 +22,14 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=(160, 160), recompute_bbox=True, allow_negative_crop=True),
     dict(type='PackDetInputs')
 ]
-# Every fifth picture is for validation.
-train_dataloader = dict(
-    batch_size=4,
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='instances_dev.json',
-        data_prefix=dict(img='images/'),
-        indices=[index for index in range(num_pictures) if index % 5],
-        pipeline=train_pipeline))
-
 test_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='Resize', scale=scale, keep_ratio=True),
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
 ]
-val_dataloader = dict(
-    batch_size=1,
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='instances_dev.json',
-        data_prefix=dict(img='images/'),
-        indices=list(range(0, num_pictures, 5)),
-        pipeline=test_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
 max_epochs = 40

@@ -1,6 +1,6 @@
-# Cell-DETR A small enough for two cores; a config writes `model = {{_base_.small_cell_model}}`.
+# Cell-DETR A, small enough for two cores.
 _base_ = './cell_detr_a.py'
-small_cell_model = dict(
+model = dict(
     embed_dims=64,
     num_queries=20,
     num_classes=6,
