@@ -23,6 +23,7 @@ class AnchorQueries(nn.Module):
         indicator: the last channel of the content tells denoising queries from matching ones, and is 0 here.
         logit_eps: clamp of the inverse sigmoid.
     """
+    coordinates, brings_positions = 4, False
 
     def __init__(self, num_queries: int = 300, embed_dims: int = 256, content: str = 'empty', num_patterns: int = 0,
                  centres: str = 'learned', indicator: bool = False, logit_eps: float = 1e-3):

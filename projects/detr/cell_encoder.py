@@ -37,6 +37,7 @@ class LearnedPositions(nn.Module):
 @MODELS.register_module()
 class CellEncoder(DenseEncoder):
     """Encodes the coarsest level and hands the others on to the mask decoder: ``memory.skips``."""
+    gives = ('skips',)
 
     def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:
         memory = super().forward(feats[-1:], None if masks is None else masks[-1:])

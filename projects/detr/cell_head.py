@@ -31,6 +31,8 @@ class CellHead(SetPredictionHead):
         as_published: see :class:`AttentionMaps` and :class:`CellMaskDecoder`.
         others: as those of :class:`SetPredictionHead`.
     """
+    needs = ('skips',)
+    takes_groups = False
 
     def __init__(self, select: dict, mask_decoder: dict = dict(type=CellMaskDecoder), num_heads: int = 8,
                  act_cfg: dict = dict(type=nn.LeakyReLU), as_published: bool = False, num_classes: int = 80,
@@ -88,6 +90,7 @@ class ClassWeightTerm(LossTerm):
         class_weights: of each class, or one for all.
         no_object_weight: of "no object".
     """
+    no_object = True
     name = 'loss_cls'
 
     def __init__(self, weight: float = 1., class_weights: list[float] | float = 1.5, no_object_weight: float = 0.5):

@@ -78,11 +78,13 @@ class Collaborative(BaseModule):
             derives them from its references (Co-DINO).
         embed_features: the features of the places are part of the content (Co-Deformable-DETR).
     """
+    coordinates = 4
 
     def __init__(self, heads: list[dict], num_classes: int = 80, embed_dims: int = 256, num_levels: int = 4,
                  finest_stride: int = 8, weight: float = 12., query_weight: float = 1., num: int = 300, least: int = 9,
                  fill: bool = True, embed_boxes: bool = False, embed_features: bool = False):
         super().__init__()
+        self.brings_positions = embed_boxes
         self.weight, self.query_weight = weight, query_weight
         self.num, self.least, self.fill = num, least, fill
         self.strides = [finest_stride * 2 ** level for level in range(num_levels + 1)]

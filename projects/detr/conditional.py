@@ -24,6 +24,7 @@ class ConditionalPosition(nn.Module):
     stretched by the ratio of the size that the content asks for to that of the anchor (section 4.4): a flat anchor
     looks along its length.
     """
+    position_width = 2
 
     def __init__(self, embed_dims: int):
         super().__init__()
@@ -47,6 +48,7 @@ class ConditionalPosition(nn.Module):
 @MODELS.register_module()
 class ConditionalSelfAttention(nn.Module):
     """Queries and keys are sums of projected content and projected position."""
+    position_width = 2
 
     def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.):
         super().__init__()
@@ -74,6 +76,7 @@ class ConditionalCrossAttention(nn.Module):
     Args:
         layer: number of the decoder layer; in the first one positions join the contents as well.
     """
+    position_width = 2
 
     def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0., layer: int = 0):
         super().__init__()

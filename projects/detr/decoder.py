@@ -54,6 +54,7 @@ class BoxPosition(nn.Module):
     Args:
         scale_positions: multiply them by a small net of the content, but in the first layer (DAB-Deformable-DETR).
     """
+    position_width = 1
 
     def __init__(self, embed_dims: int, scale_positions: bool = False):
         super().__init__()

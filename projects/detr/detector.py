@@ -6,6 +6,7 @@ from mmengine.model import ModuleList
 from torch import Tensor
 
 from ..registry import MODELS, build_part
+from .compatibility import check_parts
 from .features import build_neck
 from .groups import isolated
 from .queries import Proposals
@@ -26,6 +27,10 @@ class QueryDetector(BaseDetector):
         groups: configs of the query groups that train beside the matching queries.
         embed_dims, num_queries, num_classes, num_levels, logit_eps: written once here and handed to every part that
             takes them and does not set them itself.
+        train_cfg, test_cfg: stand here because tools of mmdet name them; empty, for parts hold their own settings.
+
+    Raises:
+        ValueError: two parts do not go together, see compatibility.py; settings that no part would read.
     """
 
     def __init__(self, backbone: dict, neck: dict, encoder: dict, queries: dict, decoder: dict, head: dict,
@@ -33,6 +38,7 @@ class QueryDetector(BaseDetector):
                  num_levels: int = 4, logit_eps: float = 1e-5, data_preprocessor: dict | None = None,
                  train_cfg: dict | None = None, test_cfg: dict | None = None, init_cfg: dict | None = None):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
+        refuse_settings(type(self).__name__, train_cfg=train_cfg, test_cfg=test_cfg)
         shared = dict(embed_dims=embed_dims, num_queries=num_queries, num_classes=num_classes, num_levels=num_levels,
                       logit_eps=logit_eps)
         self.backbone = MODELS.build(backbone)
@@ -42,6 +48,7 @@ class QueryDetector(BaseDetector):
         self.groups = ModuleList(build_part(group, **shared, queries=self.queries) for group in groups)
         self.decoder = build_part(decoder, **shared)
         self.head = build_part(head, **shared, num_layers=self.decoder.num_layers)
+        check_parts(self)
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         return self.neck(self.backbone(batch_inputs))
@@ -84,6 +91,15 @@ class QueryDetector(BaseDetector):
         predictions = self._forward(batch_inputs, batch_data_samples)
         results = self.head.predict(predictions, batch_data_samples, rescale)
         return self.add_pred_to_datasample(batch_data_samples, results)
+
+
+def refuse_settings(owner: str, **given: dict | None):
+    """mmdet's settings for training and testing, which nobody would read."""
+    for name, settings in given.items():
+        if settings:
+            raise ValueError(f'{owner} reads no {name}, got {settings}: matching and its costs stand in model.head.matcher,'
+                             ' losses in model.head.terms, number of detections and NMS in model.head.select, settings '
+                             f'of auxiliary heads in their own configs in model.groups; leave model.{name} out')
 
 
 def padding_masks(batch_inputs: Tensor, feats: tuple[Tensor, ...], samples: list | None) -> list[Tensor] | None:

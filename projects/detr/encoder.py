@@ -60,6 +60,7 @@ class Encoder(nn.Module):
         scale_positions: multiply the positional map by a small net of the tokens that enter a layer (DAB-DETR).
         with_cp: recompute each layer in the backward pass to save memory.
     """
+    gives: tuple[str, ...] = ()  #: fields of :class:`Memory` beside the tokens
 
     def __init__(self, layers: list[EncoderLayer], embed_dims: int, num_levels: int, positional_encoding: dict,
                  level_embed: bool, scale_positions: bool, with_cp: bool):

@@ -85,6 +85,7 @@ class Denoising(nn.Module):
         logit_eps: references stay this far within (0, 1).
         name: of the group; two groups of one detector need two.
     """
+    coordinates, brings_positions = 4, False
 
     def __init__(self, num_classes: int = 80, embed_dims: int = 256, num: int = 100, copies: int | None = None,
                  label_noise: float = 0.25, box_noise: float = 1.0, contrastive: bool = True,

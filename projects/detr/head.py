@@ -27,6 +27,7 @@ class SetPredictionHead(nn.Module):
         num_layers: decoder layers.
         logit_eps: clamp of the inverse sigmoid.
     """
+    takes_initial = False  # see InitialPredictionDecoder
 
     def __init__(self, terms: list[dict], matcher: dict, select: dict, num_classes: int = 80, embed_dims: int = 256,
                  num_layers: int = 6, share_branches: bool = True, no_object: bool = False,
@@ -34,6 +35,7 @@ class SetPredictionHead(nn.Module):
         super().__init__()
         self.num_classes = num_classes
         self.num_layers = num_layers
+        self.no_object = no_object
         self.logit_eps = logit_eps
         copies = 1 if share_branches else num_layers
         later = None if size_bias is None else 0.

@@ -17,6 +17,7 @@ from .structures import Memory, QueryGroup
 @MODELS.register_module()
 class InitialPredictionDecoder(QueryDecoder):
     """A decoder that also hands out what enters its first layer, so that the head is trained on it too."""
+    gives_initial = True
 
     def forward(self, groups: list[QueryGroup], memory: Memory, runs: list, head: nn.Module):
         hidden, references = super().forward(groups, memory, runs, head)
@@ -36,6 +37,8 @@ class MaskHead(SetPredictionHead):
             official code; official weights need it.
         others: as those of :class:`SetPredictionHead`.
     """
+    needs = ('pixels',)
+    takes_initial = True
 
     def __init__(self, select: dict, maps: list[dict] = (), num_classes: int = 80, embed_dims: int = 256,
                  num_layers: int = 9, logit_eps: float = 1e-5, num_points: int = 12544, norm_twice: bool = False,

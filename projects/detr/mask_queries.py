@@ -36,6 +36,9 @@ class MaskQueries(nn.Module):
         coarse_first: the smallest prior boxes belong to the coarsest level, as in the official code, whose levels go
             the other way; official weights need it.
     """
+    coordinates, brings_positions = 4, False
+    asks_head = ('read',)
+    no_object = False  # tokens are ranked by sigmoids
     mixed_selection = False  # content is read from the tokens
 
     def __init__(self, num_queries: int = 300, embed_dims: int = 256, boxes_from_masks: bool = True,

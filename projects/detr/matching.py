@@ -35,6 +35,7 @@ class MatchCost:
 @TASK_UTILS.register_module()
 class SoftmaxCost(MatchCost):
     """Minus the probability of the object's class (DETR)."""
+    no_object = True
 
     def __call__(self, logits, boxes, labels, targets):
         return -self.weight * of_classes(logits.softmax(-1), labels)
@@ -43,6 +44,7 @@ class SoftmaxCost(MatchCost):
 @TASK_UTILS.register_module()
 class FocalCost(MatchCost):
     """Focal loss of saying yes, minus that of saying no, to the object's class (Deformable DETR)."""
+    no_object = False
 
     def __init__(self, weight: float = 2., alpha: float = 0.25, gamma: float = 2.):
         super().__init__(weight)

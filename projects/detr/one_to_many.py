@@ -20,6 +20,7 @@ class OneToMany(nn.Module):
         weight: of the losses, the paper's lambda.
         name: of the group; two groups of one detector need two.
     """
+    coordinates = 4
 
     def __init__(self, queries: nn.Module, embed_dims: int = 256, num: int = 1500, repeat: int = 6, weight: float = 1.,
                  name: str = 'o2m'):
@@ -28,6 +29,7 @@ class OneToMany(nn.Module):
             raise ValueError(f'OneToMany takes the next-best proposals, and {type(queries).__name__} ranks none; '
                              'take TopKQueries')
         self.num, self.repeat, self.weight, self.name = num, repeat, weight, name
+        self.brings_positions = queries.brings_positions
         self.content = nn.Embedding(num, embed_dims) if queries.mixed_selection else None
 
     def forward(self, match: QueryGroup, memory: Memory, targets: Targets) -> QueryGroup:

@@ -47,6 +47,7 @@ class DeformablePixelDecoder(DeformableEncoder):
         norm_cfg: of the convolution over the sum.
         others: as those of :class:`DeformableEncoder`.
     """
+    gives = ('pixels',)
 
     def __init__(self, embed_dims: int = 256, num_levels: int = 4, ffn_channels: int = 2048, dropout: float = 0.,
                  positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True),

@@ -30,6 +30,7 @@ class Proposals:
 @MODELS.register_module()
 class LearnedQueries(nn.Module):
     """DETR's: a learned position each, empty content, no reference."""
+    coordinates, brings_positions = 0, True
 
     def __init__(self, num_queries: int = 100, embed_dims: int = 256):
         super().__init__()
@@ -43,6 +44,7 @@ class LearnedQueries(nn.Module):
 @MODELS.register_module()
 class PointQueries(nn.Module):
     """Deformable DETR's: learned content and position; a reference point is read from the position."""
+    coordinates, brings_positions = 2, True
 
     def __init__(self, num_queries: int = 300, embed_dims: int = 256):
         super().__init__()
@@ -74,6 +76,8 @@ class TopKQueries(nn.Module):
             (they share one constant score). By default they come last.
         content_std: spread of learned content at the start (H-DETR, Co-DETR: 1); None: Xavier (DINO).
     """
+    coordinates = 4
+    no_object = False  # tokens are classified by sigmoids
 
     def __init__(self, num_queries: int = 300, embed_dims: int = 256, num_classes: int = 80,
                  mixed_selection: bool = False, embed_boxes: bool = True, class_agnostic: bool = True,
@@ -82,6 +86,7 @@ class TopKQueries(nn.Module):
         if not (mixed_selection or embed_boxes):
             raise ValueError('TopKQueries has no content: give mixed_selection=True (learned) or embed_boxes=True '
                              '(read from the proposed boxes)')
+        self.brings_positions = embed_boxes
         self.num_queries = num_queries
         self.mixed_selection = mixed_selection
         self.class_agnostic = class_agnostic

@@ -90,6 +90,7 @@ class GaussianPrior(nn.Module):
         self.embed_dims, self.num_scales, self.beta, self.divide = embed_dims, num_scales, beta, divide
         self.layers = nn.ModuleList(
             LayerPrior(embed_dims, num_heads, num_levels, num_scales) for _ in range(num_layers))
+        self.gives_reference = centre
         self.centre = MLP(embed_dims, embed_dims, 2, num_layers=3) if centre else None
         if centre:
             xavier_init(self.centre)
@@ -132,6 +133,10 @@ class GaussianCrossAttention(nn.Module):
         super().__init__()
         self.num_heads, self.dropout = num_heads, dropout
         self.base = build_part(base, embed_dims=embed_dims, num_heads=num_heads, dropout=dropout, layer=layer)
+        if not hasattr(self.base, 'project'):
+            raise ValueError(f'GaussianCrossAttention multiplies the attention to tokens, and {type(self.base).__name__} '
+                             'has no method `project` to compare queries with them; take DenseCrossAttention or '
+                             'ConditionalCrossAttention as its base')
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor, memory: Memory, prior: Prior) -> Tensor:
         """content, pos: B N C; reference: B N 2 or B N 4, divided by the images' sizes without padding."""

@@ -31,6 +31,7 @@ class LossTerm(nn.Module):
 class FocalTerm(LossTerm):
     """Sigmoid focal loss over all queries and classes, divided by the number of boxes (Deformable DETR)."""
     name = 'loss_cls'
+    no_object = False
 
     def __init__(self, weight: float = 1., alpha: float = 0.25, gamma: float = 2.):
         super().__init__(weight)
@@ -54,6 +55,7 @@ class FocalTerm(LossTerm):
 class QualityFocalTerm(LossTerm):
     """Focal loss whose target is the overlap of the matched box with its object (Generalized Focal Loss, Co-DINO)."""
     name = 'loss_cls'
+    no_object = False
 
     def __init__(self, weight: float = 1., beta: float = 2.):
         super().__init__(weight)
@@ -80,6 +82,7 @@ class QualityFocalTerm(LossTerm):
 class SoftmaxTerm(LossTerm):
     """Cross-entropy over all queries, "no object" being the last class and weighing less (DETR)."""
     name = 'loss_cls'
+    no_object = True
 
     def __init__(self, weight: float = 1., no_object_weight: float = 0.1):
         super().__init__(weight)

@@ -206,18 +206,10 @@ def test_shared_numbers_are_written_once():
 
 
 @pytest.mark.parametrize('name, changes, message', [
-    ('deformable_detr_refine_twostage_r50', dict(groups=[CONTRASTIVE]),
-     "'dn' brings no positions.*position=dict\\(type='mmparts.BoxPosition'\\)"),
-    ('detr_r50', dict(groups=[CONTRASTIVE]), "disagree on their references.*'match': None, 'dn': 4"),
-    ('deformable_detr_r50', dict(groups=[CONTRASTIVE], decoder=dict(position=dict(type='mmparts.BoxPosition'))),
-     "disagree on their references.*'match': 2, 'dn': 4"),
-    ('deformable_detr_r50', dict(queries=dict(type='mmparts.LearnedQueries')),
-     'DeformableCrossAttention needs references'),
     ('dino_r50', dict(decoder=dict(num_heads=5)), 'embed_dims 32 is not a multiple of num_heads 5'),
     ('dino_r50', dict(encoder=dict(num_heads=5)), 'embed_dims 32 is not a multiple of num_heads 5'),
     ('dino_r50', dict(num_levels=2), 'num_levels=2'),
 ])
-def test_parts_that_do_not_go_together(name, changes, message):
+def test_numbers_that_do_not_go_together(name, changes, message):
     with pytest.raises(ValueError, match=message):
-        model = build(base(name, **changes)).train()
-        losses_of(model, batch(model))
+        build(base(name, **changes))

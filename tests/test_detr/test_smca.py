@@ -145,7 +145,8 @@ def test_a_model_without_modulation_is_a_detr():
     prior = ours.decoder.spatial_prior
     for part in (*(layer.scale for layer in prior.layers), prior.centre.layers[-1]):
         nn.init.zeros_(part.weight), nn.init.zeros_(part.bias)
-    detr = build(base('detr_r50', head=dict(no_object=False))).eval()
+    detr = build(base('smca_detr_r50', decoder=dict(
+        cross_attn=dict(type='mmparts.DenseCrossAttention'), spatial_prior=None))).eval()
     weights = {name.replace('cross_attn.base.', 'cross_attn.'): value for name, value in ours.state_dict().items()
                if 'spatial_prior' not in name}
     detr.load_state_dict(weights)

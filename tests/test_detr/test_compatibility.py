@@ -1,0 +1,111 @@
+"""Parts that do not go together are refused when the detector is built, naming both; those that say nothing are not
+asked."""
+import pytest
+import torch
+from torch import nn
+
+from mmparts.detr.decoder import join_references
+from mmparts.detr.structures import QueryGroup
+from tiny import base, build
+
+DENOISING = dict(type='mmparts.Denoising', num=10)
+ONE_TO_MANY = dict(type='mmparts.OneToMany', num=10)
+LEARNED, TOP_K = dict(type='mmparts.LearnedQueries'), dict(type='mmparts.TopKQueries')
+DERIVED = dict(position=dict(type='mmparts.BoxPosition'))
+CONDITIONAL = dict(type='mmparts.ConditionalCrossAttention')
+DENSE = dict(type='mmparts.DenseCrossAttention')
+SOFTMAX = [dict(type='mmparts.SoftmaxTerm')]
+HEAD = base('dino_r50').head
+
+
+@pytest.mark.parametrize('name, changes, message', [
+    # references
+    ('detr_r50', dict(groups=[DENOISING]), 'Denoising makes boxes, LearnedQueries brings no references.* AnchorQueries'),
+    ('deformable_detr_r50', dict(groups=[DENOISING], decoder=DERIVED), 'Denoising makes boxes, PointQueries .*points'),
+    ('deformable_detr_r50', dict(queries=LEARNED),
+     'DeformableCrossAttention needs references to sample around, LearnedQueries brings none; take PointQueries'),
+    ('smca_detr_r50', dict(queries=dict(type='mmparts.PointQueries')),
+     r'PointQueries brings points; write GaussianPrior\(centre=False\), got centre=True'),
+    ('smca_detr_r50', dict(decoder=dict(spatial_prior=dict(centre=False))),
+     r'LearnedQueries brings no references; write GaussianPrior\(centre=True\), got centre=False'),
+    # positions
+    ('deformable_detr_refine_twostage_r50', dict(groups=[DENOISING]),
+     r"Denoising brings no positions.*position=dict\(type='mmparts.BoxPosition'\)"),
+    ('dab_detr_r50', dict(decoder=dict(position=None)),
+     r"AnchorQueries brings no positions.*position=dict\(type='mmparts.ConditionalPosition'\)"),
+    ('dab_detr_r50', dict(decoder=DERIVED), 'ConditionalCrossAttention takes 2 times .* BoxPosition derives 1'),
+    ('dab_detr_r50', dict(queries=TOP_K), 'ConditionalCrossAttention takes 2 .*; TopKQueries brings positions of its own'),
+    ('dab_detr_r50', dict(decoder=dict(cross_attn=DENSE)),
+     "got {'ConditionalSelfAttention': 2, 'DenseCrossAttention': 1} times embed_dims.* are a pair"),
+    ('deformable_detr_r50', dict(decoder=DERIVED), 'BoxPosition derives .* PointQueries brings them: .*never be used'),
+    ('dino_r50', dict(queries=dict(embed_boxes=True), groups=[ONE_TO_MANY]),
+     'BoxPosition derives .* TopKQueries, OneToMany bring them'),
+    # masks
+    ('mask_dino_r50', dict(head=dict(_delete_=True, **HEAD)),
+     'MaskQueries lets the head read the tokens, and SetPredictionHead has no method `read`'),
+    ('mask_dino_r50', dict(head=dict(_delete_=True, **HEAD), queries=dict(_delete_=True, **TOP_K, mixed_selection=True,
+                                                                         embed_boxes=False)),
+     'InitialPredictionDecoder hands out .* SetPredictionHead would take'),
+    ('mask_dino_r50', dict(encoder=dict(type='mmparts.DeformableEncoder')),
+     'MaskHead makes masks of memory.pixels, which DeformableEncoder does not give; take PixelMapper'),
+    ('dino_r50', dict(encoder=dict(type='mmparts.DeformablePixelDecoder')),
+     'ChannelMapper gives 0 maps for memory.pixels, DeformablePixelDecoder makes it; PixelMapper and'),
+    ('cell_detr_a', dict(encoder=dict(type='mmparts.DenseEncoder')), 'CellHead makes masks of memory.skips'),
+    ('cell_detr_a', dict(queries=dict(type='mmparts.AnchorQueries'), groups=[DENOISING], decoder=DERIVED),
+     'masks of CellHead compete with each other, so Denoising does not go with it'),
+    # classes
+    ('detr_r50', dict(head=dict(no_object=False)), r'SoftmaxTerm is for .*compete.*, SetPredictionHead\(no_object=False'),
+    ('dino_r50', dict(head=dict(terms=SOFTMAX)), 'SoftmaxTerm is for classes that compete'),
+    ('detr_r50', dict(head=dict(matcher=dict(costs=[dict(type='mmparts.FocalCost')]))), 'FocalCost is for'),
+    ('detr_r50', dict(head=dict(select=dict(type='mmparts.TopKSelection'))), 'TopKSelection is for'),
+    ('detr_r50', dict(queries=TOP_K), 'TopKQueries is for classes each on its own'),
+])
+def test_both_sides_are_named(name, changes, message):
+    with pytest.raises(ValueError, match=message):
+        build(base(name, **changes))
+
+
+def test_gaussians_over_sampled_points_are_refused():
+    attention = dict(base=dict(type='mmparts.DeformableCrossAttention'))
+    with pytest.raises(ValueError, match='DeformableCrossAttention has no method `project`.* take DenseCrossAttention'):
+        build(base('smca_detr_r50', decoder=dict(cross_attn=attention)))
+
+
+class OwnQueries(nn.Module):
+    """A user's queries, which say nothing of themselves."""
+
+    def __init__(self, embed_dims: int):
+        super().__init__()
+        self.embed = nn.Parameter(torch.randn(1, 5, embed_dims))
+
+    def forward(self, memory, head):
+        content = self.embed.expand(len(memory.tokens), -1, -1)
+        return QueryGroup('match', content, torch.full((*content.shape[:2], 4), 0.5), content), None
+
+
+@pytest.mark.parametrize('name', ['detr_r50', 'deformable_detr_r50'])
+def test_parts_that_say_nothing_are_not_asked(name):
+    model = build(base(name, queries=dict(_delete_=True, type=OwnQueries))).eval()
+    with torch.no_grad():
+        assert model(torch.rand(2, 3, 64, 64), mode='tensor')['boxes'].shape[1:] == (2, 5, 4)
+
+
+def test_those_that_turn_out_not_to_fit_are_refused_in_the_step():
+    content = torch.zeros(1, 2, 8)
+    groups = [QueryGroup('match', content), QueryGroup('own', content, torch.zeros(1, 2, 4))]
+    with pytest.raises(ValueError, match="disagree on their references.*'match': None, 'own': 4"):
+        join_references(groups)
+
+
+@pytest.mark.parametrize('settings', [dict(train_cfg=dict(assigner=dict(type='HungarianAssigner'))),
+                                      dict(test_cfg=dict(max_per_img=100))])
+@pytest.mark.parametrize('kind', ['mmparts.QueryDetector', 'mmparts.PretextDetector'])
+def test_settings_that_nobody_reads_are_refused(kind, settings):
+    (name, value), = settings.items()
+    with pytest.raises(ValueError, match=rf'Detector reads no {name}, got .*{list(value)[0]}.*model.head.select'):
+        build(base('detr_r50', type=kind, **settings))
+
+
+@pytest.mark.parametrize('empty', [None, {}])
+def test_empty_settings_are_none(empty):
+    build(base('detr_r50', train_cfg=empty, test_cfg=empty))
