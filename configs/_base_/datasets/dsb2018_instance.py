@@ -1,4 +1,4 @@
-# Nuclei of Data Science Bowl 2018; every fifth of 73 pictures validates. Another folder: --cfg-options data_root=FOLDER.
+# Nuclei of Data Science Bowl 2018, boxes and masks; every fifth picture validates. Folder: --cfg-options data_root=DIR.
 dataset_type = 'mmparts.CheckedCocoDataset'
 data_root = 'data/dsb2018_nuclei/'
 metainfo = dict(classes=('nucleus', ))
