@@ -1,0 +1,75 @@
+"""What a comparison of :mod:`.convergence` found: a table, a picture and JSON."""
+import json
+import os
+import os.path as osp
+from dataclasses import asdict
+
+import numpy as np
+
+from ..visualization import draw_comparison
+from .convergence import Budget, Run
+
+LEVELS = (0.1, 0.2, 0.3)
+
+
+def write_report(runs: list[Run], budget: Budget, out: str) -> None:
+    """Write ``out``.md, ``out``.png and ``out``.json from the runs that are finished."""
+    os.makedirs(osp.dirname(osp.abspath(out)), exist_ok=True)
+    with open(out + '.json', 'w', encoding='utf-8') as file:
+        json.dump(dict(budget=asdict(budget), runs=[asdict(run) for run in runs]), file, indent=1)
+    with open(out + '.md', 'w', encoding='utf-8') as file:
+        file.write(table(runs, budget))
+    curves = {name: curves_of(done) for name, done in finished(runs).items()}
+    seeds = sorted({run.seed for run in runs if run.status == 'finished'})
+    draw_comparison(curves, f'{budget}, seeds {", ".join(map(str, seeds)) or "-"}; bands: least to greatest seed',
+                    out + '.png', ('iteration', 'box AP'))
+
+
+def finished(runs: list[Run]) -> dict[str, list[Run]]:
+    """The finished runs of every model that has one, in the order of the comparison."""
+    models = {}
+    for run in runs:
+        if run.status == 'finished':
+            models.setdefault(run.name, []).append(run)
+    return models
+
+
+def curves_of(runs: list[Run]) -> tuple[np.ndarray, np.ndarray]:
+    """Iterations (T) and AP (seeds T) of the runs of one model; they were evaluated at the same iterations."""
+    return np.array([step for step, _ in runs[0].curve]), np.array([[ap for _, ap in run.curve] for run in runs])
+
+
+def reached(steps: np.ndarray, mean: np.ndarray, level: float) -> int | None:
+    """First evaluated iteration with an AP of ``level`` or more; None if there is none."""
+    above = np.flatnonzero(mean >= level)
+    return int(steps[above[0]]) if len(above) else None
+
+
+def table(runs: list[Run], budget: Budget, levels: tuple[float, ...] = LEVELS) -> str:
+    """Markdown, a row for each model with a finished run, by final AP; means over seeds, the range at the end.
+
+    AP within the run is that of the last evaluation up to a quarter, half and three quarters of the budget. Times are
+    means over seeds: of the median iteration on the clock, and of all the processor did (start, training, evaluations).
+    """
+    quarters = [budget.iterations * quarter // 4 for quarter in (1, 2, 3)]
+    head = ['model', 'seeds', *(f'AP at {at}' for at in quarters), f'AP at {budget.iterations}', 'range',
+            *(f'iterations to {level}' for level in levels), 's / iteration', 'processor, min']
+    rows = []
+    for name, done in finished(runs).items():
+        steps, values = curves_of(done)
+        mean = values.mean(axis=0)
+        at = [np.flatnonzero(steps <= quarter) for quarter in quarters]
+        rows.append((mean[-1], [
+            name, str(len(done)), *(f'{mean[index[-1]]:.3f}' if len(index) else '-' for index in at),
+            f'**{mean[-1]:.3f}**', f'{values[:, -1].min():.3f} - {values[:, -1].max():.3f}',
+            *(str(reached(steps, mean, level) or '-') for level in levels),
+            _mean([run.seconds_per_iteration for run in done], 1, 2),
+            _mean([run.processor_seconds for run in done], 60, 1)]))
+    rows = [row for _, row in sorted(rows, key=lambda row: -row[0])]
+    lines = [head, ['---'] * len(head), *rows]
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+
+
+def _mean(seconds: list[float | None], unit: float, digits: int) -> str:
+    known = [value for value in seconds if value is not None]
+    return f'{np.mean(known) / unit:.{digits}f}' if known else '-'
