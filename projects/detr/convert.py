@@ -31,6 +31,11 @@ LAYERS = [
     Rule(r'(decoder\.layers\.\d+)\.norm_ffn\.(\w+)', [r'transformer.\1.norm3.\2']),
     Rule(r'((?:en|de)coder\.norm)\.(\w+)', [r'transformer.\1.\2']),
 ]
+DENSE_LAYERS = LAYERS + [
+    Rule(r'(decoder\.layers\.\d+)\.cross_attn\.attn\.(.*)', [r'transformer.\1.multihead_attn.\2']),
+    Rule(r'(decoder\.layers\.\d+)\.norm_self\.(\w+)', [r'transformer.\1.norm1.\2']),
+    Rule(r'(decoder\.layers\.\d+)\.norm_cross\.(\w+)', [r'transformer.\1.norm2.\2']),
+]
 # Deformable DETR numbers its norms by the order in which it creates them, not in which it uses them.
 DEFORMABLE_LAYERS = LAYERS + [
     Rule(r'encoder\.level_embed', ['transformer.level_embed']),
@@ -57,18 +62,15 @@ class DETRLayout:
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return _any(r'transformer\.decoder\.layers\.\d+\.multihead_attn\..*', keys) and not _any(
-            r'detr\..*|transformer\.decoder\.layers\.0\.point1\..*', keys)
+            r'detr\..*|transformer\.decoder\.layers\.0\.point1\..*|segmentation_attention_head\..*', keys)
 
     @staticmethod
     def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
         if not isinstance(model, QueryDetector):
             return not_for(model, QueryDetector)
-        rules = BACKBONE + LAYERS + [
+        rules = BACKBONE + DENSE_LAYERS + [
             Rule(r'neck\.convs\.0\.conv\.(\w+)', [r'input_proj.\1']),
             Rule(r'queries\.pos\.weight', ['query_embed.weight']),
-            Rule(r'(decoder\.layers\.\d+)\.cross_attn\.attn\.(.*)', [r'transformer.\1.multihead_attn.\2']),
-            Rule(r'(decoder\.layers\.\d+)\.norm_self\.(\w+)', [r'transformer.\1.norm1.\2']),
-            Rule(r'(decoder\.layers\.\d+)\.norm_cross\.(\w+)', [r'transformer.\1.norm2.\2']),
             Rule(r'head\.class_branches\.0\.(\w+)', [r'class_embed.\1'], class_rows(classes)),
             Rule(r'head\.box_branches\.0\.(.*)', [r'bbox_embed.\1']),
             Rule(r'prompt\.project\.(\w+)', [r'patch2query.\1']),
