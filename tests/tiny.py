@@ -64,6 +64,25 @@ def base(name: str, **changes) -> ConfigDict:
     return cfg.model
 
 
+def mask2former(name: str = 'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py') -> ConfigDict:
+    """The model of a config of mmdet's Mask2Former, as tiny; each of its parts has the sizes in words of its own."""
+    width = dict(embed_dims=32)
+    layer = dict(self_attn_cfg=width, ffn_cfg=dict(width, feedforward_channels=64))
+    cfg = Config(dict(model=Config.fromfile(CONFIGS / name).model))
+    cfg.merge_from_dict(dict(model=dict(
+        data_preprocessor=dict(batch_augments=None),
+        backbone=dict(depth=18, base_channels=8, init_cfg=None),
+        panoptic_head=dict(
+            in_channels=[8, 16, 32, 64], feat_channels=32, out_channels=32, num_queries=20,
+            positional_encoding=dict(num_feats=16),
+            pixel_decoder=dict(
+                norm_cfg=dict(num_groups=8), positional_encoding=dict(num_feats=16),
+                encoder=dict(num_layers=1, layer_cfg=layer)),
+            transformer_decoder=dict(num_layers=3, layer_cfg=dict(layer, cross_attn_cfg=width))),
+        train_cfg=dict(num_points=100))))
+    return cfg.model
+
+
 def samples(sizes=((64, 96), (96, 64)), counts=(3, 0), num_classes: int = 80, seed: int = 0) -> list[DetDataSample]:
     """One data sample for each (height, width), with so many random objects."""
     random = torch.Generator().manual_seed(seed)
@@ -93,7 +112,8 @@ def batch(model: nn.Module, sizes=((64, 96), (96, 64)), counts=(3, 0), seed: int
     """What the model's forward takes, padded by its own preprocessor: images of unequal sizes, one without objects."""
     random = torch.Generator().manual_seed(seed)
     images = [torch.randint(256, (3, *size), generator=random, dtype=torch.uint8) for size in sizes]
-    data = dict(inputs=images, data_samples=samples(sizes, counts, model.head.num_classes, seed))
+    head = model.head if hasattr(model, 'head') else model.panoptic_head
+    data = dict(inputs=images, data_samples=samples(sizes, counts, head.num_classes, seed))
     return model.data_preprocessor(data, training=model.training)
 
 

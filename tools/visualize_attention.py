@@ -8,7 +8,9 @@ from mmengine.device import get_device
 from mmparts.engine import cli
 from mmparts.engine.inference import Detector, Failure
 from mmparts.visualization import read_rgb
-from mmparts.visualization.attention import KINDS, Found, Frame, Look, Watch, draw_looks, find, save_figure
+from mmparts.visualization.attention import KINDS, Found, Look, find
+from mmparts.visualization.attention_figure import Frame, draw_looks, save_figure
+from mmparts.visualization.masked_attention import watch
 
 MOST = 16  # objects that one picture has room for
 
@@ -16,9 +18,11 @@ MOST = 16  # objects that one picture has room for
 def main() -> None:
     parser = argparse.ArgumentParser(
         description='For a detected object: the attention map of its query over the image (DETR), the Gaussian that it '
-                    'is multiplied by (SMCA-DETR), or its sampling points coloured by attention weight (Deformable '
-                    'DETR, DINO), with the predicted box (green), the reference point (cross) and, where there is '
-                    'one, the reference box (dashed). The last line says what the config offers.')
+                    'is multiplied by (SMCA-DETR), its sampling points coloured by attention weight (Deformable DETR, '
+                    'DINO), the attention that its mask is made of (Cell-DETR) or that stays within its mask '
+                    '(Mask2Former), or the mask that a layer predicts (Mask DINO); with the predicted box and mask '
+                    '(green), the reference point (cross) and, where there is one, the reference box (dashed). The '
+                    'last line says what the config offers.')
     parser.add_argument('image', help='path of an image')
     parser.add_argument('config', help='the config that the model was trained with')
     parser.add_argument('checkpoint', help='its weights (.pth)')
@@ -42,19 +46,19 @@ def main() -> None:
     path = cli.require_file(args.image, 'image')
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), args.device)
     try:
-        with Watch(detector.model, args.layer, args.kind) as watch:
+        with watch(detector.model, args.layer, args.kind) as watched:
             result, = detector([path])
         if isinstance(result, Failure):
             raise ValueError(f'{path}: {result.reason}')
-        look = watch.look()
-        objects = choose(look, detector.model.head.select, args)
+        look = watched.look()
+        objects = choose(look, watched.select, args)
     except ValueError as error:
         raise SystemExit(f'error: {error}') from error
 
     figure = draw_looks(read_rgb(path), Frame.of(result), look, objects, detector.classes, args.heads)
     os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
     save_figure(figure, args.out)
-    print(f'{len(objects)} objects: {args.out} (--kind {watch.kind}; the config offers: {", ".join(watch.kinds)})')
+    print(f'{len(objects)} objects: {args.out} (--kind {watched.kind}; the config offers: {", ".join(watched.kinds)})')
 
 
 def choose(look: Look, select, args: argparse.Namespace) -> list[Found]:

@@ -59,6 +59,16 @@ class CellHead(SetPredictionHead):
         masks = self.mask_decoder(self.attention(state, memory), memory)
         return dict(logits=logits[None], boxes=boxes[None], masks=masks)
 
+    def mask_attention(self, predictions: dict, layer: int = -1) -> Tensor:
+        """B N heads h w over the padded images, for pictures."""
+        return predictions['masks'].attention[layer]
+
+    def mask_logits(self, predictions: dict, layer: int = -1) -> Tensor:
+        """B N h w over the padded images, for pictures."""
+        masks = predictions['masks']
+        image, query = torch.ones(masks.attention.shape[1:3], device=masks.attention.device).nonzero().unbind(1)
+        return masks.logits(image, query).unflatten(0, (-1, self.num_queries))
+
     def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
         """Detections of each image with their masks (bool), best first."""
         results = []

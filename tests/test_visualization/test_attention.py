@@ -12,7 +12,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from mmengine.config import Config
 
 from mmparts.detr.selection import BestClassSelection, TopKSelection
-from mmparts.visualization.attention import Found, Frame, Look, Watch, draw_looks, find, on_finest
+from mmparts.visualization.attention import KINDS, Found, Look, Watch, find, on_finest
+from mmparts.visualization.attention_figure import Frame, draw_looks
+from mmparts.visualization.masked_attention import watch
 
 TOOL = tiny.CONFIGS.parent / 'tools' / 'visualize_attention.py'
 
@@ -98,13 +100,113 @@ def test_maps_of_several_levels_sum_to_one():
 
 @pytest.mark.parametrize('name, kinds, wrong', [
     ('detr_r50', ['attention'], 'gaussian'), ('dino_r50', ['points'], 'attention'),
-    ('smca_detr_r50', ['attention', 'gaussian'], 'points')])
+    ('smca_detr_r50', ['attention', 'gaussian'], 'points'), ('mask_dino_r50', ['points', 'mask'], 'mask-attention'),
+    ('cell_detr_a', ['attention', 'mask-attention', 'mask'], 'points')])
 def test_a_kind_that_is_not_offered_is_refused_with_those_that_are(name, kinds, wrong):
     model = tiny.build(tiny.base(name))
     watch = Watch(model)
     assert (watch.kinds, watch.kind) == (kinds, kinds[0])
-    with pytest.raises(ValueError, match=f'offers {" and ".join(kinds)}, not {wrong}'):
+    with pytest.raises(ValueError, match=f' offer {" and ".join(kinds)}, not {wrong}'):
         Watch(model, kind=wrong)
+
+
+SIZES = dict(sizes=((64, 96), (128, 160)))
+
+
+def test_attention_to_gated_levels_sums_to_one():
+    model = tiny.build(tiny.base('dn_detr_deformable_encoder_r50')).eval()
+    with Watch(model) as watch:
+        model(**tiny.batch(model, **SIZES), mode='predict')
+    maps = watch.look().maps
+    assert maps.shape == (20, 8, 16, 20) and torch.allclose(maps.sum((-2, -1)), torch.ones(20, 8))
+
+
+def test_attention_that_a_mask_is_made_of():
+    """Cell-DETR: one softmax over all heads and places; nothing on padding. Only the last layer's output is read."""
+    model = tiny.build(tiny.base('cell_detr_a')).eval()
+    with Watch(model, kind='mask-attention') as watch:
+        model(**tiny.batch(model, **SIZES), mode='predict')
+    look = watch.look()
+    assert look.maps.shape == (20, 8, 8, 10) and look.masks.shape == (20, 128, 160)
+    assert torch.allclose(look.maps.sum((1, 2, 3)), torch.ones(20))
+    assert look.maps[..., 4:, :].max() == 0 and look.maps[..., 6:].max() == 0 and look.maps[..., :4, :6].min() > 0
+
+    with Watch(model, layer=0, kind='mask-attention') as watch:
+        model(**tiny.batch(model, **SIZES), mode='predict')
+    with pytest.raises(ValueError, match='reads the last layer of the decoder only, not layer -2'):
+        watch.look()
+
+
+def left_half(model: torch.nn.Module):
+    """Make every mask of a Mask DINO the left half of the padded input, in every layer."""
+    for parameter in model.head.mask_branch.layers[-1].parameters():
+        torch.nn.init.zeros_(parameter)
+    model.head.mask_branch.layers[-1].bias.data[0] = 3.
+
+    def pixels(module, inputs, memory):
+        memory.pixels = torch.zeros_like(memory.pixels)
+        memory.pixels[:, 0] = torch.linspace(1, -1, memory.pixels.shape[-1])
+
+    model.encoder.register_forward_hook(pixels)
+
+
+@pytest.mark.parametrize('layer', [0, -1])
+def test_a_mask_lies_where_it_is_predicted(layer):
+    model = tiny.build(tiny.base('mask_dino_r50')).eval()
+    left_half(model)
+    data = tiny.batch(model, **SIZES)
+    with Watch(model, layer, kind='mask') as watch:
+        result, _ = model(**data, mode='predict')
+    look = watch.look()
+    assert look.maps.shape == (20, 1, 32, 40)
+    assert look.maps[..., :20].min() > 0.5 and look.maps[..., 20:].max() < 0.5
+    assert look.maps[..., 0].min().item() == pytest.approx(torch.tensor(3.).sigmoid().item())
+    # Scores weigh in the masks, as those of the detections do, but over the padded input.
+    found = find(look, watch.select)
+    assert len(found) == len(result.pred_instances) and 0 < found[0].score < 1
+    assert {each.query for each in find(look, watch.select, query=7)} == {7}
+
+    figure = draw_looks(np.zeros((64, 96, 3), np.uint8), Frame((160, 128), (96, 64)), look, found[:1])
+    outline, = [each for each in figure.axes[0].collections if each.get_paths()]
+    assert np.allclose(outline.get_paths()[0].vertices[:, 0], 80, atol=0.1)  # half of 160
+
+
+def test_each_layer_has_masks_of_its_own():
+    """What enters the first decoder layer has some too, which are not drawn."""
+    model = tiny.build(tiny.base('mask_dino_r50')).eval()
+    data = tiny.batch(model, **SIZES)
+    for layer in (0, 1):
+        with Watch(model, layer, kind='mask') as watch:
+            model(**data, mode='predict')
+        masks = watch.predictions['masks']
+        expected = torch.einsum('nc,chw->nhw', masks.kernels[1 + layer, 0], masks.pixels[0]).sigmoid()
+        torch.testing.assert_close(watch.look().maps[:, 0], expected.detach())
+
+
+@pytest.mark.parametrize('layer, stride', [(0, 32), (1, 16), (-1, 8)])
+def test_attention_stays_within_the_mask_of_the_layer_before(layer, stride):
+    """mmdet's Mask2Former. Where nothing of a mask is left at the layer's size, the query looks everywhere."""
+    model = tiny.build(tiny.mask2former()).eval()
+    with watch(model, layer, kind='mask-attention') as watched, torch.no_grad():
+        model(**tiny.batch(model, **SIZES), mode='predict')
+    look = watched.look()
+    shape = (128 // stride, 160 // stride)
+    before = watched.predictions[1][layer - 1 if layer < 0 else layer][0]  # the first entry precedes the first layer
+    inside = torch.nn.functional.interpolate(before[None], shape, mode='bilinear')[0] >= 0
+    empty = ~inside.flatten(1).any(1)
+    assert look.maps.shape == (20, 8, *shape)
+    assert torch.allclose(look.maps.sum((-2, -1)), torch.ones(20, 8))
+    assert (look.maps > 0).equal((inside | empty[:, None, None])[:, None].expand(-1, 8, -1, -1))
+    assert 0 < inside.float().mean() < 1
+
+
+def test_masks_of_mask2former():
+    model = tiny.build(tiny.mask2former()).eval()
+    with watch(model, kind='mask') as watched, torch.no_grad():
+        model(**tiny.batch(model, **SIZES), mode='predict')
+    look = watched.look()
+    assert look.maps[:, 0].equal(look.masks.sigmoid()) and look.maps.shape == (20, 1, 32, 40)
+    assert look.boxes is None and len(find(look, watched.select)) == 100
 
 
 def made_by_hand(column: int) -> Look:
@@ -145,10 +247,15 @@ def test_a_layer_that_is_not_there_is_named(layer):
         Watch(tiny.build(tiny.base('detr_r50')), layer)
 
 
-@pytest.fixture(params=['detr_r50', 'deformable_detr_r50', 'dino_r50', 'smca_detr_r50'])
+MODELS = {name: tiny.base(name) for name in (
+    'detr_r50', 'deformable_detr_r50', 'smca_detr_r50', 'mask_dino_r50', 'cell_detr_a')}
+MODELS['mask2former'] = tiny.mask2former()
+
+
+@pytest.fixture(params=MODELS)
 def files(request, tmp_path) -> dict[str, str]:
     """Image, config and checkpoint of a tiny detector."""
-    model = tiny.base(request.param)
+    model = MODELS[request.param]
     pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(96, 96), keep_ratio=True),
                 dict(type='PackDetInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
     dataset = dict(type='CocoDataset', metainfo=dict(classes=[f'kind {i}' for i in range(80)]), pipeline=pipeline)
@@ -182,5 +289,8 @@ def test_the_tool_refuses_what_is_not_there(files, monkeypatch):
     assert 'no query 20' in run_tool(files, monkeypatch, '--query', '20')
     assert 'no detection reaches 1.5' in run_tool(files, monkeypatch, '--score-thr', '1.5')
     assert 'no detection 1000' in run_tool(files, monkeypatch, '--object', '1000')
-    kind = 'points' if 'attention' in Watch(tiny.build(Config.fromfile(files['config']).model)).kinds else 'gaussian'
-    assert f', not {kind}' in run_tool(files, monkeypatch, '--kind', kind)
+    kinds = watch(tiny.build(Config.fromfile(files['config']).model)).kinds
+    wrong = next(kind for kind in KINDS if kind not in kinds)
+    assert f', not {wrong}' in run_tool(files, monkeypatch, '--kind', wrong)
+    for kind in kinds[1:]:
+        assert not run_tool(files, monkeypatch, '--kind', kind, '--heads')
