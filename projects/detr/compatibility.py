@@ -14,6 +14,8 @@ from torch import nn
 REFERENCES = {0: 'no references', 2: 'points', 4: 'boxes'}
 WITH_BOXES = 'AnchorQueries, TopKQueries or MaskQueries'
 DERIVED = {1: 'BoxPosition', 2: 'ConditionalPosition'}  # what derives positions, by their width
+MASKED = dict(pixels='PixelMapper and DeformablePixelDecoder', skips='SkipMapper and CellEncoder')
+CLASSES = {True: 'classes that compete with "no object"', False: 'classes each on its own'}
 
 
 def check_parts(detector: nn.Module) -> None:
@@ -63,14 +65,14 @@ def check_positions(sources: list[nn.Module], decoder: nn.Module) -> None:
     own, lacking = ([who for who, brings in bring.items() if brings is which] for which in (True, False))
     if own and width > 1:
         raise ValueError(f'{user} takes {width} times embed_dims of position, as {DERIVED[width]} derives it from '
-                         f'boxes; {own[0]} brings {"positions of its own, embed_dims wide"}: take AnchorQueries, '
+                         f'boxes; {own[0]} brings positions of its own, embed_dims wide: take AnchorQueries, '
                          'MaskQueries or TopKQueries(mixed_selection=True, embed_boxes=False)')
     if lacking and part is None:
         raise ValueError(f'{lacking[0]} brings no positions, and the decoder has no part to derive them from reference '
                          f"boxes; give it `position=dict(type='mmparts.{DERIVED.get(width)}')`")
     if part is not None and says(part, 'position_width') not in (None, width):
         raise ValueError(f'{user} takes {width} times embed_dims of position, {name(part)} derives '
-                         f"{part.position_width}; give the decoder `position=dict(type='mmparts.{DERIVED.get(width)}')`")
+                         f"{part.position_width}; write `position=dict(type='mmparts.{DERIVED.get(width)}')`")
     if part is not None and len(own) == len(bring):
         raise ValueError(f'{name(part)} derives positions for queries that bring none, and {", ".join(own)} '
                          f'{"bring" if len(own) > 1 else "brings"} them: it would never be used; leave `position` out')
@@ -90,9 +92,6 @@ def check_memory(neck: nn.Module, encoder: nn.Module, head: nn.Module) -> None:
             raise ValueError(f'{name(neck)} gives {getattr(neck, levels, 0)} maps for memory.{field}, '
                              f'{name(encoder)} {"makes it" if field in gives else "makes none"}; {MASKED[field]} go '
                              'together')
-
-
-MASKED = dict(pixels='PixelMapper and DeformablePixelDecoder', skips='SkipMapper and CellEncoder')
 
 
 def check_head(sources: list[nn.Module], decoder: nn.Module, head: nn.Module) -> None:
@@ -121,9 +120,6 @@ def check_classes(queries: nn.Module, head: nn.Module) -> None:
             raise ValueError(f'{name(part)} is for {CLASSES[not wanted]}, {name(head)}(no_object={wanted}) has '
                              f'{CLASSES[wanted]}: SoftmaxTerm, SoftmaxCost and BestClassSelection go together, and '
                              'FocalTerm, FocalCost, TopKSelection and queries that rank tokens')
-
-
-CLASSES = {True: 'classes that compete with "no object"', False: 'classes each on its own'}
 
 
 def says(part, word: str):

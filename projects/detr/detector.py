@@ -64,6 +64,14 @@ class QueryDetector(BaseDetector):
         """The matching queries, and what the encoder proposes."""
         return self.queries(memory, self.head)
 
+    def extra(self, match: QueryGroup, memory: Memory, targets: Targets) -> list[QueryGroup]:
+        """The query groups that train beside the matching queries."""
+        groups = []
+        for part in self.groups:
+            made = part(match, memory, targets)
+            groups += made if isinstance(made, list) else [made]
+        return groups
+
     def decode(self, groups: list[QueryGroup], memory: Memory) -> dict[str, Tensor]:
         """logits L B N K and boxes L B N 4 of all groups side by side."""
         return self.head(*self.decoder(groups, memory, isolated(groups), self.head), memory)
@@ -78,10 +86,7 @@ class QueryDetector(BaseDetector):
         targets = Targets.from_samples(batch_data_samples)
         memory = self.encode(batch_inputs, batch_data_samples)
         match, proposals = self.ask(memory, batch_data_samples)
-        groups = [match]
-        for part in self.groups:
-            made = part(match, memory, targets)
-            groups += made if isinstance(made, list) else [made]
+        groups = [match, *self.extra(match, memory, targets)]
         losses = self.head.loss(self.decode(groups, memory), groups, proposals, targets)
         for group in groups:
             losses.update(group.losses)
@@ -97,9 +102,10 @@ def refuse_settings(owner: str, **given: dict | None):
     """mmdet's settings for training and testing, which nobody would read."""
     for name, settings in given.items():
         if settings:
-            raise ValueError(f'{owner} reads no {name}, got {settings}: matching and its costs stand in model.head.matcher,'
-                             ' losses in model.head.terms, number of detections and NMS in model.head.select, settings '
-                             f'of auxiliary heads in their own configs in model.groups; leave model.{name} out')
+            raise ValueError(f'{owner} reads no {name}, got {settings}: matching and its costs stand in '
+                             'model.head.matcher, losses in model.head.terms, number of detections and NMS in '
+                             'model.head.select, settings of auxiliary heads in their own configs in model.groups; '
+                             f'leave model.{name} out')
 
 
 def padding_masks(batch_inputs: Tensor, feats: tuple[Tensor, ...], samples: list | None) -> list[Tensor] | None:

@@ -27,7 +27,7 @@ class OneToMany(nn.Module):
         super().__init__()
         if not hasattr(queries, 'mixed_selection'):
             raise ValueError(f'OneToMany takes the next-best proposals, and {type(queries).__name__} ranks none; '
-                             'take TopKQueries')
+                             'take TopKQueries or MaskQueries')
         self.num, self.repeat, self.weight, self.name = num, repeat, weight, name
         self.brings_positions = queries.brings_positions
         self.content = nn.Embedding(num, embed_dims) if queries.mixed_selection else None

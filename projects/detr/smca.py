@@ -134,9 +134,9 @@ class GaussianCrossAttention(nn.Module):
         self.num_heads, self.dropout = num_heads, dropout
         self.base = build_part(base, embed_dims=embed_dims, num_heads=num_heads, dropout=dropout, layer=layer)
         if not hasattr(self.base, 'project'):
-            raise ValueError(f'GaussianCrossAttention multiplies the attention to tokens, and {type(self.base).__name__} '
-                             'has no method `project` to compare queries with them; take DenseCrossAttention or '
-                             'ConditionalCrossAttention as its base')
+            raise ValueError('GaussianCrossAttention modulates how queries compare with tokens, and '
+                             f'{type(self.base).__name__} has no method `project` for that; take DenseCrossAttention '
+                             'or ConditionalCrossAttention as its base')
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor, memory: Memory, prior: Prior) -> Tensor:
         """content, pos: B N C; reference: B N 2 or B N 4, divided by the images' sizes without padding."""

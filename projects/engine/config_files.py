@@ -157,5 +157,10 @@ def ours_of(model: dict, metric: str) -> str:
 
 def with_table(text: str, meta: dict) -> str:
     """A README with its table of models brought up to date; unchanged where it has no place for one."""
-    start, end = map(re.escape, TABLE)
-    return re.sub(f'({start}).*?({end})', lambda match: f'{match[1]}\n{table(meta)}\n{match[2]}', text, flags=re.DOTALL)
+    return between(TABLE, text, table(meta))
+
+
+def between(marks: tuple[str, str], text: str, new: str) -> str:
+    """A text with what stands between two marks replaced; unchanged where it has no marks."""
+    start, end = map(re.escape, marks)
+    return re.sub(f'({start}).*?({end})', lambda match: f'{match[1]}\n{new}\n{match[2]}', text, flags=re.DOTALL)

@@ -11,8 +11,8 @@ from tiny import base, build
 DENOISING = dict(type='mmparts.Denoising', num=10)
 ONE_TO_MANY = dict(type='mmparts.OneToMany', num=10)
 LEARNED, TOP_K = dict(type='mmparts.LearnedQueries'), dict(type='mmparts.TopKQueries')
+MIXED = dict(TOP_K, mixed_selection=True, embed_boxes=False)
 DERIVED = dict(position=dict(type='mmparts.BoxPosition'))
-CONDITIONAL = dict(type='mmparts.ConditionalCrossAttention')
 DENSE = dict(type='mmparts.DenseCrossAttention')
 SOFTMAX = [dict(type='mmparts.SoftmaxTerm')]
 HEAD = base('dino_r50').head
@@ -20,7 +20,7 @@ HEAD = base('dino_r50').head
 
 @pytest.mark.parametrize('name, changes, message', [
     # references
-    ('detr_r50', dict(groups=[DENOISING]), 'Denoising makes boxes, LearnedQueries brings no references.* AnchorQueries'),
+    ('detr_r50', dict(groups=[DENOISING]), 'Denoising makes boxes, LearnedQueries brings no references.* Anchor'),
     ('deformable_detr_r50', dict(groups=[DENOISING], decoder=DERIVED), 'Denoising makes boxes, PointQueries .*points'),
     ('deformable_detr_r50', dict(queries=LEARNED),
      'DeformableCrossAttention needs references to sample around, LearnedQueries brings none; take PointQueries'),
@@ -34,7 +34,7 @@ HEAD = base('dino_r50').head
     ('dab_detr_r50', dict(decoder=dict(position=None)),
      r"AnchorQueries brings no positions.*position=dict\(type='mmparts.ConditionalPosition'\)"),
     ('dab_detr_r50', dict(decoder=DERIVED), 'ConditionalCrossAttention takes 2 times .* BoxPosition derives 1'),
-    ('dab_detr_r50', dict(queries=TOP_K), 'ConditionalCrossAttention takes 2 .*; TopKQueries brings positions of its own'),
+    ('dab_detr_r50', dict(queries=TOP_K), 'ConditionalCrossAttention takes 2 .*; TopKQueries brings positions of its'),
     ('dab_detr_r50', dict(decoder=dict(cross_attn=DENSE)),
      "got {'ConditionalSelfAttention': 2, 'DenseCrossAttention': 1} times embed_dims.* are a pair"),
     ('deformable_detr_r50', dict(decoder=DERIVED), 'BoxPosition derives .* PointQueries brings them: .*never be used'),
@@ -43,8 +43,7 @@ HEAD = base('dino_r50').head
     # masks
     ('mask_dino_r50', dict(head=dict(_delete_=True, **HEAD)),
      'MaskQueries lets the head read the tokens, and SetPredictionHead has no method `read`'),
-    ('mask_dino_r50', dict(head=dict(_delete_=True, **HEAD), queries=dict(_delete_=True, **TOP_K, mixed_selection=True,
-                                                                         embed_boxes=False)),
+    ('mask_dino_r50', dict(head=dict(_delete_=True, **HEAD), queries=dict(_delete_=True, **MIXED)),
      'InitialPredictionDecoder hands out .* SetPredictionHead would take'),
     ('mask_dino_r50', dict(encoder=dict(type='mmparts.DeformableEncoder')),
      'MaskHead makes masks of memory.pixels, which DeformableEncoder does not give; take PixelMapper'),
@@ -54,7 +53,7 @@ HEAD = base('dino_r50').head
     ('cell_detr_a', dict(queries=dict(type='mmparts.AnchorQueries'), groups=[DENOISING], decoder=DERIVED),
      'masks of CellHead compete with each other, so Denoising does not go with it'),
     # classes
-    ('detr_r50', dict(head=dict(no_object=False)), r'SoftmaxTerm is for .*compete.*, SetPredictionHead\(no_object=False'),
+    ('detr_r50', dict(head=dict(no_object=False)), r'SoftmaxTerm is for .*, SetPredictionHead\(no_object=False'),
     ('dino_r50', dict(head=dict(terms=SOFTMAX)), 'SoftmaxTerm is for classes that compete'),
     ('detr_r50', dict(head=dict(matcher=dict(costs=[dict(type='mmparts.FocalCost')]))), 'FocalCost is for'),
     ('detr_r50', dict(head=dict(select=dict(type='mmparts.TopKSelection'))), 'TopKSelection is for'),
