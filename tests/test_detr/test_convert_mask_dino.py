@@ -187,3 +187,20 @@ def test_other_copies_are_refused():
     state[f'{PREDICTOR}bbox_embed.1.layers.0.bias'] += 1
     with pytest.raises(WeightsDoNotFit, match='should equal'):
         convert(state, model())
+
+
+def test_on_swin():
+    """The official backbone has our names; it comes with an index that we compute."""
+    swin = dict(type='mmparts.Swin', arch=dict(embed_dims=8, depths=(1, 1, 1, 1), num_heads=(1, 2, 4, 8)),
+                window_size=3, out_indices=(0, 1, 2, 3), _delete_=True)
+    ours = build.__wrapped__('mask_dino_r50', 'small', backbone=swin)
+    state = {name: tensor for name, tensor in official().items() if not name.startswith('backbone.')}
+    for level, into in enumerate((16, 32, 64, 64)):
+        kernel = 3 if level == 3 else 1
+        state[f'{PIXEL}input_proj.{level}.0.weight'] = torch.randn(C, into, kernel, kernel)
+    state[f'{PIXEL}adapter_1.weight'] = torch.randn(C, 8, 1, 1)
+    state |= {f'backbone.{name}': tensor for name, tensor in ours.backbone.state_dict().items()}
+    index = 'backbone.layers.0.blocks.0.attn.relative_position_index'
+    made = account(state | {index: torch.zeros(9, 9)}, ours).check()
+    assert made.layout == 'mask-dino' and made.dropped[index] == 'computed'
+    assert made.state['backbone.norm3.weight'].equal(ours.backbone.norm3.weight) and not made.initialised
