@@ -217,5 +217,13 @@ class JointMasks(SeparateMasks):
 
 
 def enlarge(maps: Tensor, size: tuple[int, int]) -> Tensor:
-    """Twice the size, or one row or column less where a finer level has an odd number of them."""
-    return F.interpolate(maps, size=size, mode='bicubic', align_corners=False)
+    """Twice the size, or one row or column less where a finer level has an odd number of them; bicubic."""
+    rows, columns = (bicubic(before, after, maps) for before, after in zip(maps.shape[-2:], size))
+    return rows.T @ maps @ columns
+
+
+def bicubic(before: int, after: int, like: Tensor) -> Tensor:
+    """before after: what each old pixel of a line adds to each new one. Products with it are several times faster on a
+    CPU than ``F.interpolate`` of maps, forth and back."""
+    line = torch.eye(before, dtype=torch.float32, device=like.device)[None, None]
+    return F.interpolate(line, size=(before, after), mode='bicubic', align_corners=False)[0, 0].to(like.dtype)
