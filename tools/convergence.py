@@ -18,8 +18,9 @@ DEFAULT = [f'mmparts::{name}_small_1xb8-9e_shapes.py' for name in (
 
 EPILOG = """
 Finished runs are found again in --work-dir, so a comparison that was killed goes on when started again, and more seeds
-or configs can be added later. A run that fails does not stop the others. Report and picture are written after each run.
-On CPUs, OMP_NUM_THREADS=1 and two comparisons side by side (of different seeds, one --work-dir) use two cores best.
+or configs can be added later. A run that fails does not stop the others. The report is written anew after each run; what
+OUT.md says around its table stays. To use two cores: OMP_NUM_THREADS=1, two comparisons side by side with different
+seeds and one --work-dir, then once more with all seeds for the joint report.
 """
 
 

@@ -1,7 +1,7 @@
 """Who learns faster: several configs, one budget, the same seeds; each run a process of its own.
 
-A run is the config with its loop, schedule, batch size and seed replaced; parts, losses and the settings of the optimiser
-stay. It lies in ``work_dir/NAME/seed_S``, where a finished one is found again. There is no going on within a run.
+A run is the config with its loop, schedule, batch size and seed replaced; parts, losses and the optimiser's settings stay.
+It lies in ``work_dir/NAME/seed_S``, where a finished one is found again; one that was killed starts anew.
 """
 import os.path as osp
 import resource
@@ -15,7 +15,7 @@ import numpy as np
 from mmengine.config import Config
 
 from ..visualization import read_scalars
-from .cli import load_config, require_file
+from .cli import load_config
 
 METRIC = 'coco/bbox_mAP'
 CONFIG, LOG, COST = 'config.py', 'output.txt', 'processor_seconds.txt'
@@ -115,7 +115,7 @@ def budgeted(cfg: Config, budget: Budget, seed: int) -> Config:
 
 def compare(configs: dict[str, Config], budget: Budget, seeds: list[int], work_dir: str, train: list[str],
             say: Callable[[str], None] = print) -> Iterator[list[Run]]:
-    """Train what is not there yet, seed by seed, and yield all runs whenever one more is known.
+    """Train what is not there yet, seed by seed; yield all runs at the start and whenever one more has ended.
 
     Args:
         train: command that trains the config whose path follows it, and takes ``--work-dir``.
@@ -126,17 +126,21 @@ def compare(configs: dict[str, Config], budget: Budget, seeds: list[int], work_d
     runs = [Run(name, seed, osp.join(work_dir, name, f'seed_{seed}')) for seed in seeds for name in configs]
     for run in runs:
         _claim(run, budgeted(configs[run.name], budget, run.seed).pretty_text)
+    found = [run for run in runs if _read(run, budget)]
+    say(f'{len(runs)} runs of {budget}, {len(found)} of them found in {work_dir}')
+    yield runs
+
     for index, run in enumerate(runs, start=1):
-        found = _read(run, budget)
-        start = time.time()
-        code = 0 if found else _train(run, train)
-        if not found and not (code == 0 and _read(run, budget)):
-            run.status = 'failed'
-        say(f'[{index}/{len(runs)}] {run.name}, seed {run.seed}: ' + (
-            f'failed with exit code {code}: {_last_line(run)} See {osp.join(run.folder, LOG)}'
-            if run.status == 'failed' else
-            f'AP {run.curve[-1][1]:.3f}, ' + ('found' if found else f'{(time.time() - start) / 60:.1f} min')))
-        yield runs
+        if run not in found:
+            told = f'[{index}/{len(runs)}] {run.name}, seed {run.seed}: '
+            start = time.time()
+            code = _train(run, train)
+            if code == 0 and _read(run, budget):
+                say(told + f'AP {run.curve[-1][1]:.3f}, {(time.time() - start) / 60:.1f} min')
+            else:
+                run.status = 'failed'
+                say(told + f'failed with exit code {code}: {_last_line(run)} See {osp.join(run.folder, LOG)}')
+            yield runs
 
 
 def _claim(run: Run, text: str) -> None:
@@ -174,5 +178,6 @@ def _read(run: Run, budget: Budget) -> bool:
 
 
 def _last_line(run: Run) -> str:
-    lines = Path(require_file(osp.join(run.folder, LOG), 'output')).read_text(encoding='utf-8').split('\n')
-    return next((line.strip() for line in reversed(lines) if line.strip()), 'no output.')
+    """What a failed run said last."""
+    lines = Path(run.folder, LOG).read_text(encoding='utf-8').splitlines()
+    return next((line.strip() for line in reversed(lines) if line.strip()), 'it said nothing.')

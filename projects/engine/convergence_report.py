@@ -1,24 +1,38 @@
 """What a comparison of :mod:`.convergence` found: a table, a picture and JSON."""
 import json
 import os
-import os.path as osp
 from dataclasses import asdict
+from pathlib import Path
 
 import numpy as np
 
 from ..visualization import draw_comparison
+from .config_files import between
 from .convergence import Budget, Run
 
+MARKS = ('<!-- table: made by tools/convergence.py -->', '<!-- /table -->')
 LEVELS = (0.1, 0.2, 0.3)
 
 
 def write_report(runs: list[Run], budget: Budget, out: str) -> None:
-    """Write ``out``.md, ``out``.png and ``out``.json from the runs that are finished."""
-    os.makedirs(osp.dirname(osp.abspath(out)), exist_ok=True)
-    with open(out + '.json', 'w', encoding='utf-8') as file:
-        json.dump(dict(budget=asdict(budget), runs=[asdict(run) for run in runs]), file, indent=1)
-    with open(out + '.md', 'w', encoding='utf-8') as file:
-        file.write(table(runs, budget))
+    """Write ``out``.md, ``out``.png and ``out``.json from the runs that are finished.
+
+    What a Markdown file that is there already says around the table stays.
+
+    Raises:
+        ValueError: it has no place for the table.
+    """
+    page = Path(out + '.md')
+    os.makedirs(page.parent, exist_ok=True)
+    text = page.read_text(encoding='utf-8') if page.exists() else '\n'.join(MARKS) + '\n'
+    if not all(mark in text for mark in MARKS):
+        raise ValueError(f'{page} is there and has no place for the table; put the lines {MARKS[0]} and {MARKS[1]} '
+                         'where it should stand, or choose another --out')
+    page.write_text(between(MARKS, text, table(runs, budget)), encoding='utf-8')
+
+    records = [{key: value for key, value in asdict(run).items() if key != 'folder'} for run in runs]
+    Path(out + '.json').write_text(json.dumps(dict(budget=asdict(budget), runs=records), indent=1), encoding='utf-8')
+
     curves = {name: curves_of(done) for name, done in finished(runs).items()}
     seeds = sorted({run.seed for run in runs if run.status == 'finished'})
     draw_comparison(curves, f'{budget}, seeds {", ".join(map(str, seeds)) or "-"}; bands: least to greatest seed',
@@ -67,7 +81,7 @@ def table(runs: list[Run], budget: Budget, levels: tuple[float, ...] = LEVELS) -
             _mean([run.processor_seconds for run in done], 60, 1)]))
     rows = [row for _, row in sorted(rows, key=lambda row: -row[0])]
     lines = [head, ['---'] * len(head), *rows]
-    return '\n'.join(f'| {" | ".join(line)} |' for line in lines) + '\n'
+    return '\n'.join(f'| {" | ".join(line)} |' for line in lines)
 
 
 def _mean(seconds: list[float | None], unit: float, digits: int) -> str:

@@ -103,7 +103,7 @@ def test_a_failure_is_told_and_does_not_lose_the_others(configs, tmp_path, train
     told = []
     runs = all_runs(configs, tmp_path / 'work', trainer, say=told.append)
     assert {(run.name, run.status) for run in runs} == {('detr', 'failed'), ('h-deformable-detr', 'finished')}
-    assert 'detr, seed 0: failed with exit code 1: no memory left' in told[0] and 'output.txt' in told[0]
+    assert 'detr, seed 0: failed with exit code 1: no memory left' in told[1] and 'output.txt' in told[1]
     assert '| detr |' not in table(runs, BUDGET) and '| h-deformable-detr |' in table(runs, BUDGET)
 
 
@@ -165,7 +165,13 @@ def test_report_is_written_from_much_and_from_nothing(tmp_path, runs):
     assert Image.open(f'{out}.png').size[0] > 800
     saved = json.loads(Path(f'{out}.json').read_text())
     assert saved['budget']['iterations'] == 400 and len(saved['runs']) == len(runs)
-    assert Path(f'{out}.md').read_text().startswith('| model |')
+    page = Path(f'{out}.md')
+    page.write_text('What it means.\n\n' + page.read_text().replace('slow', 'old'))
+    write_report(runs, Budget(400, 100), str(out))
+    assert page.read_text().startswith('What it means.') and 'old' not in page.read_text()
+    page.write_text('Of something else.')
+    with pytest.raises(ValueError, match='has no place for the table'):
+        write_report(runs, Budget(400, 100), str(out))
 
 
 def test_tool_trains_and_reports(shapes, tmp_path, run_tool):
