@@ -118,8 +118,8 @@ def draw(official: Mapping[str, Tensor],
 
 def not_for(model: nn.Module, wanted: type) -> Conversion:
     """What a layout answers when the model is of another class than the one it knows."""
-    found = type(model)
-    return Conversion(refused={'the model': f'the layout fills a {wanted.__name__} of mmparts, the config builds a '
+    found, home = type(model), wanted.__module__.partition('.')[0]
+    return Conversion(refused={'the model': f'the layout fills a {wanted.__name__} of {home}, the config builds a '
                                             f'{found.__module__}.{found.__name__}'})
 
 
