@@ -17,8 +17,8 @@ DEFAULT = [f'mmparts::{name}_small_1xb8-9e_shapes.py' for name in (
     'co_detr/co-deformable-detr', 'co_detr/co-dino-4scale')]
 
 EPILOG = """
-Finished runs are found again in --work-dir, so a comparison that was killed goes on when started again, and more seeds
-or configs can be added later. A run that fails does not stop the others. The report is written anew after each run; what
+Finished runs are found again in --work-dir, so a comparison that was killed goes on when started again, and seeds or
+configs can be added later. A run that fails does not stop the others. The report is written anew after each run; what
 OUT.md says around its table stays. To use two cores: OMP_NUM_THREADS=1, two comparisons side by side with different
 seeds and one --work-dir, then once more with all seeds for the joint report.
 """
@@ -37,8 +37,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='default: 0 1')
     parser.add_argument('--data-root', default='data/shapes', help='made by tools/make_shapes.py (default %(default)s)')
     parser.add_argument('--work-dir', default='work_dirs/convergence', help='default: %(default)s')
-    parser.add_argument('--out', help='the report goes to OUT.md, OUT.png and OUT.json; default: '
-                        'WORK_DIR/convergence')
+    parser.add_argument('--out', help='writes OUT.md, OUT.png and OUT.json; default: WORK_DIR/convergence')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override entries of every config')
     args = parser.parse_args()

@@ -1,7 +1,7 @@
 """Who learns faster: several configs, one budget, the same seeds; each run a process of its own.
 
-A run is the config with its loop, schedule, batch size and seed replaced; parts, losses and the optimiser's settings stay.
-It lies in ``work_dir/NAME/seed_S``, where a finished one is found again; one that was killed starts anew.
+A run is the config with its loop, schedule, batch size and seed replaced; parts, losses and optimiser stay. It lies in
+``work_dir/NAME/seed_S``, where a finished one is found again; one that was killed starts anew.
 """
 import os.path as osp
 import resource
