@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ops import ms_deform_attn
+from ..ops.deform_attn_fused import ms_deform_attn_fused, samples
 from ..registry import MODELS
 from .structures import Memory
 
@@ -107,31 +107,27 @@ class DeformableAttention(nn.Module):
         value = self.value_proj(tokens)
         if memory.mask is not None:
             value = value.masked_fill(memory.mask[..., None], 0.)
-        locations, weights = self.samples(query, reference, memory)
-        out = ms_deform_attn(value.unflatten(-1, (self.num_heads, -1)), memory.shapes, locations, weights)
-        return self.output_proj(out)
+        value = value.unflatten(-1, (self.num_heads, -1))
+        return self.output_proj(ms_deform_attn_fused(value, memory.shapes, *self._look(query, reference, memory)))
 
     def samples(self, query: Tensor, reference: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
         """Where each query looks and how much: (B N heads levels points 2 in [0, 1] of the padded map; same without 2).
 
         Locations are float32 whatever the autocast: a half has no room for a third of a pixel on a large map.
         """
-        offsets = self.sampling_offsets(query).unflatten(-1, (self.num_heads, -1)).float()
-        weights = self.attention_weights(query).unflatten(-1, (self.num_heads, -1)).softmax(-1)
+        return samples(*self._look(query, reference, memory))
+
+    def _look(self, query: Tensor, reference: Tensor, memory: Memory) -> tuple[Tensor, ...]:
+        """The centre that each query looks around, how far an offset of one reaches, offsets, and logits of weights."""
+        grid = (self.num_heads, self.num_levels, self.num_points)
+        offsets = self.sampling_offsets(query).unflatten(-1, (*grid, 2))
+        logits = self.attention_weights(query).unflatten(-1, grid)
 
         ratios = memory.valid_ratios[:, None]  # B 1 levels 2
         centre = reference[:, :, None, :2] * ratios
         if reference.shape[-1] == 2:
-            reach = 1 / memory.sizes
-        else:
-            reach = reference[:, :, None, 2:] * ratios * (0.5 / self.num_points)
-        locations = torch.addcmul(self._per_point(centre), offsets, self._per_point(reach))
-        grid = (self.num_levels, self.num_points)
-        return locations.unflatten(-1, (*grid, 2)), weights.unflatten(-1, grid)
-
-    def _per_point(self, x: Tensor) -> Tensor:
-        """* levels 2 -> * 1 levels*points*2. Written out, for operators are slow where they repeat a number or two."""
-        return x.unsqueeze(-2).expand(*x.shape[:-1], self.num_points, 2).flatten(-3).unsqueeze(-2)
+            return centre, 1 / memory.sizes, offsets, logits
+        return centre, reference[:, :, None, 2:] * ratios * (0.5 / self.num_points), offsets, logits
 
 
 @MODELS.register_module()

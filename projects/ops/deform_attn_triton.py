@@ -6,6 +6,10 @@ four 16-byte loads. Sums are float32. The backward recomputes the samples; gradi
 within the block, that of ``value`` is added by relaxed float32 atomics, in whatever order the GPU runs.
 Under `torch.use_deterministic_algorithms` the kernel lists what goes where instead, and one sort later it is an
 embedding bag, which adds in a fixed order.
+
+Fused, the kernels take what the linear layers give, offsets and logits, in half precision too: locations and softmax
+are computed on the way and never stored. The gradient of the softmax needs one number per query and head, the product
+of the output and its gradient.
 """
 from functools import lru_cache
 
@@ -15,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from .deform_attn_op import MS_DEFORM_ATTN, attend
+from .deform_attn_op import MS_DEFORM_ATTN, MS_DEFORM_ATTN_FUSED, attend, attend_fused
 
 # Warps of a program and numbers of `value` that it takes at once. The backward's results, one number per query, change
 # from thread to thread before they are stored: one warp does so by shuffles, several would wait for one another.
@@ -33,33 +37,63 @@ def ms_deform_attn_triton(value: Tensor, shapes: tuple[tuple[int, int], ...], lo
     return attend(value, shapes, locations, weights)
 
 
+ms_deform_attn_fused_triton = attend_fused
+
+
 def forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]) -> Tensor:
-    value, locations, weights = (tensor.contiguous() for tensor in (value, locations, weights))
-    output = value.new_empty(*locations.shape[:2], value.shape[2] * value.shape[3])
-    if output.numel():
-        _launch(_forward_kernel, FORWARD, value, locations, weights, shapes, output)
-    return output
+    return _forward(value, locations, weights, shapes)
 
 
 def backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
              shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-    grad, value, locations, weights = (tensor.contiguous() for tensor in (grad, value, locations, weights))
-    grad_locations, grad_weights = torch.empty_like(locations), torch.empty_like(weights)
+    return _backward(grad, value, locations, weights, shapes)
+
+
+def fused_forward(value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor,
+                  shapes: list[int]) -> Tensor:
+    return _forward(value, offsets, logits, shapes, centre, reach)
+
+
+def fused_backward(grad: Tensor, output: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor,
+                   logits: Tensor, shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    return _backward(grad, value, offsets, logits, shapes, centre, reach, output)
+
+
+MS_DEFORM_ATTN.implement('cuda', forward, backward)
+MS_DEFORM_ATTN_FUSED.implement('cuda', fused_forward, fused_backward)
+
+
+def _forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int], *fused: Tensor) -> Tensor:
+    value, locations, weights, *fused = (tensor.contiguous() for tensor in (value, locations, weights, *fused))
+    output = value.new_empty(*locations.shape[:2], value.shape[2] * value.shape[3])
+    if output.numel():
+        _launch(_forward_kernel, FORWARD, value, locations, weights, shapes, fused, output)
+    return output
+
+
+def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int],
+              *fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of value, locations and weights; fused, of value, locations and logits."""
+    grad, value, locations, weights, *fused = (
+        tensor.contiguous() for tensor in (grad, value, locations, weights, *fused))
+    fused, output = fused[:2], fused[2] if fused else grad                   # `grad`: not read
+    precise = fused[0].dtype if fused else weights.dtype
+    grad_locations, grad_weights = torch.empty_like(locations, dtype=precise), torch.empty_like(weights)
     if not grad.numel():
         return torch.zeros_like(value), grad_locations, grad_weights
 
     def launch(*outputs: Tensor, scatter: bool):
-        _launch(_backward_kernel, BACKWARD, value, locations, weights, shapes, grad, *outputs, grad_locations,
-                grad_weights, SCATTER=scatter)
+        _launch(_backward_kernel, BACKWARD, value, locations, weights, shapes, fused, grad, output, *outputs,
+                grad_locations, grad_weights, SCATTER=scatter)
 
     if torch.are_deterministic_algorithms_enabled():
         rows = torch.empty(*weights.shape, 4, dtype=torch.int32, device=value.device)
-        corners = torch.empty(rows.shape, dtype=weights.dtype, device=value.device)
+        corners = torch.empty(rows.shape, dtype=precise, device=value.device)
         launch(rows, corners, scatter=False)
         grad_value = _sum_in_order(rows.flatten(), corners.flatten(), grad.view(-1, value.shape[3]), value)
     else:
-        grad_value = torch.zeros(value.shape, dtype=weights.dtype, device=value.device)
-        launch(grad_value, weights, scatter=True)                            # `weights`: there are no corners to write
+        grad_value = torch.zeros(value.shape, dtype=precise, device=value.device)
+        launch(grad_value, grad_locations, scatter=True)                     # there are no corners to write
     return grad_value.to(value.dtype), grad_locations, grad_weights
 
 
@@ -78,17 +112,21 @@ def _sum_in_order(rows: Tensor, corners: Tensor, grad: Tensor, value: Tensor) ->
 
 
 def _launch(kernel, size: tuple[dict, int], value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int],
-            *tensors: Tensor, **flags):
+            fused: list[Tensor], *tensors: Tensor, **flags):
+    """``fused``: centre and reach, where locations are offsets and weights are logits; else empty."""
     options, numbers = size
     batch, queries, heads, levels, points = weights.shape
     dim = value.shape[3]
     block_dim = triton.next_power_of_2(dim)
     block = min(max(numbers // block_dim, 1), triton.next_power_of_2(queries))
+    centre, reach = fused or (locations, locations)                          # `locations`: only their dtype counts
+    step = 2 * levels if reach.dim() == 4 else 0
     # Triton launches on the current device, whatever that of the tensors is.
     with torch.cuda.device_of(value):
         kernel[triton.cdiv(queries, block), heads, batch](
-            value, locations, weights, _sizes(tuple(shapes), value.device), *tensors, queries, value.shape[1],
-            HEADS=heads, LEVELS=levels, POINTS=points, DIM=dim, BLOCK_DIM=block_dim, BLOCK=block, **flags, **options)
+            value, locations, weights, centre, reach, _sizes(tuple(shapes), value.device), *tensors, queries,
+            value.shape[1], step, HEADS=heads, LEVELS=levels, POINTS=points, DIM=dim, BLOCK_DIM=block_dim, BLOCK=block,
+            FUSED=bool(fused), **flags, **options)
 
 
 @lru_cache(maxsize=256)
@@ -98,11 +136,51 @@ def _sizes(shapes: tuple[int, ...], device: torch.device) -> Tensor:
 
 
 @triton.jit
-def _place(locations, sample, exists, height, width):
+def _pair(pairs, index, exists, other: tl.constexpr):
+    return (tl.load(pairs + 2 * index, mask=exists, other=other),
+            tl.load(pairs + 2 * index + 1, mask=exists, other=other))
+
+
+@triton.jit
+def _around(centre, reach, level, exists, height, width, FUSED: tl.constexpr):
+    """In cells of a level: (x, y) of the centres of the queries and how far an offset of one reaches."""
+    x, y, reach_x, reach_y = -0.5, -0.5, width, height
+    if FUSED:
+        # Queries beyond the last are far outside, so that they read nothing.
+        x, y = _pair(centre, level, exists, -2.)
+        reach_x, reach_y = _pair(reach, level, exists, 0.)
+        x, y, reach_x, reach_y = x * width - 0.5, y * height - 0.5, reach_x * width, reach_y * height
+    return x, y, reach_x, reach_y
+
+
+@triton.jit
+def _shift(logits, exists, dtype: tl.constexpr, SAMPLES: tl.constexpr, FUSED: tl.constexpr):
+    """What to take from the logits so that they are those of the softmax: the logarithm of the sum of exponentials."""
+    shift = 0.
+    if FUSED:
+        largest = tl.load(logits, mask=exists, other=0.).to(dtype)
+        for sample in tl.static_range(1, SAMPLES):
+            largest = tl.maximum(largest, tl.load(logits + sample, mask=exists, other=0.).to(dtype))
+        total = tl.zeros_like(largest)
+        for sample in tl.static_range(SAMPLES):
+            total += tl.exp(tl.load(logits + sample, mask=exists, other=0.).to(dtype) - largest)
+        shift = largest + tl.log(total)
+    return shift
+
+
+@triton.jit
+def _weight(weights, sample, exists, shift, dtype: tl.constexpr, FUSED: tl.constexpr):
+    weight = tl.load(weights + sample, mask=exists, other=0.).to(dtype)
+    if FUSED:
+        weight = tl.exp(weight - shift)
+    return weight
+
+
+@triton.jit
+def _place(locations, sample, exists, around, height, width, dtype: tl.constexpr, FUSED: tl.constexpr):
     """Cell of the upper left corner, distances from it, which corners exist, and NaN where the location is NaN."""
-    # Queries beyond the last are far outside, so that they read nothing.
-    x = tl.load(locations + 2 * sample, mask=exists, other=-2.) * width - 0.5
-    y = tl.load(locations + 2 * sample + 1, mask=exists, other=-2.) * height - 0.5
+    x, y = _pair(locations, sample, exists, 0. if FUSED else -2.)
+    x, y = around[0] + around[2] * x.to(dtype), around[1] + around[3] * y.to(dtype)
     poison = tl.where(x == x, 0., x) + tl.where(y == y, 0., y)
     inside = (x >= -1) & (x < width) & (y >= -1) & (y < height)
     x, y = tl.where(inside, x, 0.), tl.where(inside, y, 0.)
@@ -115,9 +193,11 @@ def _place(locations, sample, exists, height, width):
 
 
 @triton.jit
-def _forward_kernel(value, locations, weights, sizes, output, queries, tokens, HEADS: tl.constexpr,
-                    LEVELS: tl.constexpr, POINTS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr,
-                    BLOCK: tl.constexpr):
+def _forward_kernel(value, locations, weights, centre, reach, sizes, output, queries, tokens, reach_step,
+                    HEADS: tl.constexpr, LEVELS: tl.constexpr, POINTS: tl.constexpr, DIM: tl.constexpr,
+                    BLOCK_DIM: tl.constexpr, BLOCK: tl.constexpr, FUSED: tl.constexpr):
+    """With FUSED ``locations`` are offsets, in units of ``reach`` from ``centre``, and ``weights`` are logits."""
+    precise: tl.constexpr = centre.dtype.element_ty
     query = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     head, image = tl.program_id(1), tl.program_id(2).to(tl.int64)
     lane = tl.arange(0, BLOCK_DIM)[None]
@@ -126,15 +206,20 @@ def _forward_kernel(value, locations, weights, sizes, output, queries, tokens, H
     value += (image * tokens * HEADS + head) * DIM
     locations += bag * (LEVELS * POINTS * 2)
     weights += bag * (LEVELS * POINTS)
+    centre += (image * queries + query) * (2 * LEVELS)
+    reach += (image * queries + query) * reach_step
 
-    total = tl.zeros((BLOCK, BLOCK_DIM), weights.dtype.element_ty)
+    shift = _shift(weights, exists, precise, LEVELS * POINTS, FUSED)
+    total = tl.zeros((BLOCK, BLOCK_DIM), precise)
     first = 0
     for level in range(LEVELS):
         height, width = tl.load(sizes + 2 * level), tl.load(sizes + 2 * level + 1)
+        around = _around(centre, reach, level, exists, height, width, FUSED)
         for point in tl.static_range(POINTS):
             sample = level * POINTS + point
-            cell, x, y, has00, has01, has10, has11, poison = _place(locations, sample, exists, height, width)
-            weight = tl.load(weights + sample, mask=exists, other=0.)
+            cell, x, y, has00, has01, has10, has11, poison = _place(
+                locations, sample, exists, around, height, width, precise, FUSED)
+            weight = _weight(weights, sample, exists, shift, precise, FUSED)
 
             upper = (first + cell)[:, None] * (HEADS * DIM) + lane
             lower = upper + width * (HEADS * DIM)
@@ -167,15 +252,19 @@ def _list(rows, corners, corner, exists, has, row, dropped, weight):
 
 
 @triton.jit
-def _backward_kernel(value, locations, weights, sizes, grad, target, corners, grad_locations, grad_weights,
-                     queries, tokens, HEADS: tl.constexpr, LEVELS: tl.constexpr, POINTS: tl.constexpr,
-                     DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK: tl.constexpr, SCATTER: tl.constexpr):
-    """``target`` is the gradient of ``value`` with SCATTER, else B Q H L P 4: the row of D numbers of each corner.
+def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, output, target, corners, grad_locations,
+                     grad_weights, queries, tokens, reach_step, HEADS: tl.constexpr, LEVELS: tl.constexpr,
+                     POINTS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK: tl.constexpr,
+                     FUSED: tl.constexpr, SCATTER: tl.constexpr):
+    """FUSED as in the forward; ``grad_locations`` are those of locations all the same, not of offsets.
+
+    ``target`` is the gradient of ``value`` with SCATTER, else B Q H L P 4: the row of D numbers of each corner.
 
     ``corners`` are their weights, written without SCATTER.
     """
     query = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     head, image = tl.program_id(1), tl.program_id(2).to(tl.int64)
+    precise: tl.constexpr = centre.dtype.element_ty
     # Four numbers a thread, of half precision too: as the atomics take them, or rows would be reshuffled for each.
     lane = tl.max_contiguous(tl.arange(0, BLOCK_DIM), 4)[None]
     exists = query < queries
@@ -189,16 +278,24 @@ def _backward_kernel(value, locations, weights, sizes, grad, target, corners, gr
     grad_locations += bag * (LEVELS * POINTS * 2)
     weights += bag * (LEVELS * POINTS)
     grad_weights += bag * (LEVELS * POINTS)
-    grad = tl.load(grad + bag[:, None] * DIM + lane, mask=exists[:, None] & (lane < DIM), other=0.)
-    grad = grad.to(weights.dtype.element_ty)
+    centre += (image * queries + query) * (2 * LEVELS)
+    reach += (image * queries + query) * reach_step
+    place, mask = bag[:, None] * DIM + lane, exists[:, None] & (lane < DIM)
+    grad = tl.load(grad + place, mask=mask, other=0.).to(precise)
+    inner = 0.
+    if FUSED:
+        inner = tl.sum(grad * tl.load(output + place, mask=mask, other=0.).to(precise), 1)
 
+    shift = _shift(weights, exists, precise, LEVELS * POINTS, FUSED)
     first = 0
     for level in range(LEVELS):
         height, width = tl.load(sizes + 2 * level), tl.load(sizes + 2 * level + 1)
+        around = _around(centre, reach, level, exists, height, width, FUSED)
         for point in tl.static_range(POINTS):
             sample = level * POINTS + point
-            cell, x, y, has00, has01, has10, has11, poison = _place(locations, sample, exists, height, width)
-            weight = tl.load(weights + sample, mask=exists, other=0.)
+            cell, x, y, has00, has01, has10, has11, poison = _place(
+                locations, sample, exists, around, height, width, precise, FUSED)
+            weight = _weight(weights, sample, exists, shift, precise, FUSED)
             weight00, weight01 = weight * (1 - y) * (1 - x), weight * (1 - y) * x
             weight10, weight11 = weight * y * (1 - x), weight * y * x
 
@@ -216,7 +313,10 @@ def _backward_kernel(value, locations, weights, sizes, grad, target, corners, gr
 
             upper, lower = dot00 + (dot01 - dot00) * x, dot10 + (dot11 - dot10) * x
             across = (dot01 - dot00) * (1 - y) + (dot11 - dot10) * y
-            tl.store(grad_weights + sample, upper + (lower - upper) * y + poison, mask=exists)
+            grad_weight = upper + (lower - upper) * y + poison
+            if FUSED:
+                grad_weight = weight * (grad_weight - inner)
+            tl.store(grad_weights + sample, grad_weight, mask=exists)
             tl.store(grad_locations + 2 * sample, weight * width * across + poison, mask=exists)
             tl.store(grad_locations + 2 * sample + 1, weight * height * (lower - upper) + poison, mask=exists)
         first += height * width

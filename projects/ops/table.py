@@ -13,7 +13,7 @@ from torch import Tensor
 from .variants import Variants
 
 # An op is in the table when its `Variants`, defined in one of these, has an example.
-MODULES = 'deform_attn', 'dcnv3', 'deform_conv', 'roi_align', 'nms', 'focal_loss'
+MODULES = 'deform_attn', 'deform_attn_fused', 'dcnv3', 'deform_conv', 'roi_align', 'nms', 'focal_loss'
 
 
 @dataclass

@@ -21,11 +21,13 @@ class Variant:
         devices: types of device on which it runs; None: all.
         dtypes: those that it takes; None: all that the op takes.
         expected: whether its absence is worth a warning.
+        by_name: only taken where the user names it.
     """
 
     def __init__(self, load: Callable[[], Any], devices: tuple[str, ...] | None = None,
-                 dtypes: tuple[torch.dtype, ...] | None = None, expected: bool = True):
+                 dtypes: tuple[torch.dtype, ...] | None = None, expected: bool = True, by_name: bool = False):
         self.load, self.devices, self.dtypes, self.expected = load, devices, dtypes, expected
+        self.by_name = by_name
 
     def unfit(self, device: torch.device, dtype: torch.dtype | None = None) -> str:
         """Why it cannot take tensors of this kind; empty if it can."""
@@ -88,7 +90,7 @@ class Variants:
             return forced
 
         for name, variant in self.variants.items():
-            if not variant.unfit(device, dtype):
+            if not variant.by_name and not variant.unfit(device, dtype):
                 if variant.function:
                     return name
                 if variant.expected:

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from mmparts.ops import ms_deform_attn
-from mmparts.ops.deform_attn import VARIANTS, ms_deform_attn_reference
+from mmparts.ops import deform_attn_fused
+from mmparts.ops.deform_attn import VARIANTS
 from mmparts.ops.variants import Variant
 
 triton = pytest.importorskip('triton', reason='needs triton (691 MB): pip install triton==3.7.1 for torch 2.13')
@@ -61,6 +62,18 @@ def strided():
     return tensors
 
 
+def fused(shared=False, **options):
+    """Centre, reach, offsets and logits; ``shared``: one reach for all queries, as where references are points."""
+    value, locations, _ = inputs(**options)
+    batch, queries, heads, levels, points, _ = locations.shape
+    centre = torch.rand(batch, queries, levels, 2, dtype=locations.dtype)
+    reach = 0.1 + torch.rand(levels, 2) if shared else 0.1 + torch.rand(batch, queries, levels, 2)
+    reach = reach.to(locations.dtype)
+    offsets = (locations - centre[:, :, None, :, None]) / reach.unsqueeze(-2).unsqueeze(-4)
+    logits = 3 * torch.randn(locations.shape[:-1], dtype=torch.float64)
+    return [value, centre, reach, offsets.to(value.dtype), logits.to(value.dtype)]
+
+
 # Name: inputs, tolerance of the relative error in the 2-norm, deterministic.
 CASES = {
     'float64': (lambda: inputs(torch.float64), 1e-13, False),
@@ -83,34 +96,53 @@ CASES = {
 SIZES = {'one of all': ((2, 2),), 'three levels, three points': ((2, 3), (1, 1), (4, 1))}
 
 
-def gradients(tensors, shapes):
-    """Output and the gradients of value, locations and weights."""
+FUSED = {
+    'float64': (lambda: fused(dtype=torch.float64), 1e-13, False),
+    'float32': (fused, 1e-5, False),
+    'float32, one reach': (lambda: fused(shared=True), 1e-5, False),
+    'bfloat16': (lambda: fused(dtype=torch.bfloat16, batch=1), 1e-2, False),
+    'two blocks of queries': (lambda: fused(batch=1, queries=17, heads=1, points=1, dim=64), 1e-5, False),
+    'deterministic': (fused, 1e-5, True),
+    'no queries': (lambda: fused(queries=0), 1e-5, False),
+}
+
+
+def gradients(op, tensors, shapes):
+    """Output and the gradients of all tensors."""
     leaves = [tensor.detach().requires_grad_() for tensor in tensors]
-    output = ms_deform_attn(leaves[0], shapes, *leaves[1:])
+    output = op(leaves[0], shapes, *leaves[1:])
     direction = torch.linspace(-1, 1, output.numel(), dtype=output.dtype).cos().view_as(output)
     return output.detach(), *torch.autograd.grad(output, leaves, direction)
 
 
 def interpret(path):
     """Run in the other process: of each case what the kernels give and what the definition gives in float64."""
-    from mmparts.ops import deform_attn_triton
-    from mmparts.ops.deform_attn_op import MS_DEFORM_ATTN
+    from mmparts.ops import deform_attn_triton as ours
+    from mmparts.ops.deform_attn_op import MS_DEFORM_ATTN, MS_DEFORM_ATTN_FUSED
 
-    MS_DEFORM_ATTN.implement('cpu', deform_attn_triton.forward, deform_attn_triton.backward)
-    VARIANTS.variants['triton'] = Variant(lambda: deform_attn_triton.ms_deform_attn_triton)
+    MS_DEFORM_ATTN.implement('cpu', ours.forward, ours.backward)
+    MS_DEFORM_ATTN_FUSED.implement('cpu', ours.fused_forward, ours.fused_backward)
     results = {}
     for name, (make, _, deterministic) in CASES.items():
-        tensors, shapes = make(), SIZES.get(name, SHAPES)
-        torch.use_deterministic_algorithms(deterministic)
-        with VARIANTS.use('triton'):
-            found = gradients(tensors, shapes)
-        torch.use_deterministic_algorithms(False)
-        with VARIANTS.use('reference'):
-            # grid_sample turns an infinite location into NaN, a far one into zeros.
-            value, locations, weights = (tensor.double() for tensor in tensors)
-            expected = gradients([value, locations.clamp(-1e9, 1e9), weights], shapes)
-        results[name] = found, expected, [tensor.dtype for tensor in tensors]
+        # grid_sample turns an infinite location into NaN, a far one into zeros.
+        results[name] = both(ms_deform_attn, VARIANTS, ours.ms_deform_attn_triton, make(), SIZES.get(name, SHAPES),
+                             deterministic, lambda value, places, weights: [value, places.clamp(-1e9, 1e9), weights])
+    for name, (make, _, deterministic) in FUSED.items():
+        results[f'fused, {name}'] = both(
+            deform_attn_fused.ms_deform_attn_fused, deform_attn_fused.VARIANTS, ours.ms_deform_attn_fused_triton,
+            make(), SHAPES, deterministic)
     torch.save(results, path)
+
+
+def both(op, variants, kernel, tensors, shapes, deterministic, prepare=lambda *tensors: tensors):
+    variants.variants['triton'] = Variant(lambda: kernel)
+    torch.use_deterministic_algorithms(deterministic)
+    with variants.use('triton'):
+        found = gradients(op, tensors, shapes)
+    torch.use_deterministic_algorithms(False)
+    with variants.use('reference'):
+        expected = gradients(op, prepare(*(tensor.double() for tensor in tensors)), shapes)
+    return found, expected, [tensor.dtype for tensor in tensors]
 
 
 @pytest.fixture(scope='module')
@@ -138,6 +170,24 @@ def test_the_interpreted_kernels_are_the_definition(interpreted, case):
         assert error <= CASES[case][1] * scale
 
 
+@pytest.mark.parametrize('case', FUSED)
+def test_the_fused_kernels_are_the_definition(interpreted, case):
+    """Of value, centre, reach, offsets and logits."""
+    found, expected, dtypes = interpreted[f'fused, {case}']
+    assert [tensor.dtype for tensor in found] == [dtypes[0], *dtypes]
+    for ours, right in zip(found, expected):
+        assert ours.shape == right.shape
+        assert (ours.double() - right).norm() <= FUSED[case][1] * right.norm()
+        assert right.norm() > 0 or not right.numel() or case == 'no queries'
+
+
+@pytest.mark.parametrize('op', ['ms_deform_attn', 'ms_deform_attn_fused', 'dcnv3'])
+@pytest.mark.parametrize('direction', ['', '_backward'])
+def test_gpus_have_the_kernels(op, direction):
+    from mmparts.ops import dcnv3_triton, deform_attn_triton  # noqa: F401  as the variants do
+    assert torch._C._dispatch_has_kernel_for_dispatch_key(f'mmparts::{op}{direction}', 'CUDA')
+
+
 @pytest.mark.parametrize('case', ['nan', 'nan, deterministic'])
 def test_nan_spoils_its_own_query_and_head_only(interpreted, case):
     output, grad_value, grad_locations, grad_weights = interpreted[case][0]
@@ -158,7 +208,10 @@ def machine_code(kernel, size, dtype, tmp_path, **flags):
     from triton.compiler import ASTSource
 
     types = dict(value=dtype, output=dtype, grad=dtype, sizes='i32', target='fp32' if flags.get('SCATTER') else 'i32',
-                 locations='fp32', weights='fp32', corners='fp32', grad_locations='fp32', grad_weights='fp32')
+                 locations='fp32', weights='fp32', corners='fp32', grad_locations='fp32', grad_weights='fp32',
+                 centre='fp32', reach='fp32')
+    if flags['FUSED']:
+        types.update(locations=dtype, weights=dtype, grad_weights=dtype)
     options, numbers = size
     constants = dict(HEADS=8, LEVELS=4, POINTS=4, DIM=32, BLOCK_DIM=32, BLOCK=numbers // 32, **flags)
     names = kernel.arg_names
@@ -182,21 +235,25 @@ def machine_code(kernel, size, dtype, tmp_path, **flags):
     ('forward', 'fp32', 32, 128, 0, 72, 806), ('forward', 'bf16', 16, 128, 0, 64, 714),
     ('forward', 'fp16', 16, 128, 0, 64, 714),
     ('backward', 'fp32', 32, 128, 32, 84, 1604), ('backward', 'bf16', 32, 64, 32, 84, 1823),
-    ('listing', 'fp32', 32, 128, 0, 96, 1478)])
+    ('listing', 'fp32', 32, 128, 0, 96, 1478),
+    ('fused forward', 'fp32', 32, 128, 0, 84, 1285), ('fused forward', 'bf16', 16, 128, 0, 60, 991),
+    ('fused backward', 'fp32', 32, 128, 32, 112, 1915), ('fused backward', 'bf16', 32, 64, 32, 98, 2268)])
 def test_machine_code(kernel, dtype, gathers, bits, atomics, registers, length, tmp_path):
     from mmparts.ops import deform_attn_triton as ours
-    if kernel == 'forward':
-        resources, code = machine_code(ours._forward_kernel, ours.FORWARD, dtype, tmp_path)
+    fused = 'fused' in kernel
+    if 'forward' in kernel:
+        resources, code = machine_code(ours._forward_kernel, ours.FORWARD, dtype, tmp_path, FUSED=fused)
     else:
-        resources, code = machine_code(ours._backward_kernel, ours.BACKWARD, dtype, tmp_path,
-                                       SCATTER=kernel == 'backward')
+        resources, code = machine_code(ours._backward_kernel, ours.BACKWARD, dtype, tmp_path, FUSED=fused,
+                                       SCATTER='backward' in kernel)
     print(resources, len(code))
     assert resources['STACK'] == resources['LOCAL'] == resources['SHARED'] == 0
     assert not any(name.startswith(('LDL', 'STL', 'BAR', 'ATOM')) for name in code)
-    # With the rows of the gradient, in the backward.
-    rows = gathers // 16 if kernel != 'forward' else 0
+    # With the rows of the gradient, in the backward; fused, with those of the output too.
+    rows = 0 if 'forward' in kernel else gathers // 16 * (1 + fused)
     assert sum(name.startswith(f'LDG.E.{bits}') for name in code) == gathers + rows
-    assert not any(name.startswith(('LDG.E.U16', 'LDG.E.U8')) for name in code)
+    # Offsets and logits are one number each.
+    assert fused or not any(name.startswith(('LDG.E.U16', 'LDG.E.U8')) for name in code)
     assert [name.startswith('REDG.E.ADD.F32x4') for name in code if 'RED' in name] == [True] * atomics
     assert resources['REG'] <= registers and len(code) <= length
 
