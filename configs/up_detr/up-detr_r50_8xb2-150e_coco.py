@@ -4,8 +4,5 @@ _base_ = [
     '../_base_/default_runtime.py'
 ]
 load_from = 'work_dirs/up-detr-pretrain_r50_8xb32-60e_imagenet/epoch_60.pth'
-default_hooks = dict(
-    fine_tune=dict(
-        type='mmparts.FineTuneHook',
-        leave_out=[r'head\.(class_branches|embedding_branch)\..*', r'prompt\..*']))
+default_hooks = dict(fine_tune={{_base_.fine_tune}})
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.5)}))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import MODELS, build_part
 from .detector import QueryDetector
@@ -26,16 +27,18 @@ class PretextDetector(QueryDetector):
     Args:
         stage: name of the backbone's module whose output, B C H W, is averaged into descriptors ('layer4').
         prompt: config of the part that tells the matching queries which patches to look for; None: they are not told.
+        adapt_norms: the backbone's batch norms take the statistics of these pictures, though no weight is trained. With
+            those of unlike pictures all descriptors are nearly the same, and there is nothing to find.
         head: config of an :class:`EmbeddingHead`; it gets ``descriptor_dims``, as the prompt does.
         others: as those of :class:`QueryDetector`.
     """
 
     def __init__(self, backbone: dict, head: dict, stage: str = 'layer4', prompt: dict | None = None,
-                 embed_dims: int = 256, num_queries: int = 300, **kwargs):
+                 adapt_norms: bool = False, embed_dims: int = 256, num_queries: int = 300, **kwargs):
         dims = descriptor_dims(backbone, stage)
         super().__init__(backbone=backbone, head=dict(head, descriptor_dims=dims), embed_dims=embed_dims,
                          num_queries=num_queries, **kwargs)
-        self.stage = stage
+        self.stage, self.adapt_norms = stage, adapt_norms
         shared = dict(embed_dims=embed_dims, num_queries=num_queries, descriptor_dims=dims)
         self.prompt = build_part(prompt, **shared) if prompt else None
         self.backbone.requires_grad_(False)
@@ -43,6 +46,9 @@ class PretextDetector(QueryDetector):
     def train(self, mode: bool = True) -> 'PretextDetector':
         super().train(mode)
         self.backbone.eval()
+        for module in self.backbone.modules():
+            if self.adapt_norms and isinstance(module, _BatchNorm):
+                module.train(mode)
         return self
 
     def encode(self, batch_inputs: Tensor, samples: list | None) -> Memory:

@@ -147,6 +147,24 @@ def test_pre_training_step(name):
         assert torch.equal(value, frozen[name]), name
 
 
+def test_norms_take_statistics_of_the_pictures_where_asked():
+    """No weight is trained; at test nothing changes."""
+    cfg = small('up_detr/up-detr-pretrain_small_1xb8-30e_bccd.py')
+    assert cfg.adapt_norms
+    model = tiny.build(cfg).train()
+    before = copy.deepcopy(model.backbone.state_dict())
+    data = with_patches(tiny.batch(model, counts=(5, 5)), (5, 5))
+    tiny.total(model(**data, mode='loss')).backward()
+    assert all(each.grad is None for each in model.backbone.parameters())
+    after = copy.deepcopy(model.backbone.state_dict())
+    for name in before:
+        assert torch.equal(before[name], after[name]) != name.endswith(('running_mean', 'running_var', 'tracked')), name
+
+    with torch.no_grad():
+        model.eval()(**data, mode='tensor')
+    assert all(torch.equal(value, after[name]) for name, value in model.backbone.state_dict().items())
+
+
 def test_descriptors_are_means_of_the_normalised_patch():
     model = tiny.build(small('up_detr/up-detr-pretrain_small_1xb8-9e_shapes.py')).eval()
     patches = torch.randint(256, (2, 3, 32, 32), dtype=torch.uint8)

@@ -1,0 +1,34 @@
+# UP-DETR, small, pre-training on the blood cells of BCCD without labels; README.md says what it is worth.
+_base_ = [
+    '../_base_/models/up_detr_pretrain_small.py', '../_base_/datasets/unlabelled_patches.py',
+    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+]
+model = dict(
+    num_classes=2,
+    num_queries=60,
+    adapt_norms=True,  # the backbone comes from pictures of another kind
+    backbone=dict(
+        strides=(1, 2, 2, 1),  # small pictures: the last stage dilated, not at half the size
+        dilations=(1, 1, 1, 2),
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='work_dirs/dino-4scale_small_2xb4-7e_shapes/epoch_7.pth',
+            prefix='backbone.')))
+val_cfg = test_cfg = None
+
+train_pipeline = [
+    dict(type='mmparts.LoadCheckedImage'),
+    dict(type='mmparts.RandomPatchBoxes', num={{_base_.num_patches}}),
+    dict(type='Resize', scale=(192, 144), keep_ratio=True),
+    dict(type='mmparts.CutPatches', size=64),
+    dict(type='mmparts.PackPatches')
+]
+train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root='data/bccd/', pipeline=train_pipeline))
+
+max_epochs = 30
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
+]

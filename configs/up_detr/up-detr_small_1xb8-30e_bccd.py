@@ -1,0 +1,25 @@
+# UP-DETR, small, fine-tuned on BCCD from up-detr-pretrain_small_1xb8-30e_bccd.py. What it reached: README.md.
+_base_ = [
+    '../_base_/models/up_detr_small.py', '../_base_/datasets/bccd_detection.py',
+    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+]
+model = dict(
+    num_classes=3,
+    num_queries=60,
+    backbone=dict(
+        strides=(1, 2, 2, 1),
+        dilations=(1, 1, 1, 2),
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='work_dirs/dino-4scale_small_2xb4-7e_shapes/epoch_7.pth',
+            prefix='backbone.')))
+load_from = 'work_dirs/up-detr-pretrain_small_1xb8-30e_bccd/epoch_30.pth'
+default_hooks = dict(fine_tune={{_base_.fine_tune}})
+
+max_epochs = 30
+train_cfg = dict(max_epochs=max_epochs, val_interval=10)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
+]
