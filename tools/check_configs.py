@@ -5,21 +5,23 @@ from pathlib import Path
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmengine.config import Config
+from mmparts.detr import paper_table
 from mmparts.engine import cli
 from mmparts.engine.config_check import ConfigCheck, Finding
-from mmparts.engine.config_files import (check_folder, check_header, check_index, check_name, read_metafile, shipped,
-                                         with_table)
+from mmparts.engine.config_files import (between, check_folder, check_header, check_index, check_name, read_metafile,
+                                         shipped, with_table)
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
+PAPERS = ROOT / 'projects' / 'detr' / 'README.md'
 
 EPILOG = """
 Checked are: every `type` exists in the registry that its place asks for; every keyword is in the signature of its class
 (model, data, pipelines, evaluators, hooks, schedules, optimiser); for configs in configs/ also file name, first line,
-metafile.yml, README.md and model-index.yml. Nothing is built.
+metafile.yml, README.md and model-index.yml, and the tables paper x parts of projects/detr/README.md. Nothing is built.
 Not seen are: values, missing arguments, keywords of a class that takes any (--unseen lists the places), parts that
 libraries look up elsewhere (nms, roi_layer). A config is code and is run when it is read, as in training: do not check
 one from a source that you do not trust.
@@ -55,17 +57,31 @@ def check_files(paths: list[Path]) -> dict[Path, list[Finding]]:
         for file, finding in check_folder(folder, ROOT):
             findings.setdefault(file, []).append(finding)
     findings[ROOT / 'model-index.yml'] = [*check_index(ROOT)]
+    text = PAPERS.read_text(encoding='utf-8')
+    if with_papers(text) != text:
+        findings[PAPERS] = [Finding('table of papers', 'is not what configs/_base_/models say; run '
+                                                       'tools/check_configs.py --write-readmes')]
     return findings
+
+
+def with_papers(text: str) -> str:
+    """The README of the set-prediction family with its tables paper x parts brought up to date."""
+    return between(paper_table.MARKS, text, paper_table.tables(CONFIGS / '_base_' / 'models', PAPERS))
 
 
 def write_readmes() -> None:
     for metafile in sorted(CONFIGS.glob('*/metafile.yml')):
         readme = metafile.with_name('README.md')
         text = readme.read_text(encoding='utf-8')
-        new = with_table(text, read_metafile(metafile))
-        if new != text:
-            readme.write_text(new, encoding='utf-8')
-            print(f'wrote {readme.relative_to(ROOT)}')
+        write(readme, text, with_table(text, read_metafile(metafile)))
+    text = PAPERS.read_text(encoding='utf-8')
+    write(PAPERS, text, with_papers(text))
+
+
+def write(readme: Path, old: str, new: str) -> None:
+    if new != old:
+        readme.write_text(new, encoding='utf-8')
+        print(f'wrote {readme.relative_to(ROOT)}')
 
 
 def report(findings: dict[Path, list[Finding]]) -> None:
@@ -87,7 +103,8 @@ def main() -> int:
     parser.add_argument('paths', nargs='*', help='configs or folders, also your own; default: all of configs/')
     parser.add_argument('--unseen', action='store_true', help='list the places whose keywords cannot be checked')
     parser.add_argument('--write-readmes', action='store_true',
-                        help='first bring the tables of configs/*/README.md in step with metafile.yml')
+                        help='first bring the tables of configs/*/README.md in step with metafile.yml, and those of '
+                             'projects/detr/README.md with configs/_base_/models')
     args = parser.parse_args()
     warnings.simplefilter('ignore')
     if args.write_readmes:

@@ -219,6 +219,17 @@ def test_a_new_folder_must_be_listed(repository):
     assert 'configs/new/metafile.yml' in finding.problem
 
 
+def test_a_stale_table_of_papers_is_found(tmp_path):
+    tool = runpy.run_path(str(TOOL))
+    papers = tmp_path / 'README.md'
+    text = tool['PAPERS'].read_text()
+    tool['check_files'].__globals__['PAPERS'] = papers
+    for old, new in (('| OneToMany |', '| TwoToMany |'), ('DeformableCrossAttention', 'DeformedCrossAttention')):
+        papers.write_text(text.replace(old, new, 1) if old in text else pytest.fail(old))
+        finding, = tool['check_files']([])[papers]
+        assert '--write-readmes' in finding.problem
+
+
 def test_table_is_made_from_the_metafile():
     meta = read_metafile(ROOT / 'configs' / 'dino' / 'metafile.yml')
     made = with_table(f'before\n{TABLE[0]}\nold\n{TABLE[1]}\nafter', meta)
