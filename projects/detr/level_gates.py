@@ -25,6 +25,7 @@ class LevelGatedAttention(nn.Module):
         if not hasattr(self.base, 'weights'):
             raise ValueError(f'{type(self.base).__name__} samples all levels at once; LevelGatedDecoder gates what is '
                              'seen of each, so take DenseCrossAttention or ConditionalCrossAttention, or QueryDecoder')
+        self.position_width = getattr(self.base, 'position_width', None)  # see compatibility.py
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory, gate: Tensor) -> Tensor:
         """content B N C; gate B N levels."""

@@ -77,7 +77,8 @@ def test_gates_follow_from_the_queries_of_self_attention():
 
 @pytest.mark.parametrize('change, message', [
     (dict(cross_attn=dict(type='mmparts.DeformableCrossAttention')), 'DeformableCrossAttention samples all levels'),
-    (dict(self_attn=dict(type='mmparts.DenseSelfAttention')), 'DenseSelfAttention has no method `query`')])
+    (dict(self_attn=dict(type='mmparts.DenseSelfAttention')), 'DenseSelfAttention has no method `query`'),
+    (dict(cross_attn=dict(type='mmparts.DenseCrossAttention')), 'takes positions of one width')])
 def test_attention_that_does_not_fit_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         tiny.build(tiny.base(BASE, decoder=change))
