@@ -5,8 +5,10 @@ import pickle
 import shutil
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
@@ -207,3 +209,17 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
     assert 'exitcode  : 75' in result.stderr, result.stderr[-2000:]
     checkpoint = torch.load(tmp_path / 'run' / 'interrupted.pth', weights_only=True)
     assert checkpoint['meta']['epoch'] == 1 and checkpoint['meta']['iter'] == 2
+
+
+def test_tools_take_subnormal_numbers_for_zero():
+    if not torch.set_flush_denormal(False):
+        pytest.skip('this processor cannot')
+    smallest = torch.tensor(2e-38)
+    assert smallest / 4 > 0
+    try:
+        with warnings.catch_warnings(), pytest.raises(SystemExit):
+            warnings.simplefilter('error')
+            cli.run(lambda: np.finfo('float32'))  # which numpy would warn of
+        assert smallest / 4 == 0
+    finally:
+        torch.set_flush_denormal(False)
