@@ -13,7 +13,7 @@ from torch import Tensor
 
 from .deform_attn import ms_deform_attn_reference
 from .deform_attn_cpu import ms_deform_attn_cpu
-from .variants import Variant, Variants, from_module
+from .variants import Variant, Variants, from_module, from_triton
 
 Taps = tuple[tuple[float, float], ...]
 
@@ -107,7 +107,7 @@ def _example():
 
 # Each takes value in any float dtype, offset and mask in float32 or float64, and computes in the dtype of these.
 VARIANTS = Variants('dcnv3', example=_example,
-                    triton=Variant(from_module('dcnv3_triton.dcnv3_triton', 'triton'), ('cuda',)),
+                    triton=Variant(from_triton('dcnv3_triton.dcnv3_triton'), ('cuda',)),
                     numba=Variant(from_module('dcnv3_numba.dcnv3_numba', 'fast'), ('cpu',)),
                     torch=Variant(lambda: dcnv3_cpu, ('cpu',)), reference=Variant(lambda: dcnv3_reference))
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from . import compiled_mmcv
 from .deform_attn_cpu import ms_deform_attn_cpu
-from .variants import Variant, Variants, from_module
+from .variants import Variant, Variants, from_module, from_triton
 
 Shapes = tuple[tuple[int, int], ...]
 
@@ -66,7 +66,7 @@ def _example():
 
 # Each takes value in any float dtype, locations and weights in float32 or float64, and computes in the dtype of these.
 VARIANTS = Variants('ms_deform_attn', example=_example,
-                    triton=Variant(from_module('deform_attn_triton.ms_deform_attn_triton', 'triton'), ('cuda',)),
+                    triton=Variant(from_triton('deform_attn_triton.ms_deform_attn_triton'), ('cuda',)),
                     mmcv=compiled_mmcv.MS_DEFORM_ATTN,
                     numba=Variant(from_module('deform_attn_numba.ms_deform_attn_numba', 'fast'), ('cpu',)),
                     torch=Variant(lambda: ms_deform_attn_cpu, ('cpu',)),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .deform_attn import Shapes, ms_deform_attn, ms_deform_attn_reference
-from .variants import Variant, Variants, from_module
+from .variants import Variant, Variants, from_triton
 
 
 def ms_deform_attn_fused(value: Tensor, shapes: Shapes, centre: Tensor, reach: Tensor, offsets: Tensor,
@@ -59,7 +59,7 @@ def _example():
 
 
 VARIANTS = Variants('ms_deform_attn_fused', example=_example,
-                    triton=Variant(from_module('deform_attn_triton.ms_deform_attn_fused_triton', 'triton'), ('cuda',),
+                    triton=Variant(from_triton('deform_attn_triton.ms_deform_attn_fused_triton'), ('cuda',),
                                    by_name=True),
                     apart=Variant(lambda: _apart),
                     reference=Variant(lambda: _reference))

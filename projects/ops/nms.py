@@ -11,7 +11,7 @@ from torch import Tensor
 
 from . import compiled_mmcv
 from .precision import at_least_float
-from .variants import Variant, Variants, from_module
+from .variants import Variant, Variants, from_module, from_triton
 
 BLOCK = 128
 
@@ -145,7 +145,7 @@ def _crowd() -> tuple[Tensor, Tensor]:
 
 NMS = Variants('nms', example=lambda: (lambda *crowd: nms(*crowd, 0.7), _crowd()),
                numba=Variant(from_module('nms_numba.nms_numba', 'fast'), ('cpu',)), mmcv=compiled_mmcv.NMS,
-               triton=Variant(from_module('nms_triton.nms_triton', 'triton'), ('cuda',), (torch.float32,)),
+               triton=Variant(from_triton('nms_triton.nms_triton'), ('cuda',), (torch.float32,)),
                reference=Variant(lambda: nms_reference))
 NMS_MATCH = Variants('nms_match', example=lambda: (lambda boxes, scores: [torch.tensor(sum(nms_match(
                          torch.cat([boxes, scores[:, None]], 1), 0.7), []))], _crowd()),

@@ -3,6 +3,8 @@
 Environment ``MMPARTS_<OP>=<variant>``, or ``with OP.use('<variant>'):``, which wins. `python -m mmparts.ops` lists all.
 """
 import os
+import shutil
+import sysconfig
 import warnings
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -56,6 +58,19 @@ def from_module(path: str, extra: str) -> Callable[[], Any]:
         except ImportError as error:
             raise ImportError(f'{error}; pip install "mmparts-toolbox[{extra}]"') from error
     return load
+
+
+def from_triton(path: str) -> Callable[[], Any]:
+    """As `from_module`, for kernels of Triton, which compiles C at the first launch: to find out then would be late."""
+    load = from_module(path, 'triton')
+
+    def checked():
+        if not (os.environ.get('CC') or shutil.which('gcc') or shutil.which('clang')):
+            raise ImportError('Triton needs a C compiler: install gcc or clang, or name one in the environment as CC')
+        if not os.path.exists(header := os.path.join(sysconfig.get_path('include'), 'Python.h')):
+            raise ImportError(f'Triton needs the headers of Python, and there is no {header}: install python3-dev')
+        return load()
+    return checked
 
 
 class Variants:

@@ -8,7 +8,7 @@ import torch
 
 from mmparts.ops import __main__ as command
 from mmparts.ops import table
-from mmparts.ops.variants import Variant, Variants
+from mmparts.ops.variants import Variant, Variants, from_triton
 
 CPU = torch.device('cpu')
 
@@ -74,3 +74,20 @@ def test_help_needs_no_torch():
             'except SystemExit: print("torch" in sys.modules)')
     done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True)
     assert '--fresh' in done.stdout and done.stdout.strip().endswith('False')
+
+
+def test_without_a_c_compiler_triton_is_missing_and_not_broken(monkeypatch):
+    """It would fail at the first launch."""
+    load = from_triton('focal_loss.sigmoid_focal_loss')  # any module would do
+    monkeypatch.setenv('CC', 'cc')
+    monkeypatch.setattr('sysconfig.get_path', lambda name: '/nowhere')
+    assert 'no /nowhere/Python.h' in reason(load)
+    monkeypatch.delenv('CC')
+    monkeypatch.setattr('shutil.which', lambda name: None)
+    assert 'needs a C compiler: install gcc or clang' in reason(load)
+
+
+def reason(load) -> str:
+    variant = Variant(load)
+    assert variant.function is None
+    return variant.missing
