@@ -106,7 +106,8 @@ class SeparateOutput(nn.Module):
         self.output = nn.Sequential(bricks.conv(channels, 1, 3), bricks.act(), bricks.conv(1, 1, 1))
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
-        return self.output(enlarge(self.block(x), size)).squeeze(1)
+        large = enlarge(self.block(x), size).contiguous(memory_format=torch.channels_last)  # as CPUs like it
+        return self.output(large).squeeze(1)
 
     @property
     def kind(self) -> type:

@@ -12,7 +12,7 @@ from torch import nn
 from mmparts.detr.cell_backbone import CellBackbone, standardised
 from mmparts.detr.cell_encoder import LearnedPositions
 from mmparts.detr.cell_head import AreaDiceTerm, ClassWeightTerm, PixelFocalTerm
-from mmparts.detr.cell_masks import AttentionMaps, JointMasks, SeparateMasks
+from mmparts.detr.cell_masks import AttentionMaps, JointMasks, SeparateMasks, enlarge
 from mmparts.detr.modulated_conv import ModulatedDeformConv
 from mmparts.detr.pade import PadeUnit
 from mmparts.detr.pixel_adaptive import PixelAdaptiveConv
@@ -101,6 +101,16 @@ def test_pixel_adaptive_convolution_of_a_flat_guide_is_a_convolution():
     values = torch.randn(1, 2, 9, 8)
     want = F.conv2d(values, conv.weight / 25, conv.bias, padding=2)
     torch.testing.assert_close(conv(values, conv.alike(torch.zeros(1, 1, 9, 8))), want, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('size', [(10, 14), (9, 13), (2, 1)])
+def test_enlarging_is_bicubic(size):
+    maps = torch.randn(2, 3, *((side + 1) // 2 for side in size), requires_grad=True)
+    want = F.interpolate(maps, size=size, mode='bicubic', align_corners=False)
+    found, weights = enlarge(maps, size), torch.randn(size)
+    torch.testing.assert_close(found, want, atol=1e-5, rtol=1e-5)
+    slopes = [torch.autograd.grad((out * weights).sum(), maps)[0] for out in (found, want)]
+    torch.testing.assert_close(*slopes, atol=1e-5, rtol=1e-5)
 
 
 def test_deformable_convolution_starts_as_half_a_convolution_and_learns_to_move():
