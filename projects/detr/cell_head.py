@@ -32,6 +32,7 @@ class CellHead(SetPredictionHead):
         others: as those of :class:`SetPredictionHead`.
     """
     needs = ('skips',)
+    predicts = ('masks', 'maps')
     takes_groups = False
 
     def __init__(self, select: dict, mask_decoder: dict = dict(type=CellMaskDecoder), num_heads: int = 8,
@@ -137,6 +138,7 @@ class CornerL1Term(LossTerm):
 class AreaDiceTerm(LossTerm):
     """One minus twice the overlap over the areas, of all matched masks of an image as one; mean over the images."""
     name = 'loss_dice'
+    reads = ('maps',)
 
     def forward(self, predictions, matches, num_boxes):
         pairs = predictions.masks.matched(matches, predictions.targets)
@@ -148,6 +150,7 @@ class AreaDiceTerm(LossTerm):
 class PixelFocalTerm(LossTerm):
     """Binary focal loss of every pixel of matched masks; mean over the pixels."""
     name = 'loss_mask'
+    reads = ('maps',)
 
     def __init__(self, weight: float = 1., alpha: float = 0.25, gamma: float = 2.):
         super().__init__(weight)

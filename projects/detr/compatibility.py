@@ -3,10 +3,12 @@
 Parts say of themselves, as attributes of the class or the object; who says nothing is not asked:
 
 * queries, groups: ``coordinates`` of their references (4 boxes, 2 points, 0 none); ``brings_positions``, or else the
-  decoder derives them; ``asks_head``, methods of the head that they call.
+  decoder derives them; ``indicator``, whether the last channel says who is a noised one; ``asks_head``, methods of
+  the head that they call.
 * attention: ``position_width``, channels of position in units of ``embed_dims``; ``needs_reference``.
 * position: ``position_width`` of what it derives. Spatial prior: ``gives_reference``.
 * encoder: ``gives``, fields of Memory beside the tokens. Head: ``needs`` of these; ``takes_groups``, ``takes_initial``.
+* head: ``predicts`` beside classes and boxes; loss terms, matcher, selection: ``reads`` of these.
 * head, loss terms, costs, selection, queries: ``no_object``, whether classes compete with a last one (softmax).
 """
 from torch import nn
@@ -15,6 +17,7 @@ REFERENCES = {0: 'no references', 2: 'points', 4: 'boxes'}
 WITH_BOXES = 'AnchorQueries, TopKQueries or MaskQueries'
 DERIVED = {1: 'BoxPosition', 2: 'ConditionalPosition'}  # what derives positions, by their width
 MASKED = dict(pixels='PixelMapper and DeformablePixelDecoder', skips='SkipMapper and CellEncoder')
+WHO = dict(masks='MaskHead or CellHead', kernels='MaskHead', maps='CellHead', embeddings='EmbeddingHead')
 CLASSES = {True: 'classes that compete with "no object"', False: 'classes each on its own'}
 
 
@@ -23,8 +26,10 @@ def check_parts(detector: nn.Module) -> None:
     sources = [detector.queries, *detector.groups]
     check_references(sources, detector.decoder)
     check_positions(sources, detector.decoder)
+    check_indicator(sources)
     check_memory(detector.neck, detector.encoder, detector.head)
     check_head(sources, detector.decoder, detector.head)
+    check_predictions(detector.head)
     check_classes(detector.queries, detector.head)
 
 
@@ -78,6 +83,17 @@ def check_positions(sources: list[nn.Module], decoder: nn.Module) -> None:
                          f'{"bring" if len(own) > 1 else "brings"} them: it would never be used; leave `position` out')
 
 
+def check_indicator(sources: list[nn.Module]) -> None:
+    """The last channel tells denoising queries from matching ones in both of them, or in neither."""
+    queries, *groups = sources
+    for group in groups:
+        reserved = bool(says(queries, 'indicator'))
+        if says(group, 'indicator') not in (None, reserved):
+            raise ValueError(f'{name(group)}(indicator={group.indicator}) beside {name(queries)}, in which the last '
+                             f'channel {"is" if reserved else "is not"} kept to tell them apart; write indicator='
+                             f'{reserved}, or take AnchorQueries(indicator={group.indicator})')
+
+
 def check_memory(neck: nn.Module, encoder: nn.Module, head: nn.Module) -> None:
     """The head finds in the memory what it makes masks of, and the encoder gets the maps for it."""
     gives = says(encoder, 'gives')
@@ -107,6 +123,20 @@ def check_head(sources: list[nn.Module], decoder: nn.Module, head: nn.Module) ->
     if says(decoder, 'gives_initial') and says(head, 'takes_initial') is False:
         raise ValueError(f'{name(decoder)} hands out what enters its first layer, too, which {name(head)} would take '
                          'for the output of that layer; take MaskHead, or QueryDecoder')
+
+
+def check_predictions(head: nn.Module) -> None:
+    """Losses, matching and selection read what the head predicts; selection is handed masks where there are some."""
+    predicts = says(head, 'predicts')
+    if predicts is None:
+        return
+    for part in (*head.terms, head.matcher, head.select):
+        for word in says(part, 'reads') or ():
+            if word not in predicts:
+                raise ValueError(f'{name(part)} reads {word}, which {name(head)} does not predict; take {WHO[word]}, '
+                                 f'or leave {name(part)} out')
+    if 'masks' in predicts and says(head.select, 'reads') == ():
+        raise ValueError(f'{name(head.select)} selects boxes alone, {name(head)} predicts masks; take TopKMasks')
 
 
 def check_classes(queries: nn.Module, head: nn.Module) -> None:

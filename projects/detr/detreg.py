@@ -12,6 +12,7 @@ class EmbeddingTerm(LossTerm):
     """Mean absolute difference of embedding and descriptor, over matched queries and channels; in the last layer alone.
     Neither is brought to a length of one."""
     name = 'loss_embed'
+    reads = ('embeddings',)
 
     def forward(self, predictions, matches, num_boxes):
         last = matches.layer == len(predictions.logits) - 1

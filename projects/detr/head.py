@@ -28,6 +28,7 @@ class SetPredictionHead(nn.Module):
         logit_eps: clamp of the inverse sigmoid.
     """
     takes_initial = False  # see InitialPredictionDecoder
+    predicts: tuple[str, ...] = ()  #: what beside classes and boxes
 
     def __init__(self, terms: list[dict], matcher: dict, select: dict, num_classes: int = 80, embed_dims: int = 256,
                  num_layers: int = 6, share_branches: bool = True, no_object: bool = False,

@@ -38,6 +38,7 @@ class MaskHead(SetPredictionHead):
         others: as those of :class:`SetPredictionHead`.
     """
     needs = ('pixels',)
+    predicts = ('masks', 'kernels')
     takes_initial = True
 
     def __init__(self, select: dict, maps: list[dict] = (), num_classes: int = 80, embed_dims: int = 256,

@@ -20,6 +20,7 @@ class MaskMatcher(HungarianMatcher):
         cross_entropy, dice: weights of the two distances.
         others: as those of :class:`HungarianMatcher`.
     """
+    reads = ('kernels',)
 
     def __init__(self, costs: list[dict], cross_entropy: float = 5., dice: float = 5., on_non_finite: str = 'raise'):
         super().__init__(costs, on_non_finite)
@@ -52,6 +53,7 @@ class MaskMatcher(HungarianMatcher):
 class PointTerm(LossTerm):
     """Binary cross-entropy of matched masks in points where they are in doubt, divided by the number of objects."""
     name = 'loss_mask'
+    reads = ('kernels',)
 
     def forward(self, predictions, matches, num_boxes):
         points = predictions.masks.where_it_matters(matches, predictions.targets)
@@ -62,6 +64,7 @@ class PointTerm(LossTerm):
 class PointDiceTerm(LossTerm):
     """Dice loss of matched masks in the same points."""
     name = 'loss_dice'
+    reads = ('kernels',)
 
     def forward(self, predictions, matches, num_boxes):
         points = predictions.masks.where_it_matters(matches, predictions.targets)

@@ -143,6 +143,7 @@ class EmbeddingHead(SetPredictionHead):
         descriptor_dims: channels of the descriptors; the detector knows them.
         others: as those of :class:`SetPredictionHead`.
     """
+    predicts = ('embeddings',)
 
     def __init__(self, *, descriptor_dims: int, embed_dims: int = 256, num_classes: int = 80, num_layers: int = 6,
                  logit_eps: float = 1e-5, **kwargs):

@@ -22,6 +22,7 @@ class TopKMasks:
         things: labels below are objects; None: all are.
         no_object: the head's classes compete with a last one, "no object".
     """
+    reads = ('masks',)
 
     def __init__(self, num: int = 100, things: int | None = None, no_object: bool = False):
         self.num, self.things, self.no_object = num, things, no_object

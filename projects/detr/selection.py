@@ -13,7 +13,7 @@ from ..registry import TASK_UTILS
 @TASK_UTILS.register_module()
 class TopKSelection:
     """The best pairs over all queries and classes of a sigmoid head; a query may report several classes."""
-    no_object = False
+    no_object, reads = False, ()
 
     def __init__(self, num: int = 100):
         self.num = num
@@ -33,7 +33,7 @@ class SoftNMSSelection:
         iou_threshold: boxes that overlap a better one by more have their score multiplied by 1 - IoU.
         min_score: pairs below are dropped.
     """
-    no_object = False
+    no_object, reads = False, ()
 
     def __init__(self, num: int = 300, iou_threshold: float = 0.8, min_score: float = 1e-3):
         self.top = TopKSelection(num)
@@ -48,7 +48,7 @@ class SoftNMSSelection:
 @TASK_UTILS.register_module()
 class BestClassSelection:
     """Every query with its best class, "no object" left out, of a softmax head (DETR)."""
-    no_object = True
+    no_object, reads = True, ()
 
     def __call__(self, logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scores, labels = logits.softmax(-1)[:, :-1].max(-1)

@@ -77,6 +77,7 @@ class ReconstructionTerm(LossTerm):
     """Squared distance of embedding and descriptor, both of length one, divided by the number of boxes; in all
     layers."""
     name = 'loss_recon'
+    reads = ('embeddings',)
 
     def forward(self, predictions, matches, num_boxes):
         told = F.normalize(predictions.embeddings.at(matches.where).float(), dim=-1)

@@ -40,6 +40,11 @@ HEAD = base('dino_r50').head
     ('deformable_detr_r50', dict(decoder=DERIVED), 'BoxPosition derives .* PointQueries brings them: .*never be used'),
     ('dino_r50', dict(queries=dict(embed_boxes=True), groups=[ONE_TO_MANY]),
      'BoxPosition derives .* TopKQueries, OneToMany bring them'),
+    # indicator
+    ('dn_detr_r50', dict(queries=dict(indicator=False)),
+     r'Denoising\(indicator=True\) beside AnchorQueries, in which the last channel is not kept'),
+    ('dn_detr_r50', dict(groups=[DENOISING]), r'Denoising\(indicator=False\) beside AnchorQueries, .* channel is kept'),
+    ('dino_r50', dict(groups=[dict(DENOISING, indicator=True)]), r'Denoising\(indicator=True\) beside TopKQueries'),
     # masks
     ('mask_dino_r50', dict(head=dict(_delete_=True, **HEAD)),
      'MaskQueries lets the head read the tokens, and SetPredictionHead has no method `read`'),
@@ -52,6 +57,16 @@ HEAD = base('dino_r50').head
     ('cell_detr_a', dict(encoder=dict(type='mmparts.DenseEncoder')), 'CellHead makes masks of memory.skips'),
     ('cell_detr_a', dict(queries=dict(type='mmparts.AnchorQueries'), groups=[DENOISING], decoder=DERIVED),
      'masks of CellHead compete with each other, so Denoising does not go with it'),
+    # what the head predicts
+    ('dino_r50', dict(head=dict(matcher=dict(type='mmparts.MaskMatcher'))),
+     'MaskMatcher reads kernels, which SetPredictionHead does not predict; take MaskHead'),
+    ('mask_dino_r50', dict(head=dict(terms=[dict(type='mmparts.AreaDiceTerm')])),
+     'AreaDiceTerm reads maps, which MaskHead does not predict; take CellHead'),
+    ('detr_r50', dict(head=dict(terms=[dict(type='mmparts.ReconstructionTerm')])),
+     'ReconstructionTerm reads embeddings, .* take EmbeddingHead'),
+    ('detr_r50', dict(head=dict(select=dict(type='mmparts.TopKMasks', no_object=True))), 'TopKMasks reads masks'),
+    ('mask_dino_r50', dict(head=dict(select=dict(type='mmparts.TopKSelection'))),
+     'TopKSelection selects boxes alone, MaskHead predicts masks; take TopKMasks'),
     # classes
     ('detr_r50', dict(head=dict(no_object=False)), r'SoftmaxTerm is for .*, SetPredictionHead\(no_object=False'),
     ('dino_r50', dict(head=dict(terms=SOFTMAX)), 'SoftmaxTerm is for classes that compete'),
