@@ -33,6 +33,7 @@ CROSS_ATTENTION = {
     'Dense': DENSE,
     'Deformable': dict(type='mmparts.DeformableCrossAttention'),
     'Conditional': CONDITIONAL,
+    'Conditional, gated by level': CONDITIONAL,
     'Gaussian over Dense': dict(type='mmparts.GaussianCrossAttention', base=DENSE),
     'Gaussian over Conditional': dict(type='mmparts.GaussianCrossAttention', base=CONDITIONAL),
 }
@@ -176,6 +177,8 @@ def config(queries: str, cross_attn: str, group: str) -> dict:
     if hasattr(source, 'asks_head'):
         parts.update(copy.deepcopy(MASK_DINO))
         parts['decoder'].update(type='mmparts.InitialPredictionDecoder')
+    if 'gated' in cross_attn:
+        parts['decoder'].update(type='mmparts.LevelGatedDecoder')
     if 'Conditional' in cross_attn:
         parts['decoder'].update(self_attn=dict(type='mmparts.ConditionalSelfAttention'),
                                 position=dict(type='mmparts.ConditionalPosition'))

@@ -1,4 +1,5 @@
 """The table of combinations says what is true, and would say it if something broke."""
+import inspect
 import re
 import runpy
 
@@ -8,6 +9,7 @@ from tiny import CONFIGS
 
 from mmparts.detr import combinations, detector
 from mmparts.detr.combinations import CROSS_ATTENTION, GROUPS, QUERIES, Outcome, every, table, try_out
+from mmparts.registry import MODELS
 
 TOOL = runpy.run_path(str(CONFIGS.parent / 'tools' / 'combinations.py'))
 README = TOOL['README'].read_text(encoding='utf-8')
@@ -19,6 +21,15 @@ def written() -> tuple[dict[tuple[str, str, str], str], dict[str, str]]:
     rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in lines if line.startswith('|')]
     marks = {(row[0], row[1], group): cell for row in rows[2:] for group, cell in zip(rows[0][2:], row[2:])}
     return marks, dict(line.split('. ', 1) for line in lines if re.match(r'\d+\. ', line))
+
+
+def test_no_part_is_left_out():
+    """Every registered part that says what references it brings, and every one that attends to the memory."""
+    tried = set(re.findall(r"'type': 'mmparts\.(\w+)'", str([QUERIES, GROUPS, CROSS_ATTENTION])))
+    for name, part in MODELS.module_dict.items():
+        takes = inspect.signature(getattr(part, 'forward', lambda: None)).parameters
+        if hasattr(part, 'coordinates') or {'content', 'pos', 'reference', 'memory'} <= takes.keys():
+            assert name in tried
 
 
 def test_every_combination_works_or_is_refused_with_a_reason():
@@ -35,6 +46,7 @@ def test_every_combination_works_or_is_refused_with_a_reason():
     ('PointQueries', 'Gaussian over Dense', 'Collaborative'),
     ('AnchorQueries', 'Gaussian over Conditional', 'Denoising, plain'),
     ('AnchorQueries', 'Conditional', 'OneToMany'),
+    ('AnchorQueries', 'Conditional, gated by level', 'Collaborative'),
     ('TopKQueries', 'Dense', 'OneToMany and Collaborative'),
     ('TopKQueries', 'Conditional', 'all three'),
     ('TopKQueries, mixed', 'Deformable', 'all three'),
