@@ -38,6 +38,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--data-root', default='data/shapes', help='made by tools/make_shapes.py (default %(default)s)')
     parser.add_argument('--work-dir', default='work_dirs/convergence', help='default: %(default)s')
     parser.add_argument('--out', help='writes OUT.md, OUT.png and OUT.json; default: WORK_DIR/convergence')
+    parser.add_argument('--levels', type=float, nargs='+', default=[0.1, 0.2, 0.3], metavar='AP',
+                        help='tell when each AP was reached (default: 0.1 0.2 0.3)')
     parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
                         help='override entries of every config')
     args = parser.parse_args()
@@ -53,7 +55,7 @@ def main() -> int:
         budget = Budget(args.iterations, args.val_interval, args.batch_size, min(50, args.iterations // 10))
         configs = load_configs(args.configs, {'data_root': args.data_root, **(args.cfg_options or {})})
         for runs in compare(configs, budget, args.seeds, args.work_dir, [sys.executable, TRAIN]):
-            write_report(runs, budget, args.out or osp.join(args.work_dir, 'convergence'))
+            write_report(runs, budget, args.out or osp.join(args.work_dir, 'convergence'), args.levels)
     except ValueError as error:
         raise SystemExit(f'error: {error}')
     failed = [f'{run.name}, seed {run.seed}' for run in runs if run.status == 'failed']

@@ -1,6 +1,7 @@
 """What a comparison of :mod:`.convergence` found: a table, a picture and JSON."""
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,13 +12,12 @@ from .config_files import between
 from .convergence import Budget, Run
 
 MARKS = ('<!-- table: made by tools/convergence.py -->', '<!-- /table -->')
-LEVELS = (0.1, 0.2, 0.3)
 
 
-def write_report(runs: list[Run], budget: Budget, out: str) -> None:
+def write_report(runs: list[Run], budget: Budget, out: str, levels: Sequence[float] = ()) -> None:
     """Write ``out``.md, ``out``.png and ``out``.json from the runs that are finished.
 
-    What a Markdown file that is there already says around the table stays.
+    What a Markdown file that is there already says around the table stays. For ``levels`` see :func:`table`.
 
     Raises:
         ValueError: it has no place for the table.
@@ -28,7 +28,7 @@ def write_report(runs: list[Run], budget: Budget, out: str) -> None:
     if not all(mark in text for mark in MARKS):
         raise ValueError(f'{page} is there and has no place for the table; put the lines {MARKS[0]} and {MARKS[1]} '
                          'where it should stand, or choose another --out')
-    page.write_text(between(MARKS, text, table(runs, budget)), encoding='utf-8')
+    page.write_text(between(MARKS, text, table(runs, budget, levels)), encoding='utf-8')
 
     records = [{key: value for key, value in asdict(run).items() if key != 'folder'} for run in runs]
     Path(out + '.json').write_text(json.dumps(dict(budget=asdict(budget), runs=records), indent=1), encoding='utf-8')
@@ -59,11 +59,12 @@ def reached(steps: np.ndarray, mean: np.ndarray, level: float) -> int | None:
     return int(steps[above[0]]) if len(above) else None
 
 
-def table(runs: list[Run], budget: Budget, levels: tuple[float, ...] = LEVELS) -> str:
-    """Markdown, a row for each model with a finished run, by final AP; means over seeds, the range at the end.
+def table(runs: list[Run], budget: Budget, levels: Sequence[float] = ()) -> str:
+    """Markdown, a row for each model with a finished run, by final AP; means over seeds, and their range at the end.
 
-    AP within the run is that of the last evaluation up to a quarter, half and three quarters of the budget. Times are
-    means over seeds: of the median iteration on the clock, and of all the processor did (start, training, evaluations).
+    AP within the run is that of the last evaluation up to a quarter, half and three quarters of the budget; for each of
+    ``levels`` there is the first evaluated iteration with that AP. Times are of the median iteration on the clock, and
+    of all that the processor did (start, training, evaluations).
     """
     quarters = [budget.iterations * quarter // 4 for quarter in (1, 2, 3)]
     head = ['model', 'seeds', *(f'AP at {at}' for at in quarters), f'AP at {budget.iterations}', 'range',
