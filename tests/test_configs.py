@@ -50,9 +50,8 @@ def test_trains_a_step_and_predicts(name):
     with torch.no_grad():
         raw = model(**data, mode='tensor')
         results = model(**data, mode='predict')
-    num_layers, queries = model.decoder.num_layers, 20 * load(name).model.queries.get('num_patterns', 1)
+    num_layers, queries = model.head.num_layers, 20 * load(name).model.queries.get('num_patterns', 1)
     num_layers += hasattr(model.head, 'mask_branch')  # which also reads what enters the first layer
-    num_layers = 1 if hasattr(model.head, 'mask_decoder') else num_layers  # which reads the last layer only
     assert raw['logits'].shape[:3] == raw['boxes'].shape[:3] == (num_layers, 2, queries)
     assert raw['logits'].shape[3] - model.head.num_classes in (0, 1)  # softmax heads have a row for "no object"
     assert raw['boxes'].shape[3] == 4

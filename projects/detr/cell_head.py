@@ -3,24 +3,20 @@
 The official code takes the loss of each image on its own and averages over the images; here the class, box and focal
 terms average over all queries, boxes and pixels of the batch.
 """
-from functools import partial
-
 import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
-from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..registry import MODELS, build_part
+from .attention_masks import AttentionMaskHead
 from .boxes import move
 from .cell_masks import AttentionMaps, CellMaskDecoder
-from .head import SetPredictionHead, in_pixels
-from .masks import extents
 from .structures import Memory
 from .terms import LossTerm, per_layer
 
 
 @MODELS.register_module()
-class CellHead(SetPredictionHead):
+class CellHead(AttentionMaskHead):
     """Classes, boxes and masks of the last decoder layer.
 
     Args:
@@ -31,8 +27,6 @@ class CellHead(SetPredictionHead):
         as_published: see :class:`AttentionMaps` and :class:`CellMaskDecoder`.
         others: as those of :class:`SetPredictionHead`.
     """
-    needs = ('skips',)
-    predicts = ('masks', 'maps')
     takes_groups = False
 
     def __init__(self, select: dict, mask_decoder: dict = dict(type=CellMaskDecoder), num_heads: int = 8,
@@ -59,30 +53,6 @@ class CellHead(SetPredictionHead):
         boxes = move(self.box_branch(0)(state), reference, self.logit_eps)
         masks = self.mask_decoder(self.attention(state, memory), memory)
         return dict(logits=logits[None], boxes=boxes[None], masks=masks)
-
-    def mask_attention(self, predictions: dict, layer: int = -1) -> Tensor:
-        """B N heads h w over the padded images, for pictures."""
-        return predictions['masks'].attention[layer]
-
-    def mask_logits(self, predictions: dict, layer: int = -1) -> Tensor:
-        """B N h w over the padded images, for pictures."""
-        masks = predictions['masks']
-        image, query = torch.ones(masks.attention.shape[1:3], device=masks.attention.device).nonzero().unbind(1)
-        return masks.logits(image, query).unflatten(0, (-1, self.num_queries))
-
-    def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
-        """Detections of each image with their masks (bool), best first."""
-        results = []
-        shares = extents(samples, predictions['boxes'])
-        last = predictions['logits'][-1], predictions['boxes'][-1]
-        for image, (logits, boxes, extent, sample) in enumerate(zip(*last, shares, samples)):
-            size = tuple(sample.ori_shape[:2] if rescale else sample.img_shape[:2])
-            make = partial(predictions['masks'].over_image, image, extent, size)
-            scores, labels, boxes, masks = self.select(logits, boxes, make)
-            order = scores.argsort(descending=True)
-            results.append(InstanceData(bboxes=in_pixels(boxes, sample, rescale)[order], scores=scores[order],
-                                        labels=labels[order], masks=masks[order]))
-        return results
 
 
 def branch(widths: tuple[int, ...], act_cfg: dict) -> nn.Sequential:

@@ -68,16 +68,8 @@ class DETRLayout:
     def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
         if not isinstance(model, QueryDetector):
             return not_for(model, QueryDetector)
-        rules = BACKBONE + DENSE_LAYERS + [
-            Rule(r'neck\.convs\.0\.conv\.(\w+)', [r'input_proj.\1']),
-            Rule(r'queries\.pos\.weight', ['query_embed.weight']),
-            Rule(r'head\.class_branches\.0\.(\w+)', [r'class_embed.\1'], class_rows(classes)),
-            Rule(r'head\.box_branches\.0\.(.*)', [r'bbox_embed.\1']),
-            Rule(r'prompt\.project\.(\w+)', [r'patch2query.\1']),
-            embedding_rule(state),
-        ]
         drop = {**INDEX, **without_pretraining(model, {**UP_DETR, **DETREG})}
-        return draw(state, model, rules, drop, COUNTERS)
+        return draw(state, model, detr_rules(state, classes), drop, COUNTERS)
 
 
 @WEIGHT_LAYOUTS.register_module(name='deformable-detr')
@@ -146,6 +138,18 @@ class DINOLayout:
         ]
         drop = INDEX if len(model.groups) else {**INDEX, r'label_enc\.weight': 'the model has no denoising group'}
         return draw(state, model, rules, drop, COUNTERS)
+
+
+def detr_rules(state: dict[str, Tensor], classes: str | None) -> list[Rule]:
+    """Of DETR, and of what pre-trains it."""
+    return BACKBONE + DENSE_LAYERS + [
+        Rule(r'neck\.convs\.0\.conv\.(\w+)', [r'input_proj.\1']),
+        Rule(r'queries\.pos\.weight', ['query_embed.weight']),
+        Rule(r'head\.class_branches\.0\.(\w+)', [r'class_embed.\1'], class_rows(classes)),
+        Rule(r'head\.box_branches\.0\.(.*)', [r'bbox_embed.\1']),
+        Rule(r'prompt\.project\.(\w+)', [r'patch2query.\1']),
+        embedding_rule(state),
+    ]
 
 
 def neck_rules(model: nn.Module) -> list[Rule]:

@@ -130,10 +130,6 @@ class Watch:
         return seen
 
     def _of_head(self, method: str, layer: int) -> Tensor:
-        layers = len(self.predictions['logits'])
-        if -layer > layers:
-            raise ValueError(f'{type(self.head).__name__} reads the last {"layer" if layers == 1 else layers} of the '
-                             f'decoder only, not layer {layer}; leave out --layer')
         return getattr(self.head, method)(self.predictions, layer)[0].float().cpu()
 
 

@@ -104,6 +104,20 @@ def up_detr():
     return shapes
 
 
+def detr_masks():
+    shapes = Shapes({f'detr.{name}': shape for name, shape in detr().items()})
+    for part in ('q_linear', 'k_linear'):
+        shapes.linear(f'bbox_attention.{part}', C, C)
+    widths = [C + 8, C + 8, 128, 64, 32, 16]
+    for layer, (into, out) in enumerate(zip(widths, widths[1:]), 1):
+        shapes.conv(f'mask_head.lay{layer}', out, into, 3)
+        shapes.update({f'mask_head.gn{layer}.weight': (out, ), f'mask_head.gn{layer}.bias': (out, )})
+    shapes.conv('mask_head.out_lay', 1, widths[-1], 3)
+    for number, times in enumerate((16, 8, 4), 1):
+        shapes.conv(f'mask_head.adapter{number}', widths[number + 1], times * RESNET, 1)
+    return shapes
+
+
 def detreg(shapes):
     """In its pre-training, whatever the detector: the output of the backbone's second stage is told."""
     mlp(shapes, 'feature_embed', C, C, 8 * RESNET)
@@ -254,6 +268,7 @@ def dab_deformable(labels=False):
 
 CASES = {  # base config, official shapes, layout, whether all decoder layers share their heads
     'detr': ('detr_r50', detr, 'detr', False),
+    'detr-masks': ('detr_masks_r50', detr_masks, 'detr-masks', False),
     'pre-norm': ('up_detr_r50', lambda: detr(pre_norm=True), 'detr', False),
     'up-detr': ('up_detr_pretrain_r50', up_detr, 'detr', False),
     'detreg-detr': ('detreg_pretrain_detr_r50', lambda: detreg(detr(pre_norm=True)), 'detr', False),
@@ -359,6 +374,12 @@ PLACES = {
         ('decoder.layers.1.cross_attn.base.value.bias', 'transformer.decoder.layers.1.ca_v_proj.bias'),
         ('decoder.layers.1.cross_attn.base.out_proj.bias', 'transformer.decoder.layers.1.ca_out_v_proj.bias')],
     'detr': DETR,
+    'detr-masks': [(ours.replace('neck.convs.0.conv', 'neck.level'), f'detr.{theirs}') for ours, theirs in DETR] + [
+        ('neck.skips.0.weight', 'mask_head.adapter3.weight'), ('neck.skips.2.bias', 'mask_head.adapter1.bias'),
+        ('head.attention.query.weight', 'bbox_attention.q_linear.weight'),
+        ('head.mask_decoder.blocks.0.0.bias', 'mask_head.lay1.bias'),
+        ('head.mask_decoder.blocks.4.1.weight', 'mask_head.gn5.weight'),
+        ('head.mask_decoder.output.weight', 'mask_head.out_lay.weight')],
     'pre-norm': DETR + [('encoder.norm.weight', 'transformer.encoder.norm.weight')],
     'up-detr': DETR + [('prompt.project.bias', 'patch2query.bias'),
                        ('head.embedding_branch.layers.1.weight', 'feature_align.layers.1.weight')],
@@ -433,6 +454,7 @@ def test_the_last_label_is_the_content_of_the_matching_queries():
 
 @pytest.mark.parametrize('case, name', [
     ('detr', 'transformer.decoder.layers.1.norm3.bias'), ('detr', 'backbone.0.body.layer4.2.bn3.running_mean'),
+    ('detr-masks', 'mask_head.adapter2.weight'), ('detr-masks', 'detr.query_embed.weight'),
     ('up-detr', 'patch2query.weight'), ('up-detr', 'transformer.encoder.norm.bias'),
     ('detreg', 'feature_embed.layers.1.weight'), ('detreg-detr', 'feature_embed.layers.0.bias'),
     ('single-scale', 'input_proj.0.1.weight'), ('base', 'class_embed.1.weight'),
@@ -504,7 +526,7 @@ class TestClasses:
         model, state = build(CASES[case][0], 'small', num_classes=80), official(case)
         made = convert(state, model, classes='coco')
         rows = made['head.class_branches.0.weight']
-        theirs = state['class_embed.weight' if 'class_embed.weight' in state else 'class_embed.0.weight']
+        theirs = next(state[name] for name in state if re.fullmatch(r'(detr\.)?class_embed\.(0\.)?weight', name))
         assert torch.equal(rows[:80], theirs[COCO_IDS])
         assert torch.equal(rows[80:], theirs[91:])  # "no object" of a softmax head
         assert not model.load_state_dict(made, strict=False).unexpected_keys
@@ -544,7 +566,8 @@ def test_dino_on_swin():
 
 WIDE = dict(C=256, HEADS=8, ENCODER=6, DECODER=6, RESNET=64)
 PUBLISHED = {  # parameters, all but the affine maps of the frozen norms; feed-forward channels, queries
-    'detr': (41_524_768, 2048, 100), 'pre-norm': (41_525_280, 2048, 100), 'single-scale': (34_066_593, 1024, 300),
+    'detr': (41_524_768, 2048, 100), 'detr-masks': (42_858_425, 2048, 100), 'pre-norm': (41_525_280, 2048, 100),
+    'single-scale': (34_066_593, 1024, 300),
     'up-detr': (42_619_079 + 89 * 257, 2048, 100),  # published with 3 class rows of 257 parameters, not 92
     'detreg-detr': (41_722_656, 2048, 100), 'detreg': (40_267_041, 1024, 300), 'base': (40_069_665, 1024, 300),
     'refine': (40_849_660, 1024, 300), 'two-stage': (41_181_529, 1024, 300), 'dino': (46_893_182, 2048, 900),

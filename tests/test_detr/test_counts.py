@@ -11,6 +11,7 @@ COUNTS = {
     'detr/detr_r50-dc5_8xb2-500e_coco.py': 41_524_768,
     'detr/detr_r101_8xb2-500e_coco.py': 60_464_672,
     'detr/detr_r101-dc5_8xb2-500e_coco.py': 60_464_672,
+    'detr/detr-masks_r50_8xb2-150e_coco-instance.py': 42_858_425,
     'deformable_detr/deformable-detr_r50_16xb2-50e_coco.py': 40_069_665,
     'deformable_detr/deformable-detr-singlescale_r50_16xb2-50e_coco.py': 34_066_593,
     'deformable_detr/deformable-detr-refine_r50_16xb2-50e_coco.py': 40_849_660,
@@ -65,6 +66,7 @@ def test_co_detr(name, main, trained):
 
 @pytest.mark.parametrize('name, changes, count', [
     ('dino/dino-4scale_r50_8xb2-12e_coco.py', dict(num_classes=91, head=dict(share_branches=False)), 47_673_177),
+    ('detr/detr-masks_r50_8xb2-150e_coco-instance.py', dict(num_classes=250), 42_899_288),  # COCO's panoptic ids
     ('detreg/detreg-deformable_r50_16xb2-50e_coco.py', dict(num_classes=21), 40_051_675),  # Pascal VOC
     ('mask_dino/mask-dino_r50_8xb2-50e_coco-instance.py',
      dict(num_levels=3, encoder=dict(ffn_channels=1024)), 43_816_436)])

@@ -133,7 +133,7 @@ def test_attention_that_a_mask_is_made_of():
 
     with Watch(model, layer=0, kind='mask-attention') as watch:
         model(**tiny.batch(model, **SIZES), mode='predict')
-    with pytest.raises(ValueError, match='reads the last layer of the decoder only, not layer -2'):
+    with pytest.raises(ValueError, match='masks of the last decoder layer only, not of layer -2'):
         watch.look()
 
 
@@ -248,7 +248,7 @@ def test_a_layer_that_is_not_there_is_named(layer):
 
 
 MODELS = {name: tiny.base(name) for name in (
-    'detr_r50', 'deformable_detr_r50', 'smca_detr_r50', 'mask_dino_r50', 'cell_detr_a')}
+    'detr_r50', 'deformable_detr_r50', 'smca_detr_r50', 'mask_dino_r50', 'cell_detr_a', 'detr_masks_r50')}
 MODELS['mask2former'] = tiny.mask2former()
 
 
