@@ -1,6 +1,6 @@
 # UP-DETR, small, pre-training on the blood cells of BCCD without labels; README.md says what it is worth.
 _base_ = [
-    '../_base_/models/up_detr_pretrain_small.py', '../_base_/datasets/unlabelled_patches.py',
+    '../_base_/models/up_detr_pretrain_small.py', '../_base_/datasets/unlabelled_bccd.py',
     '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
 ]
 model = dict(
@@ -16,15 +16,6 @@ model = dict(
             checkpoint='work_dirs/dino-4scale_small_2xb4-7e_shapes/epoch_7.pth',
             prefix='backbone.')))
 val_cfg = test_cfg = None
-
-train_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='mmparts.RandomPatchBoxes', num={{_base_.num_patches}}),
-    dict(type='Resize', scale=(192, 144), keep_ratio=True),
-    dict(type='mmparts.CutPatches', size=64),
-    dict(type='mmparts.PackPatches')
-]
-train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root='data/bccd/', pipeline=train_pipeline))
 
 max_epochs = 30
 train_cfg = dict(max_epochs=max_epochs)

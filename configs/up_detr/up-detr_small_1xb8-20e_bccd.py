@@ -1,7 +1,7 @@
 # UP-DETR, small, fine-tuned on BCCD from up-detr-pretrain_small_1xb8-30e_bccd.py. What it reached: README.md.
 _base_ = [
     '../_base_/models/up_detr_small.py', '../_base_/datasets/bccd_detection.py',
-    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/schedule_small.py', '../_base_/fine_tune.py', '../_base_/default_runtime.py'
 ]
 model = dict(
     num_classes=3,

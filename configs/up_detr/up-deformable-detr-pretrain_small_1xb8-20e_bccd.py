@@ -1,0 +1,34 @@
+# UP-DETR pre-training of Deformable DETR, small, on the blood cells of BCCD without labels. Its worth: README.md.
+_base_ = [
+    '../_base_/models/deformable_detr_refine_small.py', '../_base_/datasets/unlabelled_bccd.py',
+    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+]
+model = dict(
+    type='mmparts.PretextDetector',
+    num_classes=2,
+    num_queries=60,
+    stage='layer4',
+    adapt_norms=True,  # the backbone comes from pictures of another kind
+    backbone=dict(
+        init_cfg=dict(
+            _delete_=True,
+            type='Pretrained',
+            checkpoint='work_dirs/dino-4scale_small_2xb4-7e_shapes/epoch_7.pth',
+            prefix='backbone.')),
+    prompt=dict(type='mmparts.PatchPrompt', num_patches={{_base_.num_patches}}, mask_ratio=0.1),
+    head=dict(
+        type='mmparts.EmbeddingHead',
+        terms=[
+            dict(type='mmparts.FocalTerm', weight=1.0),
+            dict(type='mmparts.BoxL1Term', weight=5.0),
+            dict(type='mmparts.GIoUTerm', weight=2.0),
+            dict(type='mmparts.ReconstructionTerm', weight=1.0)
+        ]))
+val_cfg = test_cfg = None
+
+max_epochs = 20
+train_cfg = dict(max_epochs=max_epochs)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
+]
