@@ -34,6 +34,7 @@ class AnchorQueries(nn.Module):
         if centres not in ('learned', 'fixed', 'spread'):
             raise ValueError(f"centres is one of ['learned', 'fixed', 'spread'], got {centres!r}")
         self.embed_dims, self.indicator = embed_dims, indicator
+        self.copies = max(num_patterns, 1)
         self.content = nn.Embedding(vectors[content], embed_dims - indicator) if vectors[content] else None
         self.patterns = nn.Embedding(num_patterns, embed_dims) if num_patterns else None
 

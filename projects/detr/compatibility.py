@@ -3,8 +3,8 @@
 Parts say of themselves, as attributes of the class or the object; who says nothing is not asked:
 
 * queries, groups: ``coordinates`` of their references (4 boxes, 2 points, 0 none); ``brings_positions``, or else the
-  decoder derives them; ``indicator``, whether the last channel says who is a noised one; ``asks_head``, methods of
-  the head that they call.
+  decoder derives them; ``indicator``, whether the last channel says who is a noised one; ``copies``, how often
+  each of ``num_queries`` is asked; ``asks_head``, methods of the head that they call.
 * attention: ``position_width``, channels of position in units of ``embed_dims``; ``needs_reference``.
 * position: ``position_width`` of what it derives. Spatial prior: ``gives_reference``.
 * encoder: ``gives``, fields of Memory beside the tokens. Head: ``needs`` of these; ``takes_groups``, ``takes_initial``.
@@ -117,12 +117,22 @@ def check_head(sources: list[nn.Module], decoder: nn.Module, head: nn.Module) ->
         if not hasattr(head, method):
             raise ValueError(f'{name(queries)} lets the head read the tokens, and {name(head)} has no method '
                              f'`{method}`; take MaskHead, or TopKQueries')
+    if says(head, 'takes_groups') is False:
+        check_number(queries, head)
     if groups and says(head, 'takes_groups') is False:
         raise ValueError(f'the masks of {name(head)} compete with each other, so {name(groups[0])} does not go with '
                          'it; take MaskHead, or no groups')
     if says(decoder, 'gives_initial') and says(head, 'takes_initial') is False:
         raise ValueError(f'{name(decoder)} hands out what enters its first layer, too, which {name(head)} would take '
                          'for the output of that layer; take MaskHead, or QueryDecoder')
+
+
+def check_number(queries: nn.Module, reader: nn.Module) -> None:
+    """Of parts that take ``num_queries`` queries, no more."""
+    copies = says(queries, 'copies') or 1
+    if copies > 1:
+        raise ValueError(f'{name(queries)}(num_patterns={copies}) asks every query {copies} times, {name(reader)} '
+                         f'takes num_queries={reader.num_queries} of them; write num_patterns=0')
 
 
 def check_predictions(head: nn.Module) -> None:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..registry import MODELS, build_part
+from .compatibility import check_number
 from .detector import QueryDetector
 from .head import SetPredictionHead
 from .queries import Proposals
@@ -41,6 +42,8 @@ class PretextDetector(QueryDetector):
         self.stage, self.adapt_norms = stage, adapt_norms
         shared = dict(embed_dims=embed_dims, num_queries=num_queries, descriptor_dims=dims)
         self.prompt = build_part(prompt, **shared) if prompt else None
+        if prompt:
+            check_number(self.queries, self.prompt)
         self.backbone.requires_grad_(False)
 
     def train(self, mode: bool = True) -> 'PretextDetector':

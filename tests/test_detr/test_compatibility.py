@@ -57,6 +57,11 @@ HEAD = base('dino_r50').head
     ('cell_detr_a', dict(encoder=dict(type='mmparts.DenseEncoder')), 'CellHead makes masks of memory.skips'),
     ('cell_detr_a', dict(queries=dict(type='mmparts.AnchorQueries'), groups=[DENOISING], decoder=DERIVED),
      'masks of CellHead compete with each other, so Denoising does not go with it'),
+    # number of queries
+    ('cell_detr_a', dict(queries=dict(type='mmparts.AnchorQueries', num_patterns=3), decoder=DERIVED),
+     r'AnchorQueries\(num_patterns=3\) asks every query 3 times, CellHead takes num_queries=20 of them'),
+    ('up_detr_pretrain_r50', dict(queries=dict(type='mmparts.AnchorQueries', num_patterns=3), decoder=DERIVED),
+     r'AnchorQueries\(num_patterns=3\) asks every query 3 times, PatchPrompt takes num_queries=20'),
     # what the head predicts
     ('dino_r50', dict(head=dict(matcher=dict(type='mmparts.MaskMatcher'))),
      'MaskMatcher reads kernels, which SetPredictionHead does not predict; take MaskHead'),
