@@ -1,4 +1,5 @@
 """Mask DINO's head: classes, boxes and masks of the same queries (https://arxiv.org/abs/2206.02777)."""
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -10,7 +11,7 @@ from ..registry import MODELS, TASK_UTILS
 from .boxes import move
 from .decoder import QueryDecoder
 from .head import SetPredictionHead, in_pixels
-from .masks import Masks, extents, resize
+from .masks import Masks, extents, product, resize
 from .structures import Memory, QueryGroup
 
 
@@ -64,15 +65,17 @@ class MaskHead(SetPredictionHead):
         if self.norm_twice:
             states[initial:] = [self.norm(state) for state in states[initial:]]
         logits = [self.class_branch(max(layer, 0))(state) for layer, state in enumerate(states, start=-initial)]
-        kernels = [self.mask_branch(state) for state in states]
-        return dict(logits=torch.stack(logits).float(), boxes=torch.stack(boxes),
-                    masks=Masks(torch.stack(kernels), memory.pixels, self.num_points))
+        boxes = torch.stack(boxes)
+        return dict(logits=torch.stack(logits).float(), boxes=boxes, masks=self.masks(states, boxes, memory))
 
-    def read(self, content: Tensor, memory: Memory) -> dict:
-        """What the head says of tokens B N C: logits B N K, masks of one layer."""
+    def read(self, content: Tensor, boxes: Tensor, memory: Memory) -> dict:
+        """What the head says of tokens B N C, proposed with boxes B N 4: logits B N K, masks of one layer."""
         state = self.norm(content)
-        masks = Masks(self.mask_branch(state)[None], memory.pixels, self.num_points)
-        return dict(logits=self.class_branch(0)(state).float(), masks=masks)
+        return dict(logits=self.class_branch(0)(state).float(), masks=self.masks([state], boxes[None], memory))
+
+    def masks(self, states: list[Tensor], boxes: Tensor, memory: Memory) -> Masks:
+        """Of the states B N C of every layer, and the boxes L B N 4 predicted with them."""
+        return Masks(torch.stack([self.mask_branch(state) for state in states]), memory.pixels, self.num_points)
 
     def mask_logits(self, predictions: dict, layer: int) -> Tensor:
         """B N h w over the padded images, for pictures; layers are counted from the last, which is -1."""
@@ -96,7 +99,52 @@ class MaskHead(SetPredictionHead):
         return results
 
 
+@MODELS.register_module()
+class EllipseMaskHead(MaskHead):
+    """A mask starts as the ellipse in its query's box, and the product says what differs. Not in the paper: where it
+    is, a mask can only learn from the pixels' features, which takes a net from random weights long. CondInst
+    (https://arxiv.org/abs/2003.05664) adds coordinates relative to the object, to the same end.
+
+    An ellipse is a product, too: of squares of coordinates with factors made of the box. Nothing else changes.
+
+    Args:
+        sharpness: logit in the centre of the ellipse; it is 0 on its edge and falls with the square of the distance.
+        others: as those of :class:`MaskHead`.
+    """
+
+    def __init__(self, select: dict, sharpness: float = 2., num_classes: int = 80, embed_dims: int = 256,
+                 num_layers: int = 9, logit_eps: float = 1e-5, **kwargs):
+        super().__init__(select=select, num_classes=num_classes, embed_dims=embed_dims, num_layers=num_layers,
+                         logit_eps=logit_eps, **kwargs)
+        self.sharpness = sharpness
+
+    def masks(self, states: list[Tensor], boxes: Tensor, memory: Memory) -> Masks:
+        plain = super().masks(states, boxes, memory)
+        ellipses = self.sharpness * ellipse_kernels(boxes.detach())
+        squares = squared_coordinates(plain.pixels, memory)
+        return replace(plain, kernels=torch.cat([plain.kernels, ellipses], dim=-1),
+                       pixels=torch.cat([plain.pixels, squares], dim=1))
+
+
+def ellipse_kernels(boxes: Tensor) -> Tensor:
+    """... 4 -> ... 5: times (x², x, y², y, 1) they are 1 minus the squared distance, 1 on the edge of the ellipse."""
+    centre, size = boxes[..., :2], boxes[..., 2:].clamp(min=1e-2)
+    x, y = torch.stack([-4 / size ** 2, 8 * centre / size ** 2], dim=-1).unbind(-2)
+    return torch.cat([x, y, 1 - (2 * centre / size).square().sum(-1, keepdim=True)], dim=-1)
+
+
+def squared_coordinates(pixels: Tensor, memory: Memory) -> Tensor:
+    """B 5 H W, float32: x², x, y², y, 1 of each pixel's centre; x and y are 1 where the image without padding ends."""
+    axes = []
+    for axis in (1, 0):  # of (height, width)
+        count = pixels.shape[2 + axis]
+        share = pixels.new_tensor([memory.padded[axis] / image[axis] for image in memory.images], dtype=torch.float32)
+        axes.append((torch.arange(count, device=pixels.device) + 0.5) / count * share[:, None])
+    x, y = axes[0][:, None], axes[1][:, :, None]
+    return torch.stack(torch.broadcast_tensors(x ** 2, x, y ** 2, y, torch.ones_like(x)), dim=1)
+
+
 def masks_of(kernels: Tensor, pixels: Tensor, extent: Tensor, size: tuple[int, int],
              queries: Tensor | slice = slice(None)) -> Tensor:
     """M h w: logits of some queries' masks over an image of the given size."""
-    return resize(torch.einsum('nc,chw->nhw', kernels[queries], pixels).float(), extent, size)
+    return resize(product(kernels[queries], pixels).float(), extent, size)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..registry import MODELS
-from .masks import Masks, boxes_around
+from .masks import Masks, boxes_around, product
 from .queries import Proposals, best, priors, take
 from .structures import Memory, PredictionSet, QueryGroup, Targets
 
@@ -69,7 +69,7 @@ class MaskQueries(nn.Module):
         """Content B N C, boxes B N 4 and what the head says of the tokens number ``index``."""
         content = take(tokens, index)
         boxes = (head.box_branch(0)(content).float() + take(anchors, index)).sigmoid()
-        return content, boxes, head.read(content, memory)
+        return content, boxes, head.read(content, boxes, memory)
 
     @torch.no_grad()
     def _reference(self, boxes: Tensor, masks: Masks, memory: Memory) -> Tensor:
@@ -77,7 +77,7 @@ class MaskQueries(nn.Module):
             return boxes.detach()
         references = []
         for proposed, kernels, pixels, ratios in zip(boxes, masks.kernels[0], masks.pixels, memory.valid_ratios):
-            around, found = boxes_around(torch.einsum('nc,chw->nhw', kernels, pixels) > 0, ratios[0])
+            around, found = boxes_around(product(kernels, pixels) > 0, ratios[0])
             references.append(torch.where(found[:, None], around, proposed))
         return torch.stack(references)
 

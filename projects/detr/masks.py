@@ -50,7 +50,7 @@ class Masks:
     def _of_image(self, image: int, matches: Matches, targets: Targets) -> Points:
         own = (matches.image == image).nonzero().squeeze(1)
         layer, query, target = matches.layer[own], matches.query[own], matches.target[own]
-        maps = torch.einsum('pc,chw->phw', self.kernels[layer, image, query], self.pixels[image]).float()[:, None]
+        maps = product(self.kernels[layer, image, query], self.pixels[image]).float()[:, None]
         extent = extents(targets.samples, maps)[image]
         with torch.no_grad():
             points = self._doubtful(maps.detach(), extent)
@@ -95,6 +95,12 @@ def extents(samples: list, like: Tensor) -> Tensor:
     shares = [(sample.img_shape[1] / sample.batch_input_shape[1], sample.img_shape[0] / sample.batch_input_shape[0])
               for sample in samples]
     return torch.tensor(shares, dtype=torch.float32).to(like.device, non_blocking=True)
+
+
+def product(kernels: Tensor, pixels: Tensor) -> Tensor:
+    """N C and C H W -> N H W. Not rounded by an autocast where they are not yet: see :class:`EllipseMaskHead`."""
+    with torch.autocast(pixels.device.type, enabled=False):
+        return torch.einsum('nc,chw->nhw', kernels.to(pixels.dtype), pixels)
 
 
 def sample(maps: Tensor, points: Tensor) -> Tensor:

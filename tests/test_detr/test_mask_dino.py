@@ -243,6 +243,47 @@ def test_combines_with_parts_of_other_papers(changes, queries):
     assert queries is None or f'{queries}_loss_dice' in losses
 
 
+class TestEllipses:
+
+    def model(self, **changes):
+        return build(mask_dino(head=dict(type='mmparts.EllipseMaskHead', sharpness=3.), **changes))
+
+    def test_a_mask_starts_as_the_ellipse_in_its_box(self):
+        """What the branch has not learned leaves boxes alone: that around a mask is the predicted one, to a pixel."""
+        model = self.model().eval()
+        with torch.no_grad():
+            for parameter in model.head.mask_branch.layers[-1].parameters():
+                parameter.zero_()
+            results = model(**batch(model), mode='predict')
+        compared = 0
+        for sample in results:
+            height, width = sample.ori_shape
+            for (left, top, right, bottom), mask in zip(sample.pred_instances.bboxes, sample.pred_instances.masks):
+                if min(left, top, width - right, height - bottom) <= 0 or min(right - left, bottom - top) < 40:
+                    continue  # cut by the edge of the image, or few cells large
+                compared += 1
+                rows, columns = mask.nonzero().unbind(1)
+                around = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+                wanted = torch.tensor([left, top, right, bottom])
+                torch.testing.assert_close(torch.stack(around).float(), wanted, atol=9., rtol=0.)  # cells of 8 x 12
+        assert compared
+
+    def test_masks_do_not_move_boxes(self):
+        """A box is trained by what is said of boxes, as elsewhere."""
+        model = self.model(groups=[]).train()
+        losses = losses_of(model, batch(model))
+        losses['loss_dice'].backward()
+        assert model.head.mask_branch.layers[0].weight.grad.any()
+        assert model.head.box_branches[0].layers[0].weight.grad is None
+
+    def test_trains_in_bfloat16_too(self):
+        model = self.model().train()
+        with torch.autocast('cpu', torch.bfloat16):
+            losses = losses_of(model, batch(model, counts=(300, 2)))
+            total(losses).backward()
+        assert all(value.isfinite() for value in losses.values()) and not without_gradient(model)
+
+
 @pytest.mark.parametrize('name, count', [('coco-instance', 52_058_004), ('coco-panoptic', 52_085_193)])
 def test_parameter_count(name, count):
     """As the official code's, which keeps the norms of its ResNet in buffers, and trains all of it."""

@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from tiny import samples
 
-from mmparts.detr.masks import Masks, Points, boxes_around, extents, read, resize, sample
-from mmparts.detr.structures import Matches, Targets
+from mmparts.detr.mask_head import ellipse_kernels, squared_coordinates
+from mmparts.detr.masks import Masks, Points, boxes_around, extents, product, read, resize, sample
+from mmparts.detr.structures import Matches, Memory, Targets
 
 close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
 
@@ -144,3 +145,24 @@ def test_data_without_masks_say_so(targets):
     del targets.samples[1].gt_instances.masks
     with pytest.raises(ValueError, match=r'image_1.png comes without masks; load them by .*with_mask=True'):
         targets.masks
+
+
+@pytest.mark.parametrize('autocast', [False, True], ids=['float32', 'bfloat16 autocast'])
+def test_ellipses_are_products(autocast):
+    """Pixel by pixel 1 minus the squared distance from the centre in half-sizes, in an image and in a padded one.
+
+    Terms of thousands cancel in it: rounded to bfloat16 nothing would be left."""
+    torch.manual_seed(0)
+    boxes = torch.rand(2, 5, 4) * 0.5 + 0.2
+    boxes[:, 0, 2:] = 0.02
+    memory = Memory(None, None, None, (), None, padded=(96, 128), images=[(96, 128), (48, 100)])
+    pixels = torch.zeros(2, 3, 24, 32)
+    with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
+        squares = squared_coordinates(pixels, memory)
+        found = torch.stack([product(*pair) for pair in zip(ellipse_kernels(boxes), squares)])
+    for image, (height, width) in enumerate(memory.images):
+        for (cx, cy, w, h), ellipse in zip(boxes[image].tolist(), found[image]):
+            for row, column in ((0, 0), (23, 31), (11, 7), (int(cy * height / 4), int(cx * width / 4))):
+                x, y = (column + 0.5) * 4 / width, (row + 0.5) * 4 / height
+                wanted = 1 - ((x - cx) / (w / 2)) ** 2 - ((y - cy) / (h / 2)) ** 2
+                assert ellipse[row, column].item() == pytest.approx(wanted, rel=1e-4, abs=1e-2)
