@@ -18,7 +18,7 @@ from ..visualization import read_scalars
 from .cli import load_config
 
 METRIC = 'coco/bbox_mAP'
-CONFIG, LOG, COST = 'config.py', 'output.txt', 'processor_seconds.txt'
+LOG, COST = 'output.txt', 'processor_seconds.txt'
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,11 @@ class Run:
     curve: list[tuple[int, float]] = field(default_factory=list)
     seconds_per_iteration: float | None = None
     processor_seconds: float | None = None
+
+    @property
+    def config(self) -> str:
+        """Path of what is trained; beside the folder, as mmengine leaves a config of the same name inside."""
+        return self.folder + '.py'
 
 
 def name_of(config: str) -> str:
@@ -144,20 +149,20 @@ def compare(configs: dict[str, Config], budget: Budget, seeds: list[int], work_d
 
 
 def _claim(run: Run, text: str) -> None:
-    """Write the run's config; what is in the folder already must come from the same one."""
-    path = Path(run.folder, CONFIG)
+    """Make the run's folder and config; a config that is there already must be the same."""
+    path = Path(run.config)
     if path.exists() and path.read_text(encoding='utf-8') != text:
         raise ValueError(f'{run.folder} has a run of another config, budget or data set; choose another --work-dir, or '
-                         'remove the folder')
-    path.parent.mkdir(parents=True, exist_ok=True)
+                         'remove the folder and the .py beside it')
+    Path(run.folder).mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding='utf-8')
 
 
 def _train(run: Run, train: list[str]) -> int:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     with open(osp.join(run.folder, LOG), 'w', encoding='utf-8') as log:
-        code = subprocess.run([*train, osp.join(run.folder, CONFIG), '--work-dir', run.folder], stdout=log,
-                              stderr=subprocess.STDOUT).returncode
+        command = [*train, run.config, '--work-dir', run.folder]
+        code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT).returncode
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
     Path(run.folder, COST).write_text(f'{spent:.1f}\n')

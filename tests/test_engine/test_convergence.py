@@ -174,7 +174,7 @@ def test_report_is_written_from_much_and_from_nothing(tmp_path, runs):
         write_report(runs, Budget(400, 100), str(out))
 
 
-def test_tool_trains_and_reports(shapes, tmp_path, run_tool):
+def test_tool_trains_reports_and_finds_again(shapes, tmp_path, run_tool, capsys):
     config = tmp_path / 'tiny_detr.py'
     config.write_text(f"""
 _base_ = '{ROOT}/configs/detr/detr_small_1xb8-9e_shapes.py'
@@ -185,8 +185,12 @@ model = dict(embed_dims=16, backbone=dict(base_channels=8), encoder=dict(num_lay
     assert run_tool('convergence', *arguments) == 0
     saved, = json.loads((tmp_path / 'report.json').read_text())['runs']
     assert saved['status'] == 'finished' and [step for step, _ in saved['curve']] == [1, 2]
-    assert Config.fromfile(tmp_path / 'work' / 'tiny' / 'seed_5' / 'config.py').randomness.seed == 5
+    assert Config.fromfile(tmp_path / 'work' / 'tiny' / 'seed_5.py').randomness.seed == 5
     assert saved['processor_seconds'] > 0 and 0 < saved['seconds_per_iteration'] < 60
+
+    capsys.readouterr()
+    assert run_tool('convergence', *arguments) == 0
+    assert '1 of them found' in capsys.readouterr().out
 
 
 def test_tool_tells_what_is_wrong(shapes, tmp_path, run_tool, capsys):
