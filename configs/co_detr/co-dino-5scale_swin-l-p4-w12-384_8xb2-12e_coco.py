@@ -1,14 +1,3 @@
 # Co-DINO, Swin-L (ImageNet-22k, 384 pixels, window 12), 5 scales, 12 epochs. COCO val box AP: 58.9 (paper).
-_base_ = './co-dino-5scale_r50_8xb2-12e_coco.py'
-# From the releases of microsoft/Swin-Transformer; converted while loading.
-checkpoint = 'data/pretrained/swin_large_patch4_window12_384_22k.pth'
-model = dict(
-    backbone=dict(
-        _delete_=True,
-        type='mmparts.Swin',
-        arch='large',
-        window_size=12,
-        out_indices=(0, 1, 2, 3),
-        drop_path=0.3,
-        with_cp=True,
-        init_cfg=dict(type='mmparts.OfficialWeights', checkpoint=checkpoint)))
+_base_ = ['./co-dino-5scale_r50_8xb2-12e_coco.py', '../_base_/models/swin_l.py']
+model = dict(backbone={{_base_.swin_l}})
