@@ -22,27 +22,37 @@ from .structures import Matches, Memory, Targets
 
 
 class AttentionMaps(nn.Module):
-    """Where each query looks: one softmax over all heads and places, as in DETR.
+    """Where each query looks: one softmax over all heads and places, as in DETR, relative to looking everywhere alike.
+
+    Beside features of order one, chances of one in some hundred places would not tell one query from another.
 
     Args:
-        as_published: multiply the products by the root of the channels of a head; dividing by it was meant.
+        as_published: chances, and the products multiplied by the root of the channels of a head, which makes them
+            large; dividing by it was meant.
     """
 
     def __init__(self, embed_dims: int, num_heads: int = 8, as_published: bool = False):
         super().__init__()
-        self.num_heads = num_heads
+        self.num_heads, self.as_published = num_heads, as_published
         self.scale = math.sqrt(embed_dims / num_heads) ** (1 if as_published else -1)
         self.query = nn.Linear(embed_dims, embed_dims)
         self.key = nn.Conv2d(embed_dims, embed_dims, 1)
 
     def forward(self, state: Tensor, memory: Memory) -> Tensor:
-        """state B N C: B N heads H W."""
+        """state B N C: B N heads H W, of mean one over the heads and the places that are no padding."""
         query = self.query(state).unflatten(-1, (self.num_heads, -1))
         key = self.key(memory.maps()[0])
         scores = torch.einsum('bnhc,bhcs->bnhs', query * self.scale, key.flatten(2).unflatten(1, (self.num_heads, -1)))
         if memory.mask is not None:
             scores = scores.masked_fill(memory.mask[:, None, None], -math.inf)
-        return scores.flatten(2).softmax(-1).view(*scores.shape[:3], *key.shape[-2:])
+        chances = scores.flatten(2).softmax(-1).view(*scores.shape[:3], *key.shape[-2:])
+        return chances if self.as_published else chances * self._choices(memory, key)
+
+    def _choices(self, memory: Memory, key: Tensor) -> Tensor | int:
+        """B 1 1 1 1: heads times places."""
+        if memory.mask is None:
+            return self.num_heads * key.shape[-2] * key.shape[-1]
+        return self.num_heads * (~memory.mask).sum(1)[:, None, None, None, None]
 
 
 @MODELS.register_module()

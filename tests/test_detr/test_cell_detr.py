@@ -179,7 +179,24 @@ def test_attention_is_one_softmax_over_heads_and_places(as_published):
         products = query[:, 4 * head:4 * head + 4] @ key[:, 4 * head:4 * head + 4].T
         want[:, head] = (products * 2 if as_published else products / 2).masked_fill(mask, -math.inf)
     want = want.flatten(1).softmax(1).view(3, 2, 2, 3)
+    if not as_published:
+        want = want * 8  # two heads, four places
     torch.testing.assert_close(attention(state, memory)[0], want, atol=1e-6, rtol=1e-5)
+
+
+def test_attention_tells_queries_apart_on_maps_of_any_size():
+    """Of order one, as the features beside it: chances of one in a thousand places left all masks the same."""
+    torch.manual_seed(0)
+    attention = AttentionMaps(64, num_heads=4)
+    state = torch.randn(1, 9, 64)
+    for side in (4, 32):
+        tokens = torch.randn(1, side * side, 64)
+        mask = torch.zeros(1, side * side, dtype=torch.bool)
+        maps = [attention(state, Memory(tokens, tokens, mask, ((side, side), ), torch.ones(1, 1, 2)))
+                for mask in (None, mask)]
+        assert maps[0].equal(maps[1])
+        torch.testing.assert_close(maps[0].mean((2, 3, 4)), torch.ones(1, 9))
+        assert 0.1 < maps[0].std(1).mean() < 1
 
 
 def test_statistics_of_training_only_as_published():
