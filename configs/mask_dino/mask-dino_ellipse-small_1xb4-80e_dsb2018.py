@@ -1,0 +1,20 @@
+# Mask DINO, small, masks that start as ellipses, from scratch on nuclei (Data Science Bowl 2018). Reached: README.md.
+_base_ = [
+    '../_base_/models/mask_dino_small.py', '../_base_/datasets/dsb2018_instance.py',
+    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+]
+model = dict(
+    num_classes=1,
+    num_queries=100,
+    backbone=dict(zero_init_residual=True),
+    groups=[
+        dict(type='mmparts.Denoising', num=50, label_noise=0.0, box_noise=0.4, contrastive=False, spare_row=False)
+    ],
+    head=dict(type='mmparts.EllipseMaskHead', num_points=512))
+
+max_epochs = 80
+train_cfg = dict(max_epochs=max_epochs, val_interval=20)
+param_scheduler = [
+    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
+    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
+]
