@@ -35,8 +35,9 @@ def write_report(runs: list[Run], budget: Budget, out: str, levels: Sequence[flo
 
     curves = {name: curves_of(done) for name, done in finished(runs).items()}
     seeds = sorted({run.seed for run in runs if run.status == 'finished'})
-    draw_comparison(curves, f'{budget}, seeds {", ".join(map(str, seeds)) or "-"}; bands: least to greatest seed',
-                    out + '.png', ('iteration', 'box AP'))
+    told = f'seeds {", ".join(map(str, seeds))}; bands: least to greatest seed' if len(seeds) > 1 else \
+        f'one seed ({seeds[0]})' if seeds else 'nothing finished yet'
+    draw_comparison(curves, f'{budget}, {told}', out + '.png', ('iteration', 'box AP'))
 
 
 def finished(runs: list[Run]) -> dict[str, list[Run]]:
