@@ -1,4 +1,4 @@
-"""Every shipped config parses, and at tiny size builds, trains steps that reach every parameter, predicts and resumes."""
+"""Every shipped config parses; at tiny size it builds, trains steps that reach every parameter, predicts, resumes."""
 from functools import lru_cache
 
 import pytest

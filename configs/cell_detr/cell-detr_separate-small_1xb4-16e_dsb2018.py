@@ -3,8 +3,8 @@ _base_ = [
     '../_base_/models/cell_detr_small.py', '../_base_/datasets/dsb2018_instance.py',
     '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
 ]
-# Nuclei are small: with the paper's weights all boxes grow to most of the picture, which GIoU likes best of what misses.
-# Here L1 and GIoU weigh against each other as in DETR.
+# Nuclei are small: with the paper's weights all boxes grow to most of the picture, which GIoU likes best of what
+# misses. Here L1 and GIoU weigh against each other as in DETR.
 model = dict(
     num_classes=1,
     num_queries=100,

@@ -15,9 +15,10 @@ class AttentionMaskHead(SetPredictionHead):
     predicts = ('masks', 'maps')
 
     def mask_attention(self, predictions: dict, layer: int = -1) -> Tensor:
-        """B N heads h w over the padded images, for pictures."""
+        """B N heads h w over the padded images, of sum one over heads and places, for pictures."""
         self._only_last(layer)
-        return predictions['masks'].attention[0]
+        attention = predictions['masks'].attention[0]
+        return attention / attention.sum((-3, -2, -1), keepdim=True)
 
     def mask_logits(self, predictions: dict, layer: int = -1) -> Tensor:
         """B N h w over the padded images, for pictures."""

@@ -80,7 +80,7 @@ class MaskHead(SetPredictionHead):
     def mask_logits(self, predictions: dict, layer: int) -> Tensor:
         """B N h w over the padded images, for pictures; layers are counted from the last, which is -1."""
         masks = predictions['masks']
-        return torch.einsum('bnc,bchw->bnhw', masks.kernels[layer], masks.pixels)
+        return torch.stack([product(*image) for image in zip(masks.kernels[layer], masks.pixels)])
 
     def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
         """Detections of each image with their masks (bool), best first; `maps` are written to the samples."""

@@ -175,7 +175,7 @@ def require_file(path: str, what: str) -> str:
 
 
 def flush_subnormals() -> None:
-    """Let CPUs take numbers below 1e-38 for zero, of which some calculate 20 times as slowly: the weights of tokens that
+    """Let CPUs take numbers below 1e-38 for zero, with which some are 20 times as slow: the weights of tokens that
     attention masks by -100, or averages of gradients that have stopped coming. Threads started later do as this one."""
     for dtype in ('float32', 'float64'):
         np.finfo(dtype)  # numpy looks for the smallest number once, and would warn that it is zero

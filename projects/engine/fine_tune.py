@@ -54,6 +54,6 @@ class FineTuneHook(Hook):
                      if name in given and given[name] != wanted[name]]
         if problems:
             more = f' and {len(problems) - 8} more' if len(problems) > 8 else ''
-            raise WeightsDoNotFit(f'the checkpoint in load_from does not fit the model: {"; ".join(problems[:8])}{more}.'
-                                  f' Left out were {list(self.leave_out)}; make the parts of both configs the same, or '
+            raise WeightsDoNotFit(f'load_from does not fit the model: {"; ".join(problems[:8])}{more}. '
+                                  f'Left out were {list(self.leave_out)}; make the parts of both configs the same, or '
                                   'add to leave_out what is to be initialised anew')

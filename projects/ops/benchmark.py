@@ -30,8 +30,8 @@ class Workload:
 
 
 def measure(workload: Workload, rounds: int, clock: Callable[[], float] = time.perf_counter) -> list[dict]:
-    """Time all contenders in turn, each twice in a row: the second time its data lie in the caches, as in a model, where
-    the layer before has just written them, and not those of another contender.
+    """Time all contenders in turn, each twice in a row: the second time its data lie in the caches, as in a model,
+    where the layer before has just written them, and not those of another contender.
 
     Returns:
         One row per peer: the least time of the peer and of ours in milliseconds, the ratio of the two, the quartiles of

@@ -40,7 +40,7 @@ class TorchvisionFinder(importlib.abc.MetaPathFinder):
 
 def declare_ops_where_broken():
     """For libraries that die with a torchvision that does not fit (timm, transformers) and run none of its operators:
-    with the two declared that such a torchvision lacks, its Python half imports. One that works, or none, is left alone.
+    with the two declared that such a torchvision lacks, its Python half imports. One that works, or none, stays.
     """
     try:
         import torchvision  # noqa: F401

@@ -271,8 +271,9 @@ def test_official_names():
     trained = tiny.build(small('up_detr/up-detr-pretrain_small_1xb8-9e_shapes.py'))
     sources = layout.convert({}, trained).sources
     official = {theirs: trained.state_dict()[ours] for ours, (theirs, ) in sources.items()}
-    assert {'transformer.encoder.norm.weight', 'patch2query.weight', 'feature_align.layers.1.bias', 'query_embed.weight',
-            'transformer.decoder.layers.1.multihead_attn.in_proj_weight', 'class_embed.weight'} <= set(official)
+    assert {'transformer.encoder.norm.weight', 'patch2query.weight', 'feature_align.layers.1.bias',
+            'query_embed.weight', 'transformer.decoder.layers.1.multihead_attn.in_proj_weight',
+            'class_embed.weight'} <= set(official)
     assert layout.matches(set(official))
     made = layout.convert(official, trained)
     assert not (made.missing or made.refused or made.unexpected)

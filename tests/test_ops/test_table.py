@@ -51,7 +51,8 @@ def test_a_wrong_result_or_gradient_or_size_is_an_error(wrong):
 
 
 def test_all_families_are_there():
-    assert set(table.operators()) >= {'nms', 'nms_match', 'soft_nms', 'roi_align', 'sigmoid_focal_loss', 'deform_conv2d'}
+    assert set(table.operators()) >= {'nms', 'nms_match', 'soft_nms', 'roi_align', 'sigmoid_focal_loss',
+                                      'deform_conv2d', 'ms_deform_attn', 'ms_deform_attn_fused', 'dcnv3'}
 
 
 def test_prints_a_table_and_json(capsys):
