@@ -93,6 +93,8 @@ def main(arguments: list[str] | None = None):
     parser.add_argument('--rounds', type=int, default=7, help='how often each contender runs (default 7)')
     parser.add_argument('--threads', type=int, help='default: as torch chooses')
     parser.add_argument('--cpu-time', action='store_true', help='processor time on one thread, for a busy machine')
+    parser.add_argument('--flush', action='store_true', help='take subnormal numbers for zero, as our other tools do; '
+                                                             'some processors are slow with them')
     parser.add_argument('--json', metavar='PATH', help='also write the rows there')
     args = parser.parse_args(arguments)
     if unknown := set(args.cases) - set(available):
@@ -101,6 +103,7 @@ def main(arguments: list[str] | None = None):
         parser.error('--rounds must be at least 2')
     if args.threads or args.cpu_time:
         torch.set_num_threads(1 if args.cpu_time else args.threads)
+    torch.set_flush_denormal(args.flush)
     clock = time.process_time if args.cpu_time else time.perf_counter
 
     rows, left_out = [], {}

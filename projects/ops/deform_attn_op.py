@@ -4,7 +4,7 @@ Kernels take ``shapes`` flat: height, width, height, ...
     forward: (value, locations, weights, shapes) -> B Q H*D.
     backward: (grad, value, locations, weights, shapes) -> the gradients of value, locations and weights.
     fused, forward: (value, centre, reach, offsets, logits, shapes) -> B Q H*D.
-    fused, backward: (grad, output, and what forward takes) -> the gradients of value, locations and logits.
+    fused, backward: (grad, and what forward takes) -> the gradients of value, locations and logits.
 """
 import torch
 from torch import Tensor
@@ -40,9 +40,11 @@ def _backward_fake(grad: Tensor, value: Tensor, locations: Tensor, weights: Tens
                  for tensor in (value, locations, weights))
 
 
-def _fused_backward_fake(grad: Tensor, output: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor,
-                         logits: Tensor, shapes: list[int]):
-    return torch.empty_like(value), torch.empty_like(offsets, dtype=centre.dtype), torch.empty_like(logits)
+def _fused_backward_fake(grad: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor,
+                         shapes: list[int]):
+    dtypes = value.dtype, centre.dtype, logits.dtype
+    return tuple(torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
+                 for tensor, dtype in zip((value, offsets, logits), dtypes))
 
 
 def _save(ctx, inputs: tuple, output: Tensor):
@@ -59,14 +61,9 @@ MS_DEFORM_ATTN = TorchOp(
     _forward_fake, _backward_fake, _differentiate, _save)
 
 
-def _save_fused(ctx, inputs: tuple, output: Tensor):
-    *tensors, ctx.shapes = inputs
-    ctx.save_for_backward(output, *tensors)
-
-
 def _differentiate_fused(ctx, grad: Tensor) -> tuple:
     """The kernel gives the gradient of the locations ``centre + offsets * reach``; the rest of them is made here."""
-    _, _, _, reach, offsets, _ = ctx.saved_tensors
+    _, _, reach, offsets, _ = ctx.saved_tensors
     grad_value, grad, grad_logits = torch.ops.mmparts.ms_deform_attn_fused_backward(
         grad, *ctx.saved_tensors, ctx.shapes)
     needs_centre, needs_reach = ctx.needs_input_grad[1:3]
@@ -78,5 +75,5 @@ def _differentiate_fused(ctx, grad: Tensor) -> tuple:
 
 MS_DEFORM_ATTN_FUSED = TorchOp(
     'ms_deform_attn_fused', f'({FUSED_ARGUMENTS}) -> Tensor',
-    f'(Tensor grad, Tensor output, {FUSED_ARGUMENTS}) -> (Tensor, Tensor, Tensor)',
-    _forward_fake, _fused_backward_fake, _differentiate_fused, _save_fused)
+    f'(Tensor grad, {FUSED_ARGUMENTS}) -> (Tensor, Tensor, Tensor)',
+    _forward_fake, _fused_backward_fake, _differentiate_fused, _save)

@@ -8,8 +8,8 @@ Under `torch.use_deterministic_algorithms` the kernel lists what goes where inst
 embedding bag, which adds in a fixed order.
 
 Fused, the kernels take what the linear layers give, offsets and logits, in half precision too: locations and softmax
-are computed on the way and never stored. The gradient of the softmax needs one number per query and head, the product
-of the output and its gradient.
+are computed on the way and never stored. The gradients of the weights are, in full precision: those of the logits are
+what is left of them after their weighted mean is known.
 """
 from functools import lru_cache
 
@@ -54,9 +54,9 @@ def fused_forward(value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor,
     return _forward(value, offsets, logits, shapes, centre, reach)
 
 
-def fused_backward(grad: Tensor, output: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor,
-                   logits: Tensor, shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-    return _backward(grad, value, offsets, logits, shapes, centre, reach, output)
+def fused_backward(grad: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor,
+                   shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+    return _backward(grad, value, offsets, logits, shapes, centre, reach)
 
 
 MS_DEFORM_ATTN.implement('cuda', forward, backward)
@@ -76,15 +76,14 @@ def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, s
     """The gradients of value, locations and weights; fused, of value, locations and logits."""
     grad, value, locations, weights, *fused = (
         tensor.contiguous() for tensor in (grad, value, locations, weights, *fused))
-    fused, output = fused[:2], fused[2] if fused else grad                   # `grad`: not read
     precise = fused[0].dtype if fused else weights.dtype
-    grad_locations, grad_weights = torch.empty_like(locations, dtype=precise), torch.empty_like(weights)
+    grad_locations, grad_weights = (torch.empty_like(each, dtype=precise) for each in (locations, weights))
     if not grad.numel():
-        return torch.zeros_like(value), grad_locations, grad_weights
+        return torch.zeros_like(value), grad_locations, grad_weights.to(weights.dtype)
 
     def launch(*outputs: Tensor, scatter: bool):
-        _launch(_backward_kernel, BACKWARD, value, locations, weights, shapes, fused, grad, output, *outputs,
-                grad_locations, grad_weights, SCATTER=scatter)
+        _launch(_backward_kernel, BACKWARD, value, locations, weights, shapes, fused, grad, *outputs, grad_locations,
+                grad_weights, SCATTER=scatter)
 
     if torch.are_deterministic_algorithms_enabled():
         rows = torch.empty(*weights.shape, 4, dtype=torch.int32, device=value.device)
@@ -94,7 +93,7 @@ def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, s
     else:
         grad_value = torch.zeros(value.shape, dtype=precise, device=value.device)
         launch(grad_value, grad_locations, scatter=True)                     # there are no corners to write
-    return grad_value.to(value.dtype), grad_locations, grad_weights
+    return grad_value.to(value.dtype), grad_locations, grad_weights.to(weights.dtype)
 
 
 def _sum_in_order(rows: Tensor, corners: Tensor, grad: Tensor, value: Tensor) -> Tensor:
@@ -252,14 +251,13 @@ def _list(rows, corners, corner, exists, has, row, dropped, weight):
 
 
 @triton.jit
-def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, output, target, corners, grad_locations,
+def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, target, corners, grad_locations,
                      grad_weights, queries, tokens, reach_step, HEADS: tl.constexpr, LEVELS: tl.constexpr,
                      POINTS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK: tl.constexpr,
                      FUSED: tl.constexpr, SCATTER: tl.constexpr):
     """FUSED as in the forward; ``grad_locations`` are those of locations all the same, not of offsets.
 
     ``target`` is the gradient of ``value`` with SCATTER, else B Q H L P 4: the row of D numbers of each corner.
-
     ``corners`` are their weights, written without SCATTER.
     """
     query = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -282,9 +280,7 @@ def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, outp
     reach += (image * queries + query) * reach_step
     place, mask = bag[:, None] * DIM + lane, exists[:, None] & (lane < DIM)
     grad = tl.load(grad + place, mask=mask, other=0.).to(precise)
-    inner = 0.
-    if FUSED:
-        inner = tl.sum(grad * tl.load(output + place, mask=mask, other=0.).to(precise), 1)
+    mean = tl.zeros((BLOCK,), precise)                                      # of the gradients of the weights
 
     shift = _shift(weights, exists, precise, LEVELS * POINTS, FUSED)
     first = 0
@@ -315,8 +311,15 @@ def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, outp
             across = (dot01 - dot00) * (1 - y) + (dot11 - dot10) * y
             grad_weight = upper + (lower - upper) * y + poison
             if FUSED:
-                grad_weight = weight * (grad_weight - inner)
+                mean += weight * grad_weight
             tl.store(grad_weights + sample, grad_weight, mask=exists)
             tl.store(grad_locations + 2 * sample, weight * width * across + poison, mask=exists)
             tl.store(grad_locations + 2 * sample + 1, weight * height * (lower - upper) + poison, mask=exists)
         first += height * width
+
+    if FUSED:
+        tl.debug_barrier()                                                   # threads read what others of them wrote
+        for sample in tl.static_range(LEVELS * POINTS):
+            weight = _weight(weights, sample, exists, shift, precise, FUSED)
+            grad_weight = tl.load(grad_weights + sample, mask=exists, other=0.)
+            tl.store(grad_weights + sample, weight * (grad_weight - mean), mask=exists)
