@@ -38,7 +38,7 @@ class CellHead(AttentionMaskHead):
         wide, narrow = embed_dims // 2, embed_dims // 8
         self.class_branches = nn.ModuleList([branch((embed_dims, wide, num_classes + 1), act_cfg)])
         self.box_branches = nn.ModuleList([branch((embed_dims, wide, narrow, 4), act_cfg)])
-        self.attention = AttentionMaps(embed_dims, num_heads, as_published)
+        self.attention = AttentionMaps(embed_dims, num_heads, relative=not as_published, multiply=as_published)
         self.mask_decoder = build_part(mask_decoder, embed_dims=embed_dims, num_heads=num_heads,
                                        num_queries=num_queries, as_published=as_published)
 

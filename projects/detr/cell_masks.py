@@ -22,31 +22,30 @@ from .structures import Matches, Memory, Targets
 
 
 class AttentionMaps(nn.Module):
-    """Where each query looks: one softmax over all heads and places, as in DETR, relative to looking everywhere alike.
-
-    Beside features of order one, chances of one in some hundred places would not tell one query from another.
+    """Where each query looks: one softmax over all heads and places, as in DETR.
 
     Args:
-        as_published: chances, and the products multiplied by the root of the channels of a head, which makes them
-            large; dividing by it was meant.
+        relative: to looking everywhere alike, so that the mean is one: beside features of order one, chances of one in
+            some hundred places would not tell one query from another.
+        multiply: the products by the root of the channels of a head, as published with Cell-DETR; dividing was meant.
     """
 
-    def __init__(self, embed_dims: int, num_heads: int = 8, as_published: bool = False):
+    def __init__(self, embed_dims: int, num_heads: int = 8, relative: bool = False, multiply: bool = False):
         super().__init__()
-        self.num_heads, self.as_published = num_heads, as_published
-        self.scale = math.sqrt(embed_dims / num_heads) ** (1 if as_published else -1)
+        self.num_heads, self.relative = num_heads, relative
+        self.scale = math.sqrt(embed_dims / num_heads) ** (1 if multiply else -1)
         self.query = nn.Linear(embed_dims, embed_dims)
         self.key = nn.Conv2d(embed_dims, embed_dims, 1)
 
     def forward(self, state: Tensor, memory: Memory) -> Tensor:
-        """state B N C: B N heads H W, of mean one over the heads and the places that are no padding."""
+        """state B N C: B N heads H W; over heads and places without padding their sum, relative their mean, is one."""
         query = self.query(state).unflatten(-1, (self.num_heads, -1))
         key = self.key(memory.maps()[0])
         scores = torch.einsum('bnhc,bhcs->bnhs', query * self.scale, key.flatten(2).unflatten(1, (self.num_heads, -1)))
         if memory.mask is not None:
             scores = scores.masked_fill(memory.mask[:, None, None], -math.inf)
         chances = scores.flatten(2).softmax(-1).view(*scores.shape[:3], *key.shape[-2:])
-        return chances if self.as_published else chances * self._choices(memory, key)
+        return chances * self._choices(memory, key) if self.relative else chances
 
     def _choices(self, memory: Memory, key: Tensor) -> Tensor | int:
         """B 1 1 1 1: heads times places."""

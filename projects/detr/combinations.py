@@ -119,7 +119,7 @@ def try_out(queries: str, cross_attn: str, group: str) -> Outcome:
     except Exception as error:  # whatever it is: this is to find it
         return Outcome(problem=f'{type(error).__name__}: {error}')
     if not difference < TOLERANCE:
-        problem = f'extra groups change the matching queries by {difference:.1e}'
+        problem = '; '.join(filter(None, [problem, f'extra groups change the matching queries by {difference:.1e}']))
     return Outcome(problem=problem, difference=difference)
 
 

@@ -8,7 +8,8 @@ Parts say of themselves, as attributes of the class or the object; who says noth
 * attention: ``position_width``, channels of position in units of ``embed_dims``; ``needs_reference``.
 * position: ``position_width`` of what it derives. Spatial prior: ``gives_reference``.
 * encoder: ``gives``, fields of Memory beside the tokens. Head: ``needs`` of these; ``takes_groups``, ``takes_initial``.
-* head: ``predicts`` beside classes and boxes; loss terms, matcher, selection: ``reads`` of these.
+* head: ``predicts`` beside classes and boxes; loss terms, matcher, selection: ``reads`` of these; queries that make
+  proposals: ``proposes``, which of these the proposals have.
 * head, loss terms, costs, selection, queries: ``no_object``, whether classes compete with a last one (softmax).
 """
 from torch import nn
@@ -17,7 +18,8 @@ REFERENCES = {0: 'no references', 2: 'points', 4: 'boxes'}
 WITH_BOXES = 'AnchorQueries, TopKQueries or MaskQueries'
 DERIVED = {1: 'BoxPosition', 2: 'ConditionalPosition'}  # what derives positions, by their width
 MASKED = dict(pixels='PixelMapper and DeformablePixelDecoder', skips='SkipMapper and CellEncoder')
-WHO = dict(masks='MaskHead or CellHead', kernels='MaskHead', maps='CellHead', embeddings='EmbeddingHead')
+WHO = dict(masks='MaskHead, CellHead or DETRMaskHead', kernels='MaskHead', maps='CellHead or DETRMaskHead',
+           embeddings='EmbeddingHead')
 CLASSES = {True: 'classes that compete with "no object"', False: 'classes each on its own'}
 
 
@@ -29,7 +31,7 @@ def check_parts(detector: nn.Module) -> None:
     check_indicator(sources)
     check_memory(detector.neck, detector.encoder, detector.head)
     check_head(sources, detector.decoder, detector.head)
-    check_predictions(detector.head)
+    check_predictions(detector.queries, detector.head)
     check_classes(detector.queries, detector.head)
 
 
@@ -66,8 +68,8 @@ def check_positions(sources: list[nn.Module], decoder: nn.Module) -> None:
         return
     (user, width), *_ = reversed(widths.items())
 
-    bring = {name(source): says(source, 'brings_positions') for source in sources}
-    own, lacking = ([who for who, brings in bring.items() if brings is which] for which in (True, False))
+    bring = [(name(source), says(source, 'brings_positions')) for source in sources]
+    own, lacking = ([who for who, brings in bring if brings is which] for which in (True, False))
     if own and width > 1:
         raise ValueError(f'{user} takes {width} times embed_dims of position, as {DERIVED[width]} derives it from '
                          f'boxes; {own[0]} brings positions of its own, embed_dims wide: take AnchorQueries, '
@@ -135,9 +137,12 @@ def check_number(queries: nn.Module, reader: nn.Module) -> None:
                          f'takes num_queries={reader.num_queries} of them; write num_patterns=0')
 
 
-def check_predictions(head: nn.Module) -> None:
-    """Losses, matching and selection read what the head predicts; selection is handed masks where there are some."""
-    predicts = says(head, 'predicts')
+def check_predictions(queries: nn.Module, head: nn.Module) -> None:
+    """Losses, matching and selection read what the head predicts; selection is handed masks where there are some.
+
+    Losses and matching read proposals too, where the queries make some.
+    """
+    predicts, proposes = says(head, 'predicts'), says(queries, 'proposes')
     if predicts is None:
         return
     for part in (*head.terms, head.matcher, head.select):
@@ -145,6 +150,12 @@ def check_predictions(head: nn.Module) -> None:
             if word not in predicts:
                 raise ValueError(f'{name(part)} reads {word}, which {name(head)} does not predict; take {WHO[word]}, '
                                  f'or leave {name(part)} out')
+    for part in (*head.terms, head.matcher) if proposes is not None else ():
+        for word in says(part, 'reads') or ():
+            if word not in proposes:
+                others = 'MaskQueries' if word == 'kernels' else 'queries that propose nothing'
+                raise ValueError(f'{name(part)} reads {word}, also of what {name(queries)} proposes, where there is '
+                                 f'none; take {others}, or leave {name(part)} out')
     if 'masks' in predicts and says(head.select, 'reads') == ():
         raise ValueError(f'{name(head.select)} selects boxes alone, {name(head)} predicts masks; take TopKMasks')
 

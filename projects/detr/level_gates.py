@@ -2,6 +2,7 @@
 
 DN-DETR's code (https://github.com/IDEA-Research/DN-DETR) has it over a deformable encoder, "deformable encoder only".
 """
+import inspect
 from dataclasses import replace
 
 import torch
@@ -22,8 +23,9 @@ class LevelGatedAttention(nn.Module):
     def __init__(self, embed_dims: int, base: dict, num_heads: int = 8, dropout: float = 0., layer: int = 0):
         super().__init__()
         self.base = build_part(base, embed_dims=embed_dims, num_heads=num_heads, dropout=dropout, layer=layer)
-        if not hasattr(self.base, 'weights'):
-            raise ValueError(f'{type(self.base).__name__} samples all levels at once; LevelGatedDecoder gates what is '
+        own = type(self.base).__name__
+        if not hasattr(self.base, 'weights') or 'prior' in inspect.signature(self.base.forward).parameters:
+            raise ValueError(f'{own} samples, or has a prior over, all levels at once; LevelGatedDecoder gates what is '
                              'seen of each, so take DenseCrossAttention or ConditionalCrossAttention, or QueryDecoder')
         self.position_width = getattr(self.base, 'position_width', None)  # see compatibility.py
 

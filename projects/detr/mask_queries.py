@@ -37,7 +37,7 @@ class MaskQueries(nn.Module):
             the other way; official weights need it.
     """
     coordinates, brings_positions = 4, False
-    asks_head = ('read',)
+    asks_head, proposes = ('read',), ('kernels',)
     no_object = False  # tokens are ranked by sigmoids
     mixed_selection = False  # content is read from the tokens
 

@@ -77,6 +77,7 @@ class TopKQueries(nn.Module):
         content_std: spread of learned content at the start (H-DETR, Co-DETR: 1); None: Xavier (DINO).
     """
     coordinates = 4
+    proposes = ()  # beside classes and boxes
     no_object = False  # tokens are classified by sigmoids
 
     def __init__(self, num_queries: int = 300, embed_dims: int = 256, num_classes: int = 80,

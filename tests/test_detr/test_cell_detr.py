@@ -168,7 +168,7 @@ def test_positions_tell_rows_from_columns():
 @pytest.mark.parametrize('as_published', [False, True])
 def test_attention_is_one_softmax_over_heads_and_places(as_published):
     torch.manual_seed(0)
-    attention = AttentionMaps(8, num_heads=2, as_published=as_published)
+    attention = AttentionMaps(8, num_heads=2, relative=not as_published, multiply=as_published)
     state, tokens = torch.randn(1, 3, 8), torch.randn(1, 6, 8)
     mask = torch.tensor([[False, False, True] * 2])
     memory = Memory(tokens, tokens, mask, ((2, 3), ), torch.ones(1, 1, 2))
@@ -187,7 +187,7 @@ def test_attention_is_one_softmax_over_heads_and_places(as_published):
 def test_attention_tells_queries_apart_on_maps_of_any_size():
     """Of order one, as the features beside it: chances of one in a thousand places left all masks the same."""
     torch.manual_seed(0)
-    attention = AttentionMaps(64, num_heads=4)
+    attention = AttentionMaps(64, num_heads=4, relative=True)
     state = torch.randn(1, 9, 64)
     for side in (4, 32):
         tokens = torch.randn(1, side * side, 64)

@@ -67,6 +67,11 @@ HEAD = base('dino_r50').head
      'MaskMatcher reads kernels, which SetPredictionHead does not predict; take MaskHead'),
     ('mask_dino_r50', dict(head=dict(terms=[dict(type='mmparts.AreaDiceTerm')])),
      'AreaDiceTerm reads maps, which MaskHead does not predict; take CellHead'),
+    ('mask_dino_r50', dict(queries=dict(_delete_=True, **MIXED)),
+     'reads kernels, also of what TopKQueries proposes, where there is none; take MaskQueries'),
+    ('dino_r50', dict(head=dict(type='mmparts.EmbeddingHead', descriptor_dims=8,
+                                terms=[dict(type='mmparts.ReconstructionTerm')])),
+     'ReconstructionTerm reads embeddings, also of what TopKQueries proposes, .* queries that propose nothing'),
     ('detr_r50', dict(head=dict(terms=[dict(type='mmparts.ReconstructionTerm')])),
      'ReconstructionTerm reads embeddings, .* take EmbeddingHead'),
     ('detr_r50', dict(head=dict(select=dict(type='mmparts.TopKMasks', no_object=True))), 'TopKMasks reads masks'),
@@ -88,6 +93,15 @@ def test_gaussians_over_sampled_points_are_refused():
     attention = dict(base=dict(type='mmparts.DeformableCrossAttention'))
     with pytest.raises(ValueError, match='DeformableCrossAttention has no method `project`.* take DenseCrossAttention'):
         build(base('smca_detr_r50', decoder=dict(cross_attn=attention)))
+
+
+def test_groups_of_one_class_are_told_apart():
+    """Whichever comes first: only one of them brings positions."""
+    own, derived = (dict(type='mmparts.Collaborative', embed_boxes=embed, heads=base('co_dino_r50').groups[1].heads)
+                    for embed in (True, False))
+    for groups in ([own, derived], [derived, own]):
+        with pytest.raises(ValueError, match='Collaborative brings no positions'):
+            build(base('deformable_detr_refine_twostage_r50', groups=groups))
 
 
 class OwnQueries(nn.Module):

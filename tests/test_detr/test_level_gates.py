@@ -76,7 +76,9 @@ def test_gates_follow_from_the_queries_of_self_attention():
 
 
 @pytest.mark.parametrize('change, message', [
-    (dict(cross_attn=dict(type='mmparts.DeformableCrossAttention')), 'DeformableCrossAttention samples all levels'),
+    (dict(cross_attn=dict(type='mmparts.DeformableCrossAttention')), 'DeformableCrossAttention samples, or has a'),
+    (dict(cross_attn=dict(type='mmparts.GaussianCrossAttention', base=dict(type='mmparts.ConditionalCrossAttention')),
+          spatial_prior=dict(type='mmparts.GaussianPrior')), 'GaussianCrossAttention samples, or has a prior over'),
     (dict(self_attn=dict(type='mmparts.DenseSelfAttention')), 'DenseSelfAttention has no method `query`'),
     (dict(cross_attn=dict(type='mmparts.DenseCrossAttention')), 'takes positions of one width')])
 def test_attention_that_does_not_fit_is_refused(change, message):

@@ -1,5 +1,6 @@
 # The blood cells of BCCD without their labels, as in bccd_detection.py; ten patches of each picture.
 _base_ = './unlabelled_patches.py'
+data_root = 'data/bccd/'
 train_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='mmparts.RandomPatchBoxes', num={{_base_.num_patches}}),
@@ -7,4 +8,4 @@ train_pipeline = [
     dict(type='mmparts.CutPatches', size=64),
     dict(type='mmparts.PackPatches')
 ]
-train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root='data/bccd/', pipeline=train_pipeline))
+train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))
