@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from ..registry import MODELS, build_part
 from .attention_masks import AttentionMaskHead
 from .boxes import move
-from .cell_masks import AttentionMaps, CellMaskDecoder
+from .attention_maps import AttentionMaps
+from .cell_masks import CellMaskDecoder
 from .structures import Memory
 from .terms import LossTerm, per_layer
 

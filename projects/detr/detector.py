@@ -1,5 +1,4 @@
 """The set-prediction detector: one class for the whole family; a paper is a choice of parts."""
-import torch
 import torch.nn.functional as F
 from mmdet.models.detectors import BaseDetector
 from mmengine.model import ModuleList

@@ -8,9 +8,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..registry import MODELS, build_part
+from .attention_maps import AttentionMaps, SeparateMasks
 from .attention_masks import AttentionMaskHead
 from .cell_head import PixelFocalTerm
-from .cell_masks import AttentionMaps, SeparateMasks
 from .structures import Matches, Memory, PredictionSet
 from .terms import LossTerm
 

@@ -10,7 +10,6 @@ import os
 from functools import lru_cache, partial
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from . import simd

@@ -12,7 +12,8 @@ from torch import nn
 from mmparts.detr.cell_backbone import CellBackbone, standardised
 from mmparts.detr.cell_encoder import LearnedPositions
 from mmparts.detr.cell_head import AreaDiceTerm, ClassWeightTerm, PixelFocalTerm
-from mmparts.detr.cell_masks import AttentionMaps, JointMasks, SeparateMasks, enlarge
+from mmparts.detr.attention_maps import AttentionMaps, SeparateMasks
+from mmparts.detr.cell_masks import JointMasks, enlarge
 from mmparts.detr.modulated_conv import ModulatedDeformConv
 from mmparts.detr.pade import PadeUnit
 from mmparts.detr.pixel_adaptive import PixelAdaptiveConv

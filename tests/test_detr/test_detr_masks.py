@@ -3,7 +3,7 @@ import pytest
 import torch
 from parity import reference
 
-from mmparts.detr.cell_masks import AttentionMaps
+from mmparts.detr.attention_maps import AttentionMaps
 from mmparts.detr.detr_masks import MaskDiceTerm, MaskFocalTerm, PyramidMaskDecoder
 from mmparts.detr.structures import Matches, Memory, PredictionSet, Targets
 
