@@ -1,6 +1,7 @@
 # UP-DETR pre-training of Deformable DETR, small, on the blood cells of BCCD without labels. Its worth: README.md.
 _base_ = [
-    '../_base_/models/deformable_detr_refine_small.py', '../_base_/datasets/unlabelled_bccd.py',
+    '../_base_/models/deformable_detr_refine_small.py', '../_base_/models/shapes_backbone.py',
+    '../_base_/datasets/unlabelled_bccd.py',
     '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
 ]
 model = dict(
@@ -9,12 +10,7 @@ model = dict(
     num_queries=60,
     stage='layer4',
     adapt_norms=True,  # the backbone comes from pictures of another kind
-    backbone=dict(
-        init_cfg=dict(
-            _delete_=True,
-            type='Pretrained',
-            checkpoint='work_dirs/dino-4scale_small_2xb4-7e_shapes/epoch_7.pth',
-            prefix='backbone.')),
+    backbone=dict(init_cfg={{_base_.shapes_backbone}}),
     prompt=dict(type='mmparts.PatchPrompt', num_patches={{_base_.num_patches}}, mask_ratio=0.1),
     head=dict(
         type='mmparts.EmbeddingHead',

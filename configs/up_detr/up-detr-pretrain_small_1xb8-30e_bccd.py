@@ -1,6 +1,7 @@
 # UP-DETR, small, pre-training on the blood cells of BCCD without labels; README.md says what it is worth.
 _base_ = [
-    '../_base_/models/up_detr_pretrain_small.py', '../_base_/datasets/unlabelled_bccd.py',
+    '../_base_/models/up_detr_pretrain_small.py', '../_base_/models/shapes_backbone.py',
+    '../_base_/datasets/unlabelled_bccd.py',
     '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
 ]
 model = dict(
@@ -10,11 +11,7 @@ model = dict(
     backbone=dict(
         strides=(1, 2, 2, 1),  # small pictures: the last stage dilated, not at half the size
         dilations=(1, 1, 1, 2),
-        init_cfg=dict(
-            _delete_=True,
-            type='Pretrained',
-            checkpoint='work_dirs/dino-4scale_small_2xb4-7e_shapes/epoch_7.pth',
-            prefix='backbone.')))
+        init_cfg={{_base_.shapes_backbone}}))
 val_cfg = test_cfg = None
 
 max_epochs = 30

@@ -1,6 +1,7 @@
 # UP-DETR, small, fine-tuned on BCCD from up-detr-pretrain_small_1xb8-30e_bccd.py. What it reached: README.md.
 _base_ = [
-    '../_base_/models/up_detr_small.py', '../_base_/datasets/bccd_detection.py',
+    '../_base_/models/up_detr_small.py', '../_base_/models/shapes_backbone.py',
+    '../_base_/datasets/bccd_detection.py',
     '../_base_/schedules/schedule_small.py', '../_base_/fine_tune.py', '../_base_/default_runtime.py'
 ]
 model = dict(
@@ -9,11 +10,7 @@ model = dict(
     backbone=dict(
         strides=(1, 2, 2, 1),
         dilations=(1, 1, 1, 2),
-        init_cfg=dict(
-            _delete_=True,
-            type='Pretrained',
-            checkpoint='work_dirs/dino-4scale_small_2xb4-7e_shapes/epoch_7.pth',
-            prefix='backbone.')))
+        init_cfg={{_base_.shapes_backbone}}))
 load_from = 'work_dirs/up-detr-pretrain_small_1xb8-30e_bccd/epoch_30.pth'
 default_hooks = dict(fine_tune={{_base_.fine_tune}})
 
