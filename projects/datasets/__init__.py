@@ -7,9 +7,10 @@ from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSe
 from .root import merge_options, set_data_root
 from .segments import LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
+from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
 
 __all__ = ['CheckClassesHook', 'CheckedCocoDataset', 'ClassMismatch', 'CutPatches', 'LoadCheckedImage',
            'LoadPanopticMap', 'PackPatches', 'PanopticInstances', 'ProposalBoxes', 'ProposalFile',
            'RandomPatchBoxes', 'RegionProposals', 'SelectiveSearch', 'SemanticInstances', 'UnlabelledImages',
-           'make_shapes', 'merge_options', 'set_data_root', 'write_proposals']
+           'cut_tiles', 'make_shapes', 'merge_options', 'set_data_root', 'write_proposals']

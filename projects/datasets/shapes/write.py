@@ -24,6 +24,7 @@ import numpy as np
 from mmengine.logging import print_log
 from pycocotools import mask as rle
 
+from ..files import dump, publish, save
 from .captions import describe
 from .scene import OUTLINES, Scene, sample_scene
 from .texture import STUFF
@@ -119,15 +120,6 @@ def is_there(out: Path, manifest: Manifest, overwrite: bool) -> bool:
     return True
 
 
-def publish(partial_dir: Path, out: Path):
-    """Give the finished folder its name; at every moment ``out`` is whole or absent."""
-    old = out.with_name(f'.{out.name}.{os.getpid()}.old')
-    if out.exists():
-        out.rename(old)
-    partial_dir.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
-
-
 def write_split(root: Path, split: str, manifest: Manifest, workers: int):
     """Draw one split and write its pictures, maps and annotation files."""
     for folder in (split, f'panoptic_{split}', f'semantic_{split}', 'annotations'):
@@ -210,13 +202,3 @@ def write_panoptic_map(path: Path, record: dict, entry: dict):
     for segment, info in zip(record['segments'], entry['segments_info']):
         ids[rle.decode(segment['segmentation']) > 0] = info['id']
     save(path, np.stack([ids >> 16, ids >> 8 & 255, ids & 255], -1).astype(np.uint8))  # OpenCV writes BGR
-
-
-def save(path: Path, image: np.ndarray, options: list | None = None):
-    # cv2.imwrite reports a full disk by returning False.
-    if not cv2.imwrite(str(path), image, options or []):
-        raise OSError(f'cannot write {path}')
-
-
-def dump(content: dict, path: Path):
-    path.write_text(json.dumps(content, separators=(',', ':'), sort_keys=True) + '\n', encoding='utf-8')

@@ -1,0 +1,109 @@
+"""Cuts the pictures of a COCO data set into square tiles, for models that know small pictures with few objects."""
+import math
+import os
+import shutil
+from pathlib import Path
+
+import mmcv
+import numpy as np
+from mmdet.datasets.api_wrappers import COCO
+from mmengine.logging import print_log
+from pycocotools import mask as rle
+from rich.progress import track
+
+from .files import dump, publish, save
+
+
+def cut_tiles(ann_file: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike, across: int = 3,
+              overlap: float = 0.5, min_share: float = 0.2, val_every: int = 5, overwrite: bool = False) -> None:
+    """Write ``out/images/*.png`` and ``out/instances_train.json``, ``out/instances_val.json``.
+
+    Objects are known by their masks; boxes and areas are those of the part in the tile. Of objects cut off at its
+    edge, those with too little left are marked as crowds, which neither training nor COCO's evaluation counts.
+
+    Args:
+        ann_file: COCO annotations of objects with masks.
+        images: folder of the pictures.
+        across: tiles along a picture's shorter side, so that tiles of large pictures are large.
+        overlap: of neighbouring tiles of training, in shares of their side, in [0, 1). Those of validation stand side
+            by side; the last of a row moves inwards where they would leave the picture.
+        min_share: of an object's area that a tile has to hold.
+        val_every: the first of every so many pictures, with all its tiles, validates.
+        overwrite: replace a folder that this function wrote.
+
+    Raises:
+        FileExistsError: ``out`` holds something.
+        ValueError: an argument is out of its range, or an annotation has no mask.
+        OSError: a picture cannot be read.
+    """
+    for name, value, right in (('across', across, across >= 1), ('overlap', overlap, 0 <= overlap < 1),
+                               ('min_share', min_share, 0 < min_share <= 1), ('val_every', val_every, val_every >= 2)):
+        if not right:
+            raise ValueError(f'{name}={value}: across is at least 1, overlap in [0, 1), min_share in (0, 1], '
+                             'val_every at least 2')
+    images, out = Path(images), Path(out).absolute()
+    if out.exists() and any(out.iterdir()) and not (overwrite and (out / 'instances_val.json').is_file()):
+        raise FileExistsError(f'{out} holds files already; choose another folder, or replace tiles with --overwrite')
+    coco = COCO(str(ann_file))
+    partial_dir = out.with_name(f'.{out.name}.{os.getpid()}.partial')
+    splits = {name: dict(images=[], annotations=[], categories=coco.dataset['categories']) for name in ('train', 'val')}
+    try:
+        for index, image in enumerate(track(coco.dataset['images'], 'cutting')):
+            split = 'train' if index % val_every else 'val'
+            cut(image, coco, images, partial_dir / 'images', splits[split], across,
+                overlap if split == 'train' else 0., min_share)
+        for name, content in splits.items():
+            dump(content, partial_dir / f'instances_{name}.json')
+        publish(partial_dir, out)
+    finally:
+        shutil.rmtree(partial_dir, ignore_errors=True)
+    counts = ', '.join(f'{len(content["images"])} {name}' for name, content in splits.items())
+    print_log(f'{out}: wrote tiles ({counts})', 'current')
+
+
+def cut(image: dict, coco: COCO, images: Path, folder: Path, content: dict, across: int, overlap: float,
+        min_share: float) -> None:
+    """Write the tiles of one picture, and add them and their objects to the annotation file's content."""
+    path = images / image['file_name']
+    pixels = mmcv.imread(path, flag='unchanged') if path.is_file() else None
+    if pixels is None:
+        raise OSError(f'cannot read {path}')
+    annotations = coco.imgToAnns[image['id']]
+    masks = [mask_of(annotation, coco) for annotation in annotations]
+    height, width = pixels.shape[:2]
+    side = round(min(height, width) / across)
+    for y in starts(height, side, overlap):
+        for x in starts(width, side, overlap):
+            window = slice(y, y + side), slice(x, x + side)
+            tile = dict(id=len(content['images']) + 1, width=side, height=side,
+                        file_name=f'{Path(image["file_name"]).with_suffix("")}_{x}_{y}.png')
+            (folder / tile['file_name']).parent.mkdir(parents=True, exist_ok=True)
+            save(folder / tile['file_name'], pixels[window])
+            content['images'].append(tile)
+            for annotation, mask in zip(annotations, masks):
+                if mask[window].any():
+                    part = seen(annotation, mask, mask[window], min_share)
+                    part.update(id=len(content['annotations']) + 1, image_id=tile['id'])
+                    content['annotations'].append(part)
+
+
+def starts(length: int, side: int, overlap: float) -> list[int]:
+    """Where tiles begin along a line, evenly from its beginning to its end."""
+    count = math.ceil((length - side) / (side * (1 - overlap))) + 1
+    return [round(start) for start in np.linspace(0, length - side, count)]
+
+
+def mask_of(annotation: dict, coco: COCO) -> np.ndarray:
+    if not annotation.get('segmentation'):
+        raise ValueError(f'annotation {annotation["id"]} has no segmentation, of which its part in a tile would be '
+                         'made; tiles are cut of data sets with masks')
+    return coco.annToMask(annotation)
+
+
+def seen(annotation: dict, whole: np.ndarray, part: np.ndarray, min_share: float) -> dict:
+    """An object, or a crowd, of what a tile shows."""
+    code = rle.encode(np.asfortranarray(part))
+    small = part.sum() < min_share * whole.sum()
+    return dict(category_id=annotation['category_id'], iscrowd=int(small or annotation.get('iscrowd', 0)),
+                area=int(rle.area(code)), bbox=rle.toBbox(code).tolist(),
+                segmentation=dict(size=code['size'], counts=code['counts'].decode()))
