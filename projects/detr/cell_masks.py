@@ -73,12 +73,18 @@ class JointOutput(nn.Module):
 
 @MODELS.register_module()
 class SeparateOutput(nn.Module):
-    """Each map on its own: P C h w -> P H W."""
+    """Each map on its own: P C h w -> P H W.
 
-    def __init__(self, channels: int, bricks: Bricks):
+    Args:
+        mid_channels: before the last activation. The official code has one; where that falls below zero all over the
+            picture nothing is learned of masks, which happens in the first steps.
+    """
+
+    def __init__(self, channels: int, bricks: Bricks, mid_channels: int = 1):
         super().__init__()
         self.block = ResidualBlock(channels, channels, channels, bricks)
-        self.output = nn.Sequential(bricks.conv(channels, 1, 3), bricks.act(), bricks.conv(1, 1, 1))
+        self.output = nn.Sequential(bricks.conv(channels, mid_channels, 3), bricks.act(),
+                                    bricks.conv(mid_channels, 1, 1))
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         large = enlarge(self.block(x), size).contiguous(memory_format=torch.channels_last)  # as CPUs like it

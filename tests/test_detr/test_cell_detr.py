@@ -323,9 +323,12 @@ def test_extra_queries_are_refused():
         head([torch.zeros(1, 9, 32)], [None], memory=None)
 
 
-def test_learns_one_picture():
+@pytest.mark.parametrize('output', [{}, dict(type='mmparts.SeparateOutput', mid_channels=4)], ids=['joint', 'separate'])
+def test_learns_one_picture(output):
     """A small model overfits two ellipses: masks overlap them."""
     cfg = cell_detr(num_classes=2, backbone=dict(channels=(8, 16, 16, 16)))
+    cfg.head.mask_decoder.output.update(output)
+    torch.manual_seed(0)
     model = build(cfg).train()
     data = batch(model, sizes=((48, 64), ), counts=(2, ))
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
