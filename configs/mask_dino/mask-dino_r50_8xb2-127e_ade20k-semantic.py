@@ -26,6 +26,13 @@ model = dict(
         select=dict(no_object=True),
         maps=[dict(type='mmparts.SemanticMap', temperature=None)]))
 
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            'queries.content': dict(decay_mult=0.0),
+            'queries.centre': dict(decay_mult=0.0),
+            'queries.size': dict(decay_mult=0.0)
+        }))
 max_epochs = 127
 train_cfg = dict(max_epochs=max_epochs, val_interval=8)
 param_scheduler = [

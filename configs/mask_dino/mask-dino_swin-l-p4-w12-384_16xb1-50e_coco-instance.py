@@ -5,3 +5,4 @@ model = dict(
     backbone={{_base_.swin_l}},
     neck=dict(encode_finest=True))  # attention reaches the level at stride 4 too
 train_dataloader = dict(batch_size=1)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={{_base_.swin_l_undecayed}}))

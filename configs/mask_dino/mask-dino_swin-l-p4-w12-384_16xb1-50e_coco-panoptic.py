@@ -6,3 +6,4 @@ model = dict(
     neck=dict(encode_finest=True),  # attention reaches the level at stride 4 too
     queries=dict(boxes_from_masks=True))
 train_dataloader = dict(batch_size=1)
+optim_wrapper = dict(paramwise_cfg=dict(custom_keys={{_base_.swin_l_undecayed}}))
