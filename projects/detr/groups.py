@@ -74,8 +74,9 @@ class Denoising(nn.Module):
         label_noise: probability that a label is drawn anew (DINO: 0.25, DN-DETR: 0.2).
         box_noise: contrastive: how far a corner moves, in halves of the box, for the first half (DINO: 1); the second
             half moves between one and two times as far. Plain: the same for centre and size (DN-DETR: 0.4).
-        contrastive: see above. Plain copies leave empty slots out of the class loss, contrastive ones count them as
-            background, as the papers' codes do.
+        contrastive: see above.
+        pad_as_background: the class loss counts empty slots as background, as DINO's and Mask DINO's codes do; else it
+            leaves them out, as DN-DETR's does. None: with contrastive copies.
         indicator: the last channel of the content says that this is a denoising query, by 1 (DN-DETR); the matching
             queries have 0 there, see :class:`AnchorQueries`.
         spare_row: give the table of labels one row more than there are classes, as the papers' codes do. In DN-DETR it
@@ -89,13 +90,14 @@ class Denoising(nn.Module):
 
     def __init__(self, num_classes: int = 80, embed_dims: int = 256, num: int = 100, copies: int | None = None,
                  label_noise: float = 0.25, box_noise: float = 1.0, contrastive: bool = True,
-                 indicator: bool = False, spare_row: bool = True, local_norm: bool = False, logit_eps: float = 1e-3,
-                 name: str = 'dn'):
+                 pad_as_background: bool | None = None, indicator: bool = False, spare_row: bool = True,
+                 local_norm: bool = False, logit_eps: float = 1e-3, name: str = 'dn'):
         super().__init__()
         self.name = name
         self.num_classes, self.num, self.copies = num_classes, num, copies
         self.label_noise, self.box_noise = label_noise, box_noise
         self.contrastive, self.indicator, self.local_norm = contrastive, indicator, local_norm
+        self.pad_as_background = contrastive if pad_as_background is None else pad_as_background
         self.logit_eps = logit_eps
         self.label_embed = nn.Embedding(num_classes + spare_row, embed_dims - indicator)
 
@@ -134,7 +136,7 @@ class Denoising(nn.Module):
         return jitter_centre_size(boxes, self.box_noise)
 
     def _valid(self, content: Tensor, image: Tensor, query: Tensor) -> Tensor | None:
-        if self.contrastive:
+        if self.pad_as_background:
             return None
         valid = torch.zeros(content.shape[:2], dtype=torch.bool, device=content.device)
         valid[image, query] = True

@@ -94,11 +94,12 @@ def test_perfect_predictions_without_noise_cost_no_box_loss(contrastive):
     assert BoxL1Term()(answer, matches, torch.tensor(1.)).item() == pytest.approx(.01 * 2 * 4, rel=1e-4)
 
 
-@pytest.mark.parametrize('contrastive, looked_at', [(False, 'occupied'), (True, 'all')])
-def test_which_slots_the_class_loss_looks_at(contrastive, looked_at):
+@pytest.mark.parametrize('contrastive, pad_as_background, looked_at', [
+    (False, None, 'occupied'), (True, None, 'all'), (False, True, 'all'), (True, False, 'occupied')])
+def test_which_slots_the_class_loss_looks_at(contrastive, pad_as_background, looked_at):
     """Plain denoising leaves empty slots alone; contrastive takes them, like its negatives, for background."""
     targets = targets_of(3, 1)
-    made = make(targets, copies=1, contrastive=contrastive)
+    made = make(targets, copies=1, contrastive=contrastive, pad_as_background=pad_as_background)
     logits = torch.zeros(1, 2, made.size, CLASSES, requires_grad=True)
     image, query, target = made.known
     predictions = PredictionSet('dn', logits, made.reference[None], targets, made.known, made.valid)
