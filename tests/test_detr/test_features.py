@@ -112,3 +112,14 @@ def test_any_backbone_goes_with_any_head(type):
     for name in ('detr_r50', 'dino_r50'):
         body = dict(_delete_=True, type=type, out_indices=(1, 2, 3), **BACKBONES[type])
         build(base(name, num_levels=4, backbone=body))
+
+
+@pytest.mark.parametrize('name', ['detr_r50', 'dab_detr_r50', 'smca_detr_r50', 'up_detr_r50'])
+def test_a_projection_without_a_norm_starts_as_torch_does(name):
+    """No norm undoes another width, and the official codes leave it as torch starts it."""
+    torch.manual_seed(0)
+    model = build(base(name, embed_dims=128, backbone=dict(base_channels=32)))
+    model.init_weights()
+    weight = model.neck.convs[0].conv.weight
+    assert weight.abs().max() <= weight.shape[1] ** -0.5
+    assert weight.std().item() == pytest.approx((3 * weight.shape[1]) ** -0.5, rel=0.05)

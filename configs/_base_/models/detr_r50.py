@@ -21,7 +21,17 @@ model = dict(
         norm_eval=True,
         style='pytorch',
         init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')),
-    neck=dict(type='ChannelMapper', in_channels='auto', kernel_size=1, norm_cfg=None, act_cfg=None, bias=True),
+    neck=dict(
+        type='ChannelMapper',
+        in_channels='auto',
+        kernel_size=1,
+        norm_cfg=None,
+        act_cfg=None,
+        bias=True,
+        # As torch starts a convolution; ChannelMapper's own start is twice as wide, and no norm follows that undoes it.
+        init_cfg=dict(
+            type='Kaiming', layer='Conv2d', a=5**0.5, mode='fan_in', nonlinearity='leaky_relu',
+            distribution='uniform')),
     encoder=dict(type='mmparts.DenseEncoder', num_layers=6, num_heads=8, ffn_channels=2048, dropout=0.1),
     queries=dict(type='mmparts.LearnedQueries'),
     decoder=dict(
