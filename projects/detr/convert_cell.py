@@ -1,7 +1,7 @@
 """The official checkpoints of Cell-DETR: A and B, masks by softmax or by sigmoid.
 
 The names of A are those of the official code. B's convolutions, activations and pixel-adaptive convolutions come from
-other packages, and have the names that these give them. No checkpoint was ever published to hold this against: a file
+other packages, and have the names that these give them. No file of the authors was at hand to hold this against: one
 with other names is refused, and says which.
 """
 import re
