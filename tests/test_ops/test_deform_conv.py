@@ -63,3 +63,15 @@ def test_zero_offsets_are_a_convolution():
     output = deform_conv2d(features, offset * 0, weight, stride, padding, dilation, groups)
     expected = torch.nn.functional.conv2d(features, weight, None, stride, padding, dilation, groups)
     assert torch.allclose(output, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
+def test_halves_sample_where_they_should_on_a_wide_map(dtype):
+    """As good as rounding the inputs alone allows: positions beyond 256 have no thirds in bfloat16."""
+    torch.manual_seed(0)
+    tensors = [torch.randn(1, 4, 4, 512), 0.7 * torch.randn(1, 18, 4, 512), torch.randn(4, 4, 3, 3) / 6]
+    rounded = [tensor.to(dtype) for tensor in tensors]
+    found = plain(*rounded, padding=(1, 1))
+    want = plain(*(tensor.float() for tensor in rounded), padding=(1, 1))
+    assert found.dtype == dtype
+    assert (found - want).norm() < 4 * torch.finfo(dtype).eps * want.norm()
