@@ -3,7 +3,6 @@
 Each rule is called as ``rule(branch, hidden, reference, eps)`` with the layer's box branch and returns
 ``(into the next layer, kept for the next layer's prediction)``.
 """
-import torch
 from torch import Tensor, nn
 
 from ..registry import MODELS
@@ -23,8 +22,8 @@ class IterativeRefinement:
     """The predicted box is the next reference, cut from the graph (Deformable DETR, appendix A.4)."""
 
     def __call__(self, branch: nn.Module, hidden: Tensor, reference: Tensor | None, eps: float):
-        with torch.no_grad():
-            refined = move(branch(hidden), reference, eps)
+        # Not under no_grad: torch's autocast may keep weights that it cast there, without a graph, for the head's own call.
+        refined = move(branch(hidden), reference, eps).detach()
         return refined, refined
 
 
