@@ -3,8 +3,7 @@ _base_ = [
     '../_base_/models/detreg_pretrain_deformable_r50.py', '../_base_/datasets/unlabelled_proposals.py',
     '../_base_/schedules/schedule_pretrain_60e.py', '../_base_/default_runtime.py'
 ]
-max_epochs = 5
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=5)
 param_scheduler = []
 optim_wrapper = dict(
     optimizer=dict(lr=2e-4),

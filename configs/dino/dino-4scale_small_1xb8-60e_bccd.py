@@ -1,10 +1,8 @@
 # DINO, small, from scratch on BCCD: red and white blood cells and platelets. What it reached: README.md, Real data.
 _base_ = [
-    '../_base_/models/dino_small.py', '../_base_/datasets/shapes_detection.py', '../_base_/schedules/schedule_small.py',
+    '../_base_/models/dino_small.py', '../_base_/datasets/bccd_detection.py', '../_base_/schedules/schedule_small.py',
     '../_base_/default_runtime.py'
 ]
-data_root = 'data/bccd/'
-metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))  # matched to the names in the annotations, in this order
 # From scratch, telling the classes apart is what takes time: the class loss weighs five times the paper's.
 model = dict(
     num_classes=3,
@@ -25,13 +23,7 @@ train_pipeline = [
     dict(type='PhotoMetricDistortion'),
     dict(type='PackDetInputs')
 ]
-train_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_train.json',
-        data_prefix=dict(img='train/'),
-        pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
 test_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
@@ -39,18 +31,7 @@ test_pipeline = [
     dict(type='LoadAnnotations', with_bbox=True),
     dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
 ]
-val_dataloader = dict(
-    dataset=dict(
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_val.json',
-        data_prefix=dict(img='val/'),
-        pipeline=test_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-max_epochs = 60
-train_cfg = dict(max_epochs=max_epochs, val_interval=20)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
-]
+train_cfg = dict(max_epochs=60, val_interval=20)

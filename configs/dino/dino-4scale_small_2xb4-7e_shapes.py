@@ -13,10 +13,5 @@ model = dict(
     ]))
 train_dataloader = dict(batch_size=4)
 
-max_epochs = 7
-train_cfg = dict(max_epochs=max_epochs)
+train_cfg = dict(max_epochs=7)
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
-]

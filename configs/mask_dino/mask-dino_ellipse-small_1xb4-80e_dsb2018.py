@@ -12,9 +12,4 @@ model = dict(
     ],
     head=dict(type='mmparts.EllipseMaskHead', num_points=512))
 
-max_epochs = 80
-train_cfg = dict(max_epochs=max_epochs, val_interval=20)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
-]
+train_cfg = dict(max_epochs=80, val_interval=20)

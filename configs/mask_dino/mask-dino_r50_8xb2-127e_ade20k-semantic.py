@@ -33,8 +33,5 @@ optim_wrapper = dict(
             'queries.centre': dict(decay_mult=0.0),
             'queries.size': dict(decay_mult=0.0)
         }))
-max_epochs = 127
-train_cfg = dict(max_epochs=max_epochs, val_interval=8)
-param_scheduler = [
-    dict(type='MultiStepLR', begin=0, end=max_epochs, by_epoch=True, milestones=[107, 119], gamma=0.1)
-]
+train_cfg = dict(max_epochs=127, val_interval=8)
+param_scheduler = [dict(type='MultiStepLR', milestones=[107, 119], gamma=0.1)]

@@ -43,9 +43,4 @@ train_dataloader = dict(batch_size=3, dataset=dict(pipeline=train_pipeline, **pi
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **pictures))
 test_dataloader = val_dataloader
 
-max_epochs = 200
-train_cfg = dict(max_epochs=max_epochs, val_interval=50)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
-]
+train_cfg = dict(max_epochs=200, val_interval=50)

@@ -1,7 +1,4 @@
 # SMCA-DETR of three levels, ResNet-50, 108 epochs. COCO val box AP: 45.6 (paper).
 _base_ = './smca-detr-multiscale_r50_8xb2-50e_coco.py'
-max_epochs = 108
-train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [
-    dict(type='MultiStepLR', begin=0, end=max_epochs, by_epoch=True, milestones=[80], gamma=0.1)
-]
+train_cfg = dict(max_epochs=108)
+param_scheduler = [dict(type='MultiStepLR', milestones=[80], gamma=0.1)]

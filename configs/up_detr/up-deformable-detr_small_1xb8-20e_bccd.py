@@ -17,9 +17,4 @@ model = dict(
 load_from = 'work_dirs/up-deformable-detr-pretrain_small_1xb8-20e_bccd/epoch_20.pth'
 default_hooks = dict(fine_tune={{_base_.fine_tune}})
 
-max_epochs = 20
-train_cfg = dict(max_epochs=max_epochs, val_interval=5)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
-]
+train_cfg = dict(max_epochs=20, val_interval=5)

@@ -14,9 +14,4 @@ model = dict(
         init_cfg={{_base_.shapes_backbone}}))
 val_cfg = test_cfg = None
 
-max_epochs = 30
-train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
-]
+train_cfg = dict(max_epochs=30)

@@ -1,7 +1,4 @@
 # 150 epochs, learning rate / 10 after 100; the rest as in the 50-epoch schedule.
 _base_ = './schedule_50e.py'
-max_epochs = 150
-train_cfg = dict(max_epochs=max_epochs)
-param_scheduler = [
-    dict(type='MultiStepLR', begin=0, end=max_epochs, by_epoch=True, milestones=[100], gamma=0.1)
-]
+train_cfg = dict(max_epochs=150)
+param_scheduler = [dict(type='MultiStepLR', milestones=[100], gamma=0.1)]

@@ -1,6 +1,5 @@
 # The DETR family's schedule: AdamW, 50 epochs, learning rate / 10 after 40, backbone at a tenth of it.
-max_epochs = 50
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=1)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
@@ -10,9 +9,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=0.1, norm_type=2),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1, decay_mult=1.0)}))
 
-param_scheduler = [
-    dict(type='MultiStepLR', begin=0, end=max_epochs, by_epoch=True, milestones=[40], gamma=0.1)
-]
+param_scheduler = [dict(type='MultiStepLR', milestones=[40], gamma=0.1)]
 
 # 8 GPUs x 2 images. `tools/train.py --auto-scale-lr` scales the learning rate when the real batch differs.
 auto_scale_lr = dict(enable=False, base_batch_size=16)

@@ -1,6 +1,5 @@
 # Cell-DETR's schedule: AdamW, 200 epochs, learning rate / 10 after 50 and 100, backbone at a tenth of it.
-max_epochs = 200
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=10)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=200, val_interval=10)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
@@ -9,8 +8,6 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-6),
     paramwise_cfg=dict(custom_keys={'backbone': dict(lr_mult=0.1, decay_mult=1.0)}))
 
-param_scheduler = [
-    dict(type='MultiStepLR', begin=0, end=max_epochs, by_epoch=True, milestones=[50, 100], gamma=0.1)
-]
+param_scheduler = [dict(type='MultiStepLR', milestones=[50, 100], gamma=0.1)]
 
 auto_scale_lr = dict(enable=False, base_batch_size=10)

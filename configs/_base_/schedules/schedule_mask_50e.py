@@ -1,6 +1,5 @@
 # The schedule of Mask2Former and Mask DINO: 50 epochs, decay 0.05 but for norms and embeddings, clipped to 0.01.
 _base_ = './schedule_50e.py'
-max_epochs = 50
 optim_wrapper = dict(
     optimizer=dict(weight_decay=0.05),
     clip_grad=dict(max_norm=0.01),
@@ -11,6 +10,4 @@ optim_wrapper = dict(
             'label_embed': dict(decay_mult=0.0)
         }))
 # The papers' steps, 327,778 and 355,092 of 368,750 iterations.
-param_scheduler = [
-    dict(type='MultiStepLR', begin=0, end=max_epochs, by_epoch=True, milestones=[44, 48], gamma=0.1)
-]
+param_scheduler = [dict(type='MultiStepLR', milestones=[44, 48], gamma=0.1)]

@@ -1,6 +1,5 @@
 # From scratch on the generated set: AdamW at one rate for all parts, warm-up, cosine.
-max_epochs = 9
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=max_epochs, val_interval=3)
+train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=9, val_interval=3)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
 
@@ -11,7 +10,7 @@ optim_wrapper = dict(
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', begin=0, end=max_epochs, by_epoch=True, convert_to_iter_based=True, eta_min=1e-5)
+    dict(type='CosineAnnealingLR', convert_to_iter_based=True, eta_min=1e-5)
 ]
 
 auto_scale_lr = dict(enable=False, base_batch_size=8)
