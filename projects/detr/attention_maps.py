@@ -2,13 +2,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
 
 from .masks import resize
-from .structures import Matches, Memory, Targets
+from .structures import Matches, Memory, PredictionSet, Targets
 
 
 class AttentionMaps(nn.Module):
@@ -57,7 +58,8 @@ class SeparateMasks:
     attention: Tensor
     skips: list[Tensor]
     size: tuple[int, int]
-    decode: callable
+    decode: Callable[[Tensor, list[Tensor], Tensor, tuple[int, int]], Tensor]
+    _made: tuple = field(default=(None, None), init=False, repr=False)  # for these matches, these pairs
 
     def __getitem__(self, index) -> SeparateMasks:
         return replace(self, attention=self.attention[index])
@@ -73,19 +75,26 @@ class SeparateMasks:
         """P H W: how likely each pixel belongs to the query."""
         return self.logits(image, query).sigmoid()
 
-    def matched(self, matches: Matches, targets: Targets) -> list[tuple[Tensor, Tensor]]:
-        """Of each image without its padding the chances and the truth, P h w, of its matched queries; made once."""
-        if '_matched' not in self.__dict__:
-            found = self.chances(matches.image, matches.query)
-            self._matched = []
-            for image, truth in enumerate(targets.masks):
-                own = matches.image == image
-                slots = targets.slot[matches.target[own]]
-                self._matched.append((found[own, :truth.shape[1], :truth.shape[2]], truth[slots].float()))
-        return self._matched
+    def matched(self, matches: Matches, layer: int, targets: Targets) -> list[tuple[Tensor, Tensor]]:
+        """Of each image without its padding the chances and the truth, P h w, of the queries matched in the layer that
+        the masks are of; made once for the same matches."""
+        if self._made[0] is not matches:
+            images = matches.of_layer(layer).by_image(len(targets.masks))
+            found = self.chances(torch.cat([own.image for own in images]), torch.cat([own.query for own in images]))
+            found = found.split([len(own.image) for own in images])
+            self._made = matches, [
+                (each[:, :truth.shape[1], :truth.shape[2]], truth[targets.slot[own.target]].float())
+                for each, own, truth in zip(found, images, targets.masks)]
+        return self._made[1]
 
     def over_image(self, image: int, extent: Tensor, size: tuple[int, int],
                    queries: Tensor | slice = slice(None)) -> Tensor:
         """P h w: logits of some queries' masks over an image of the given size; extent: see masks.py."""
         queries = torch.arange(self.attention.shape[2], device=self.attention.device)[queries]
         return resize(self.logits(torch.full_like(queries, image), queries), extent, size)
+
+
+def last_layer(predictions: PredictionSet, matches: Matches) -> list[tuple[Tensor, Tensor]]:
+    """Of each image the chances and the truth, P h w, of the queries matched in the last layer, the only one that has
+    such masks."""
+    return predictions.masks.matched(matches, len(predictions.logits) - 1, predictions.targets)

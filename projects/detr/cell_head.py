@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from ..registry import MODELS, build_part
 from .attention_masks import AttentionMaskHead
 from .boxes import move
-from .attention_maps import AttentionMaps
+from .attention_maps import AttentionMaps, last_layer
 from .cell_masks import CellMaskDecoder
 from .structures import Memory
 from .terms import LossTerm, per_layer
@@ -112,7 +112,7 @@ class AreaDiceTerm(LossTerm):
     reads = ('maps',)
 
     def forward(self, predictions, matches, num_boxes):
-        pairs = predictions.masks.matched(matches, predictions.targets)
+        pairs = last_layer(predictions, matches)
         losses = [1 - (2 * (found * truth).sum() + 1) / (found.sum() + truth.sum() + 1) for found, truth in pairs]
         return self.weight * torch.stack(losses).mean()[None]
 
@@ -128,7 +128,7 @@ class PixelFocalTerm(LossTerm):
         self.alpha, self.gamma = alpha, gamma
 
     def forward(self, predictions, matches, num_boxes):
-        pairs = predictions.masks.matched(matches, predictions.targets)
+        pairs = last_layer(predictions, matches)
         total = sum(self._sum(found, truth) for found, truth in pairs)
         return self.weight * (total / max(1, sum(found.numel() for found, _ in pairs)))[None]
 

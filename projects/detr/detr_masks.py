@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..registry import MODELS, build_part
-from .attention_maps import AttentionMaps, SeparateMasks
+from .attention_maps import AttentionMaps, SeparateMasks, last_layer
 from .attention_masks import AttentionMaskHead
 from .cell_head import PixelFocalTerm
-from .structures import Matches, Memory, PredictionSet
+from .structures import Memory
 from .terms import LossTerm
 
 GROUPS = 8  # of the norms
@@ -91,10 +91,3 @@ class MaskDiceTerm(LossTerm):
         losses = [(1 - (2 * (found * truth).sum((1, 2)) + 1) / (found.sum((1, 2)) + truth.sum((1, 2)) + 1)).sum()
                   for found, truth in last_layer(predictions, matches)]
         return self.weight * torch.stack(losses).sum()[None] / num_boxes
-
-
-def last_layer(predictions: PredictionSet, matches: Matches) -> list[tuple[Tensor, Tensor]]:
-    """Of each image the chances and the truth, P h w, of the queries matched in the last layer."""
-    last = matches.layer == len(predictions.logits) - 1
-    parts = (matches.layer, matches.image, matches.query, matches.target)
-    return predictions.masks.matched(Matches(*(part[last] for part in parts)), predictions.targets)

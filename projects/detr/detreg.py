@@ -15,7 +15,7 @@ class EmbeddingTerm(LossTerm):
     reads = ('embeddings',)
 
     def forward(self, predictions, matches, num_boxes):
-        last = matches.layer == len(predictions.logits) - 1
-        told = predictions.embeddings.at(tuple(index[last] for index in matches.where)).float()
-        distance = (told - wanted(predictions.targets, matches.target[last])).abs()
+        last = matches.of_layer(len(predictions.logits) - 1)
+        told = predictions.embeddings.at(last.where).float()
+        distance = (told - wanted(predictions.targets, last.target)).abs()
         return self.weight * distance.sum()[None] / max(distance.numel(), 1)

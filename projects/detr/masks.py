@@ -6,7 +6,7 @@ the size of the image without its padding, as boxes are.
 """
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import torch
@@ -31,6 +31,7 @@ class Masks:
     kernels: Tensor
     pixels: Tensor
     num_points: int = 12544
+    _made: tuple = field(default=(None, None), init=False, repr=False)  # for these matches, these points
 
     def __getitem__(self, index) -> Masks:
         return replace(self, kernels=self.kernels[index])
@@ -42,20 +43,19 @@ class Masks:
         return features[0], read(targets.masks[image], points)
 
     def where_it_matters(self, matches: Matches, targets: Targets) -> Points:
-        """Points of matched masks, most of them where the prediction is in doubt; computed once."""
-        if '_points' not in self.__dict__:
-            self._points = Points.cat([self._of_image(image, matches, targets) for image in range(len(self.pixels))])
-        return self._points
+        """Points of matched masks, most of them where the prediction is in doubt; drawn once for the same matches."""
+        if self._made[0] is not matches:
+            parts = [self._of_image(*each, targets) for each in enumerate(matches.by_image(len(self.pixels)))]
+            self._made = matches, Points.cat(parts)
+        return self._made[1]
 
     def _of_image(self, image: int, matches: Matches, targets: Targets) -> Points:
-        own = (matches.image == image).nonzero().squeeze(1)
-        layer, query, target = matches.layer[own], matches.query[own], matches.target[own]
-        maps = product(self.kernels[layer, image, query], self.pixels[image]).float()[:, None]
+        maps = product(self.kernels[matches.where], self.pixels[image]).float()[:, None]
         extent = extents(targets.samples, maps)[image]
         with torch.no_grad():
             points = self._doubtful(maps.detach(), extent)
-            truth = read(targets.masks[image], points, targets.slot[target])
-        return Points(sample(maps, points * extent)[:, 0], truth, layer)
+            truth = read(targets.masks[image], points, targets.slot[matches.target])
+        return Points(sample(maps, points * extent)[:, 0], truth, matches.layer)
 
     def _doubtful(self, maps: Tensor, extent: Tensor) -> Tensor:
         """P K 2: of many random points those where the mask's logit is nearest to zero, and some at random."""

@@ -94,21 +94,23 @@ class HungarianMatcher:
         if not sets:
             return []
         costs = [self.cost(each) for each in sets]
-        on_host = torch.cat([cost.flatten() for cost in costs]).cpu().numpy()  # the one synchronisation of a step
+        numbers = torch.cat([cost.flatten() for cost in costs]).cpu().numpy()  # the one synchronisation of a step
 
         places, matrices, counts, start = [], [], [], 0
         for each, cost in zip(sets, costs):
             stop = start + cost.numel()
-            for place, matrix in self._matrices(each, on_host[start:stop].reshape(cost.shape)):
+            for place, matrix in self._matrices(each, numbers[start:stop].reshape(cost.shape)):
                 places.append(place)
                 matrices.append(matrix)
             counts.append(len(places) - sum(counts))
             start = stop
 
         solutions = [_matches(*place, *pairs) for place, pairs in zip(places, _solve(matrices))]
-        index = torch.from_numpy(np.concatenate(solutions, axis=1)).to(sets[0].logits.device, non_blocking=True)
+        on_host = torch.from_numpy(np.concatenate(solutions, axis=1))
+        index = on_host.to(sets[0].logits.device, non_blocking=True)
         sizes = iter(each.shape[1] for each in solutions)
-        return [Matches(*part) for part in index.split([sum(islice(sizes, count)) for count in counts], dim=1)]
+        sizes = [sum(islice(sizes, count)) for count in counts]
+        return [Matches(*part, host) for part, host in zip(index.split(sizes, dim=1), on_host.split(sizes, dim=1))]
 
     def cost(self, each: PredictionSet) -> Tensor:
         """L B N G, in float32 whatever the autocast; columns beyond an image's objects mean nothing."""

@@ -173,15 +173,32 @@ class Matches:
     Args:
         layer, image, query: P, where the prediction stands in an L B N tensor.
         target: P, the object's place in :class:`Targets`.
+        on_host: 4 P, all of it on the host; where nobody has it there, the device is asked once.
     """
     layer: Tensor
     image: Tensor
     query: Tensor
     target: Tensor
+    on_host: Tensor | None = None
 
     @property
     def where(self) -> tuple[Tensor, Tensor, Tensor]:
         return self.layer, self.image, self.query
+
+    def of_layer(self, layer: int) -> Matches:
+        found = self._host()[:, self._host()[0] == layer]
+        return Matches(*found.to(self.layer.device, non_blocking=True), on_host=found)
+
+    def by_image(self, num_images: int) -> list[Matches]:
+        """Those of each image, in the order in which they stand."""
+        parts = [self._host()[:, self._host()[1] == image] for image in range(num_images)]
+        found = torch.cat(parts, dim=1).to(self.layer.device, non_blocking=True)
+        return [Matches(*own) for own in found.split([part.shape[1] for part in parts], dim=1)]
+
+    def _host(self) -> Tensor:
+        if self.on_host is None:
+            self.on_host = torch.stack([*self.where, self.target]).cpu()
+        return self.on_host
 
 
 @dataclass

@@ -229,7 +229,7 @@ def test_pictures_are_standardised_each_on_its_own():
 def prediction(found: torch.Tensor, logits: torch.Tensor, targets: Targets) -> PredictionSet:
     """Queries 0, 1 ... of the first image are matched with its objects; ``found`` are their chances."""
     class Given:
-        def matched(self, matches, targets):
+        def matched(self, matches, layer, targets):
             return [(found, targets.masks[0].float()), (found[:0], targets.masks[1][:0].float())]
 
     return PredictionSet('match', logits, torch.rand(1, 2, logits.shape[2], 4), targets, masks=Given())

@@ -1,9 +1,11 @@
 """DETR's masks: the decoder against transformers, the losses written out."""
 import pytest
+import tiny
 import torch
 from parity import reference
 
-from mmparts.detr.attention_maps import AttentionMaps
+from mmparts.detr.attention_maps import AttentionMaps, SeparateMasks
+from mmparts.detr.cell_head import AreaDiceTerm, PixelFocalTerm
 from mmparts.detr.detr_masks import MaskDiceTerm, MaskFocalTerm, PyramidMaskDecoder
 from mmparts.detr.structures import Matches, Memory, PredictionSet, Targets
 
@@ -52,8 +54,8 @@ class Whole:
     def __init__(self, pairs):
         self.pairs = pairs
 
-    def matched(self, matches, targets):
-        self.matches = matches
+    def matched(self, matches, layer, targets):
+        self.layer = layer
         return self.pairs
 
 
@@ -70,9 +72,55 @@ def test_losses_are_sums_over_the_masks(term, one):
     masks = Whole(pairs)
     targets = Targets(torch.zeros(3), torch.zeros(3, 4), [2, 0, 1], ['a', 'b', 'c'])
     predictions = PredictionSet('match', torch.zeros(2, 3, 4, 1), torch.zeros(2, 3, 4, 4), targets, masks=masks)
-    index = torch.arange(3)
-    matches = Matches(torch.tensor([0, 0, 0, 1, 1, 1]), *(torch.cat([index, index + 10]) for _ in range(3)))
-    value = term(weight=2.)(predictions, matches, torch.tensor(3.))
+    value = term(weight=2.)(predictions, None, torch.tensor(3.))
     wanted = sum(one(found, truth) for each in pairs for found, truth in zip(*each))
     torch.testing.assert_close(value, 2 * wanted[None] / 3)
-    assert masks.matches.query.tolist() == [10, 11, 12]
+    assert masks.layer == 1
+
+
+def decode(attention, skips, image, size):
+    """A mask of one logit everywhere, which is the query's attention."""
+    return attention[:, 0].expand(-1, *size)
+
+
+def test_every_term_is_of_the_last_layer_whatever_came_before():
+    """Matches of two layers, given as the matcher gives them and as known pairs are; two images, one without objects.
+
+    Terms share what they compare, but not with the matches of another call."""
+    torch.manual_seed(0)
+    targets = Targets.from_samples(tiny.samples(counts=(2, 0)))
+    rows = torch.tensor([[0, 0, 3, 0], [0, 0, 1, 1], [1, 0, 2, 1], [1, 0, 4, 0]]).T
+    other = torch.tensor([[0, 0, 1, 0], [0, 0, 2, 1], [1, 0, 0, 0], [1, 0, 1, 1]]).T
+    attention = torch.randn(1, 2, 5, 1, 1, 1)
+
+    def losses(terms, index, masks, on_host=None):
+        each = PredictionSet('match', torch.zeros(2, 2, 5, 80), torch.zeros(2, 2, 5, 4), targets, masks=masks)
+        matches = Matches(*index, on_host)
+        return {term: term()(each, matches, torch.tensor(2.)) for term in terms}
+
+    def fresh():
+        return SeparateMasks(attention, [], (96, 96), decode)
+
+    terms = (MaskDiceTerm, MaskFocalTerm, AreaDiceTerm, PixelFocalTerm)
+    alone = {name: value for term in terms for name, value in losses([term], rows, fresh()).items()}
+    last = {name: value for term in terms for name, value in losses([term], rows[:, 2:], fresh()).items()}
+    assert alone == last == losses(terms, rows, fresh()) == losses(terms[::-1], rows, fresh())
+    assert alone == losses(terms, rows, fresh(), on_host=rows)
+
+    shared = fresh()
+    assert alone != losses(terms, other, shared) == losses(terms, other, fresh())
+    assert alone == losses(terms, rows, shared)
+
+
+def test_masks_are_decoded_once_for_all_terms():
+    calls = []
+    masks = SeparateMasks(torch.randn(1, 2, 5, 1, 1, 1), [], (96, 96), lambda *args: calls.append(1) or decode(*args))
+    targets = Targets.from_samples(tiny.samples(counts=(2, 1)))
+    matches = Matches(*torch.tensor([[1, 0, 3, 0], [1, 0, 0, 1], [1, 1, 2, 2]]).T)
+    first = masks.matched(matches, 1, targets)
+    assert masks.matched(matches, 1, targets) is first and len(calls) == 1
+    for found, truth, query, (height, width) in zip(*zip(*first), ([3, 0], [2]), ((64, 96), (96, 64))):
+        assert found.shape == truth.shape == (len(query), height, width)
+    chance = masks.attention[0, :, :, 0, 0, 0].sigmoid()
+    assert first[0][0][:, 5, 7].equal(chance[0, [3, 0]]) and first[1][0][:, 5, 7].equal(chance[1, [2]])
+    assert first[1][1].equal(targets.masks[1].float())

@@ -109,6 +109,9 @@ def test_points_of_matches(targets):
     assert points.logits.shape == points.truth.shape == (4, 400) and points.layer.tolist() == [0, 0, 1, 1]
     close(points.truth.mean(1) > 0, torch.ones(4, dtype=torch.bool))
 
+    other = Matches(*torch.tensor([[0, 1], [0, 0], [3, 3], [1, 0]]))
+    assert masks.where_it_matters(other, targets).logits.shape == (2, 400), 'other matches have points of their own'
+
     # Three quarters are chosen for their doubt: nearer to zero than points anywhere are.
     whole = torch.einsum('pc,chw->phw', masks.kernels[matches.where], pixels[0])[:, None]
     everywhere = sample(whole, torch.rand(4, 20000, 2) * torch.tensor([1., 64 / 96])).abs().mean((1, 2))

@@ -221,3 +221,10 @@ def test_threads_find_the_same(threads, monkeypatch):
     finally:
         torch.set_num_threads(before)
     assert len(solvers) == threads
+
+
+def test_matches_lie_on_the_host_too():
+    """Of several sets each has its own, so that nobody need ask the device which image a match is of."""
+    targets = targets_of(2, 0, 3)
+    for matches in HungarianMatcher(COSTS)([predictions(targets), predictions(targets, layers=1, seed=1)]):
+        assert matches.on_host.equal(torch.stack([*matches.where, matches.target]))

@@ -1,9 +1,10 @@
 """Memory and targets: where padding ends, where tokens stand, how objects are counted."""
+import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 
-from mmparts.detr.structures import Memory, Targets
+from mmparts.detr.structures import Matches, Memory, Targets
 from tiny import samples
 
 
@@ -82,3 +83,19 @@ def test_class_agnostic_targets_keep_boxes_and_leave_the_original():
     assert not agnostic.labels.any() and agnostic.boxes.equal(targets.boxes)
     assert not agnostic.padded[0].any()
     assert targets.labels.equal(labels)
+
+
+@pytest.mark.parametrize('known', [True, False])
+def test_matches_of_a_layer_and_of_each_image(known):
+    """In their order, also where layers and images alternate; an image may have none."""
+    rows = torch.tensor([[1, 2, 5, 0], [0, 0, 3, 1], [1, 0, 4, 2], [1, 0, 0, 1], [0, 2, 1, 0]]).T
+    matches = Matches(*rows, rows if known else None)
+
+    def shown(found: Matches) -> list:
+        return torch.stack([*found.where, found.target]).T.tolist()
+
+    last = matches.of_layer(1)
+    assert shown(last) == [[1, 2, 5, 0], [1, 0, 4, 2], [1, 0, 0, 1]]
+    assert [shown(own) for own in last.by_image(3)] == [[[1, 0, 4, 2], [1, 0, 0, 1]], [], [[1, 2, 5, 0]]]
+    assert [shown(own) for own in matches.by_image(3)] == [
+        [[0, 0, 3, 1], [1, 0, 4, 2], [1, 0, 0, 1]], [], [[1, 2, 5, 0], [0, 2, 1, 0]]]
