@@ -8,28 +8,37 @@ import time
 
 import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets import make_shapes
+from mmparts.engine import cli
 from mmparts.visualization import read_scalars
 
 TOOLS = osp.dirname(osp.abspath(__file__))
+BATCH = 8  # pictures a step, of all processes together
+PROCESSES = (1, 2, 4, 8)  # that can share them
 
 
-def main():
+def main() -> int | None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--config', default=osp.join(TOOLS, '../configs/dino/dino-4scale_small_2xb4-7e_shapes.py'),
                         help='a config of the generated set')
     parser.add_argument('--data', default='data/shapes', help='folder of the generated set; made when absent')
     parser.add_argument('--images', type=int, default=1500, help='training pictures to generate')
     parser.add_argument('--val-images', type=int, default=200, help='unseen pictures to generate')
-    parser.add_argument('--processes', type=int, default=2, help='processes to train with, one thread each')
+    # One thread each: for nets this small two processes are faster than two threads that wake for every op.
+    most = max(number for number in PROCESSES if number <= cli.default_processes())
+    parser.add_argument('--processes', type=int, default=most, choices=PROCESSES,
+                        help=f'processes to train with, one thread each, that share batches of {BATCH} pictures')
     parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and pictures')
     args = parser.parse_args()
+    cli.require_gpus(args.processes)
     start = time.time()
 
-    make_shapes(args.data, images=args.images, val_images=args.val_images, workers=args.processes)
-    # One thread each: for nets this small two processes are faster than two threads that wake for every op.
-    subprocess.run(['bash', osp.join(TOOLS, 'dist_train.sh'), args.config, str(args.processes),
-                    '--work-dir', args.work_dir, '--cfg-options', f'data_root={args.data}'],
-                   env=dict(os.environ, PYTHON=sys.executable), check=True)
+    make_shapes(args.data, images=args.images, val_images=args.val_images, workers=max(2, args.processes))
+    training = subprocess.run(
+        ['bash', osp.join(TOOLS, 'dist_train.sh'), args.config, str(args.processes), '--work-dir', args.work_dir,
+         '--cfg-options', f'data_root={args.data}', f'train_dataloader.batch_size={BATCH // args.processes}'],
+        env=dict(os.environ, PYTHON=sys.executable))
+    if training.returncode:
+        return training.returncode
 
     _, validations = read_scalars(args.work_dir)
     final = validations[-1]
@@ -41,4 +50,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    cli.run(main, FileExistsError, ValueError)

@@ -95,18 +95,38 @@ def prepare(args: argparse.Namespace) -> Config:
     hooks = cfg.get('default_hooks', {})
     for hook in [key for key, value in hooks.items() if value is None and key not in MMENGINE_HOOKS]:
         hooks.pop(hook)
-    join_cpu_processes(cfg)
+    join_processes(cfg)
     return cfg
 
 
-def join_cpu_processes(cfg: Config) -> None:
-    """Make several processes on CPUs possible: mmengine's launcher and its DDP wrapper take a GPU by its number."""
-    if cfg.launcher != 'pytorch' or get_device() != 'cpu':
+def join_processes(cfg: Config) -> None:
+    """Make the processes of torchrun possible on what there is: mmengine's launcher and its DDP wrapper take a GPU by
+    its number."""
+    if cfg.launcher != 'pytorch':
+        return
+    processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
+    require_gpus(processes)
+    if get_device() == 'mps' and processes == 1:
+        cfg.launcher = 'none'
+    if get_device() != 'cpu':
         return
     torch.distributed.init_process_group('gloo')
     wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
                    find_unused_parameters=cfg.get('find_unused_parameters', False))
     cfg.setdefault('model_wrapper_cfg', wrapper)
+
+
+def default_processes() -> int:
+    """Processes that train well on this machine: one for each GPU, two on CPUs; one elsewhere, such as a Mac's GPU."""
+    return {'cuda': torch.cuda.device_count(), 'cpu': 2}.get(get_device(), 1)
+
+
+def require_gpus(processes: int) -> None:
+    """Exit with a message where there are fewer GPUs than processes: torch would only say `invalid device ordinal`."""
+    gpus = {'cuda': torch.cuda.device_count(), 'mps': 1}.get(get_device(), processes)
+    if processes > gpus:
+        raise SystemExit(f'error: {processes} processes on a machine with {gpus} GPU{"s" if gpus > 1 else ""}, and '
+                         f'each needs one of its own; start {gpus} at most (CUDA_VISIBLE_DEVICES may hide others)')
 
 
 def slurm_port() -> int:
@@ -182,10 +202,14 @@ def flush_subnormals() -> None:
     torch.set_flush_denormal(True)
 
 
-def run(main: Callable[[], int | None]) -> None:
-    """Call ``main`` and exit; an error that the user can act on is printed without a traceback, with exit code 1."""
+def run(main: Callable[[], int | None], *errors: type[Exception]) -> None:
+    """Call ``main`` and exit; an error that the user can act on is printed without a traceback, with exit code 1.
+
+    Args:
+        errors: Such errors of this tool, beside those of all.
+    """
     flush_subnormals()
     try:
         sys.exit(main())
-    except USER_ERRORS as error:
+    except (*USER_ERRORS, *errors) as error:
         sys.exit(f'error: {error}')

@@ -211,6 +211,55 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
     assert checkpoint['meta']['epoch'] == 1 and checkpoint['meta']['iter'] == 2
 
 
+@pytest.fixture
+def machine(monkeypatch):
+    """``machine(device, gpus)``: lets the tools believe that they run on another machine."""
+    def pretend(device: str, gpus: int = 0):
+        monkeypatch.setattr(cli, 'get_device', lambda: device)
+        monkeypatch.setattr(torch.cuda, 'device_count', lambda: gpus)
+    return pretend
+
+
+def test_more_processes_than_gpus_are_refused(machine, monkeypatch):
+    for device, gpus, processes in (('cuda', 1, 2), ('cuda', 4, 8), ('mps', 0, 2)):
+        machine(device, gpus)
+        monkeypatch.setenv('LOCAL_WORLD_SIZE', str(processes))
+        with pytest.raises(SystemExit, match=rf'{processes} processes on a machine with {gpus or 1} GPU.* start'):
+            cli.join_processes(Config(dict(launcher='pytorch')))
+        cli.join_processes(Config(dict(launcher='none')))
+
+
+def test_as_many_processes_as_gpus_are_left_to_mmengine_and_one_on_a_mac_needs_no_launcher(machine, monkeypatch):
+    cases = [('cuda', 2, 2, 'pytorch'), ('npu', 0, 8, 'pytorch'), ('mps', 0, 1, 'none')]
+    for device, gpus, processes, launcher in cases:
+        machine(device, gpus)
+        monkeypatch.setenv('LOCAL_WORLD_SIZE', str(processes))
+        cfg = Config(dict(launcher='pytorch'))
+        cli.join_processes(cfg)
+        assert cfg.to_dict() == dict(launcher=launcher)
+
+
+@pytest.mark.parametrize('device, gpus, processes', [('cpu', 0, 2), ('mps', 0, 1), ('cuda', 1, 1), ('cuda', 3, 2),
+                                                     ('cuda', 8, 8), ('cuda', 16, 8)])
+def test_the_demo_shares_batches_of_eight_among_what_there_is(machine, monkeypatch, run_tool, device, gpus, processes):
+    machine(device, gpus)
+    commands = []
+    monkeypatch.setattr('mmparts.datasets.make_shapes', lambda *args, **options: None)
+    monkeypatch.setattr(subprocess, 'run', lambda command, **options: commands.append(command) or
+                        subprocess.CompletedProcess(command, 3))
+    assert run_tool('demo') == 3, 'the code of the training that failed'
+    command, = commands
+    assert command[3] == str(processes) and command[-1] == f'train_dataloader.batch_size={8 // processes}'
+
+
+def test_the_demo_refuses_processes_without_a_gpu_before_it_makes_data(machine, monkeypatch, run_tool, capsys):
+    machine('cuda', 1)
+    monkeypatch.setattr('mmparts.datasets.make_shapes', lambda *args, **options: pytest.fail('too late'))
+    assert run_tool('demo', '--processes', 2) == 1
+    assert 'error: 2 processes on a machine with 1 GPU,' in capsys.readouterr().err
+    assert run_tool('demo', '--processes', 3) == 2
+
+
 def test_tools_take_subnormal_numbers_for_zero():
     if not torch.set_flush_denormal(False):
         pytest.skip('this processor cannot')
