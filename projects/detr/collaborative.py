@@ -92,6 +92,7 @@ class Collaborative(BaseModule):
                                         nn.GroupNorm(gcd(32, embed_dims // 2), embed_dims))
         self.heads = ModuleList(build_part(
             head, embed_dims=embed_dims, num_classes=num_classes, strides=self.strides) for head in heads)
+        self.names = [head.name for head in self.heads]
         self.embeddings = nn.ModuleList(PlaceEmbedding(embed_dims, embed_boxes, embed_features) for _ in heads)
 
     def forward(self, match: QueryGroup, memory: Memory, targets: Targets) -> list[QueryGroup]:

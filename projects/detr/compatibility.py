@@ -5,6 +5,7 @@ Parts say of themselves, as attributes of the class or the object; who says noth
 * queries, groups: ``coordinates`` of their references (4 boxes, 2 points, 0 none); ``brings_positions``, or else the
   decoder derives them; ``indicator``, whether the last channel says who is a noised one; ``copies``, how often
   each of ``num_queries`` is asked; ``asks_head``, methods of the head that they call.
+* groups: ``name`` of the group they make, or ``names`` where they make several.
 * attention: ``position_width``, channels of position in units of ``embed_dims``; ``needs_reference``.
 * position: ``position_width`` of what it derives. Spatial prior: ``gives_reference``.
 * encoder: ``gives``, fields of Memory beside the tokens. Head: ``needs`` of these; ``takes_groups``, ``takes_initial``.
@@ -20,12 +21,14 @@ DERIVED = {1: 'BoxPosition', 2: 'ConditionalPosition'}  # what derives positions
 MASKED = dict(pixels='PixelMapper and DeformablePixelDecoder', skips='SkipMapper and CellEncoder')
 WHO = dict(masks='MaskHead, CellHead or DETRMaskHead', kernels='MaskHead', maps='CellHead or DETRMaskHead',
            embeddings='EmbeddingHead')
+RESERVED = dict(match='the matching queries', enc="the encoder's proposals")
 CLASSES = {True: 'classes that compete with "no object"', False: 'classes each on its own'}
 
 
 def check_parts(detector: nn.Module) -> None:
     """Raises ValueError, naming both sides, where two parts of a detector do not go together."""
     sources = [detector.queries, *detector.groups]
+    check_names(detector.groups)
     check_references(sources, detector.decoder)
     check_positions(sources, detector.decoder)
     check_indicator(sources)
@@ -33,6 +36,17 @@ def check_parts(detector: nn.Module) -> None:
     check_head(sources, detector.decoder, detector.head)
     check_predictions(detector.queries, detector.head)
     check_classes(detector.queries, detector.head)
+
+
+def check_names(groups: list[nn.Module]) -> None:
+    """Losses go by the name of the query group, so each group has one of its own."""
+    owners = dict(RESERVED)
+    for group in groups:
+        for called in filter(None, says(group, 'names') or [says(group, 'name')]):
+            if called in owners:
+                raise ValueError(f'{name(group)} makes a query group named {called!r}, as {owners[called]} are named, '
+                                 f"and would share their losses; name it differently, as name='{called}2'")
+            owners[called] = f'the queries of {name(group)}'
 
 
 def check_references(sources: list[nn.Module], decoder: nn.Module) -> None:

@@ -16,9 +16,19 @@ DERIVED = dict(position=dict(type='mmparts.BoxPosition'))
 DENSE = dict(type='mmparts.DenseCrossAttention')
 SOFTMAX = [dict(type='mmparts.SoftmaxTerm')]
 HEAD = base('dino_r50').head
+CO_GROUPS = base('co_dino_r50').groups
+COLLABORATIVE = dict(CO_GROUPS[1], heads=2 * [head for head in CO_GROUPS[1].heads if 'Anchor' in head.type])
 
 
 @pytest.mark.parametrize('name, changes, message', [
+    # names
+    ('dino_r50', dict(groups=[DENOISING, dict(DENOISING, box_noise=0.4)]),
+     "Denoising makes a query group named 'dn', as the queries of Denoising are named, .* as name='dn2'"),
+    ('dino_r50', dict(groups=[dict(DENOISING, name='enc')]),
+     "Denoising makes a query group named 'enc', as the encoder's proposals are named, and would share their losses"),
+    ('dino_r50', dict(groups=[dict(ONE_TO_MANY, name='match')]), "OneToMany .*'match', as the matching queries are"),
+    ('co_dino_r50', dict(groups=[COLLABORATIVE]), "Collaborative .*'atss', as the queries of Collaborative are named"),
+    ('co_dino_r50', dict(groups=[dict(DENOISING, name='rcnn'), *CO_GROUPS]), "'rcnn', as the queries of Denoising are"),
     # references
     ('detr_r50', dict(groups=[DENOISING]), 'Denoising makes boxes, LearnedQueries brings no references.* Anchor'),
     ('deformable_detr_r50', dict(groups=[DENOISING], decoder=DERIVED), 'Denoising makes boxes, PointQueries .*points'),
@@ -97,8 +107,8 @@ def test_gaussians_over_sampled_points_are_refused():
 
 def test_groups_of_one_class_are_told_apart():
     """Whichever comes first: only one of them brings positions."""
-    own, derived = (dict(type='mmparts.Collaborative', embed_boxes=embed, heads=base('co_dino_r50').groups[1].heads)
-                    for embed in (True, False))
+    own, derived = (dict(type='mmparts.Collaborative', embed_boxes=embed, heads=[head])
+                    for embed, head in zip((True, False), CO_GROUPS[1].heads))
     for groups in ([own, derived], [derived, own]):
         with pytest.raises(ValueError, match='Collaborative brings no positions'):
             build(base('deformable_detr_refine_twostage_r50', groups=groups))
