@@ -324,7 +324,7 @@ def test_quality_focal_term_is_mmdets(valid):
 
     for layer in range(2):
         labels, quality = torch.full((2, 5), 3), torch.zeros(2, 5)
-        for one, image, query, target in zip(*(part.tolist() for part in vars(matches).values())):
+        for one, image, query, target in zip(*(part.tolist() for part in (*matches.where, matches.target))):
             if one == layer:
                 labels[image, query] = targets.labels[target]
                 quality[image, query] = loops.iou(*(bbox_cxcywh_to_xyxy(box).tolist() for box in (
