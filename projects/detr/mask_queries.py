@@ -1,7 +1,8 @@
 """Unified query selection (Mask DINO, https://arxiv.org/abs/2206.02777, section 3.3): the head itself reads the tokens.
 
-Differences from the official code: a box around a mask includes the mask's last pixel; where a mask is empty, the box
-proposed with it stays; tokens on padding and at the border come last.
+Differences from the official code: a box around a mask includes the mask's last pixel, and is divided by the size of
+the image, not by that in whole cells of a feature map; where a mask is empty, the box proposed with it stays; tokens on
+padding and at the border come last.
 """
 from dataclasses import dataclass
 from functools import partial
@@ -76,8 +77,8 @@ class MaskQueries(nn.Module):
         if not self.boxes_from_masks:
             return boxes.detach()
         references = []
-        for proposed, kernels, pixels, ratios in zip(boxes, masks.kernels[0], masks.pixels, memory.valid_ratios):
-            around, found = boxes_around(product(kernels, pixels) > 0, ratios[0])
+        for proposed, kernels, pixels, extent in zip(boxes, masks.kernels[0], masks.pixels, memory.shares):
+            around, found = boxes_around(product(kernels, pixels) > 0, extent)
             references.append(torch.where(found[:, None], around, proposed))
         return torch.stack(references)
 

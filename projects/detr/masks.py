@@ -131,23 +131,21 @@ def read(bits: Tensor, points: Tensor, which: Tensor | None = None) -> Tensor:
     return total
 
 
-def boxes_around(masks: Tensor, extent: Tensor) -> tuple[Tensor, Tensor]:
+def boxes_around(masks: Tensor, extent: tuple[float, float]) -> tuple[Tensor, Tensor]:
     """The tightest boxes around bitmaps N H W that show an image and its padding.
 
     Args:
-        extent: 2, the (x, y) share of the maps that is not padding.
+        extent: the (x, y) share of the maps that is not padding.
 
     Returns:
         N 4, normalised cxcywh, and N bool: the mask has a pixel within the image.
     """
     corners = []
-    for axis, size in ((1, masks.shape[2]), (2, masks.shape[1])):  # columns, rows
+    for axis, size, share in ((1, masks.shape[2], extent[0]), (2, masks.shape[1], extent[1])):  # columns, rows
         hit = masks.any(axis).int()
-        corners += [hit.argmax(1), size - hit.flip(1).argmax(1)]
+        corners += [edge / (share * size) for edge in (hit.argmax(1), size - hit.flip(1).argmax(1))]
     left, right, top, bottom = corners
-    size = extent * extent.new_tensor([masks.shape[2], masks.shape[1]])
-    boxes = (torch.stack([left, top, right, bottom], dim=1) / size.repeat(2)).clamp(max=1)
-    boxes = bbox_xyxy_to_cxcywh(boxes)
+    boxes = bbox_xyxy_to_cxcywh(torch.stack([left, top, right, bottom], dim=1).clamp(max=1))
     return boxes, masks.any(2).any(1) & (boxes[:, 2:] > 0).all(1)
 
 

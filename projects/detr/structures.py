@@ -60,6 +60,14 @@ class Memory:
         levels = self.tokens.transpose(1, 2).split([h * w for h, w in self.shapes], dim=2)
         return [level.unflatten(2, shape) for level, shape in zip(levels, self.shapes)]
 
+    @property
+    def shares(self) -> list[tuple[float, float]]:
+        """The (x, y) share of the padded batch that each image fills."""
+        if self.images is None or self.padded is None:
+            raise ValueError('this memory does not say how large its images are; set `padded` and `images`, as '
+                             'QueryDetector.encode does')
+        return [(width / self.padded[1], height / self.padded[0]) for height, width in self.images]
+
     @cached_property
     def sizes(self) -> Tensor:
         """levels 2: (width, height) of each level, on the device of the tokens."""

@@ -107,6 +107,25 @@ def test_a_constant_mask_moves_all_references():
     torch.testing.assert_close(corner.reference, wanted[:, None].expand_as(corner.reference))
 
 
+def test_a_box_is_a_share_of_the_image_and_not_of_whole_cells():
+    """Half of 100 pixels, in a batch whose maps have cells of 8 pixels and more."""
+    model = build(mask_dino()).eval()
+    data = batch(model, sizes=((100, 100), (128, 160)))
+    with torch.no_grad():
+        memory = model.encode(data['inputs'], data['data_samples'])
+        memory.pixels = -torch.ones(*memory.pixels.shape[:2], *memory.padded)
+        memory.pixels[:, :, 25:75, :50] = 1.
+        last = model.head.mask_branch.layers[-1]
+        last.weight.zero_()
+        last.bias.fill_(1.)
+        match, _ = model.queries(memory, model.head)
+        wanted = torch.tensor([[.25, .5, .5, .5], [25 / 160, 50 / 128, 50 / 160, 50 / 128]])
+        torch.testing.assert_close(match.reference, wanted[:, None].expand_as(match.reference))
+        memory.images = None
+        with pytest.raises(ValueError, match='does not say how large its images are'):
+            model.queries(memory, model.head)
+
+
 def test_boxes_of_the_tokens_can_be_the_references():
     model = build(mask_dino(queries=dict(boxes_from_masks=False))).eval()
     data = batch(model)

@@ -55,7 +55,7 @@ def test_boxes_around_against_loops(extent):
     masks[1] = True
     masks[2] = False
     masks[2, 0, 11] = True  # in the padding unless there is none
-    boxes, found = boxes_around(masks, torch.tensor(extent))
+    boxes, found = boxes_around(masks, extent)
     for mask, box, is_found in zip(masks, boxes, found):
         rows, columns = mask.nonzero().unbind(1)
         if not len(rows):
