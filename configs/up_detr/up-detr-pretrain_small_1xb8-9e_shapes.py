@@ -6,6 +6,7 @@ _base_ = [
 model = dict(num_classes=2)
 val_cfg = test_cfg = None
 
+data_root = 'data/shapes/'
 train_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='mmparts.RandomPatchBoxes', num={{_base_.num_patches}}),
@@ -13,4 +14,4 @@ train_pipeline = [
     dict(type='mmparts.CutPatches', size=64),
     dict(type='mmparts.PackPatches')
 ]
-train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root='data/shapes/', pipeline=train_pipeline))
+train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))

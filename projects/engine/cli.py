@@ -57,9 +57,14 @@ def load_config(path: str, options: dict | None = None) -> Config:
 
     Raises:
         FileNotFoundError: No such config; the message lists files with similar names.
+        SystemExit: ``data_root`` would move no data set.
     """
-    from ..datasets.root import merge_options
-    return merge_options(Config.fromfile(find_config(path)), options)
+    from ..datasets.root import merge_options  # takes seconds, which `--help` does not need
+    cfg = Config.fromfile(find_config(path))
+    try:
+        return merge_options(cfg, options)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}') from error
 
 
 def find_config(path: str) -> str:

@@ -5,7 +5,8 @@ from mmengine.config import Config
 
 from mmparts.datasets import merge_options, set_data_root
 
-BASES = Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets'
+CONFIGS = Path(__file__).parents[2] / 'configs'
+BASES = CONFIGS / '_base_' / 'datasets'
 
 
 def roots(cfg: Config) -> set[str]:
@@ -25,6 +26,26 @@ def test_one_option_moves_every_data_set(path, root):
     assert moved.filename == str(path)
 
 
+def inside(node):
+    """(key, value) of every entry of a config and of what is in it."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        yield key, value
+        if isinstance(value, (dict, list, tuple)):
+            yield from inside(value)
+
+
+@pytest.mark.parametrize('folder', sorted({path.parent.name for path in CONFIGS.glob('[!_]*/*.py')}))
+def test_one_option_moves_all_that_a_shipped_config_reads(folder):
+    for file in sorted((CONFIGS / folder).glob('*.py')):
+        cfg = merge_options(Config.fromfile(file), {'data_root': '/mnt/somewhere'})
+        parts = {key: cfg[key] for key in cfg if key.endswith(('_dataloader', '_evaluator')) and cfg[key] is not None}
+        for key, value in inside(parts):
+            if key == 'data_root' or key == 'ann_file' and 'data' in Path(str(value)).parts:
+                assert value.startswith('/mnt/somewhere'), f'{file.name}: {key}={value} stays'
+        roots = [value for key, value in inside(parts) if key == 'data_root']
+        assert len(roots) >= sum(key.endswith('_dataloader') for key in parts), file.name
+
+
 def test_paths_put_together_from_the_root_move_too_and_others_stay():
     cfg = Config(dict(
         data_root='data/coco', work_dir='work_dirs/data/coco', load_from='data/coco_weights.pth',
@@ -40,6 +61,14 @@ def test_paths_put_together_from_the_root_move_too_and_others_stay():
 def test_a_config_without_a_root_says_so():
     with pytest.raises(ValueError, match='no top-level `data_root`'):
         set_data_root(Config(dict(train_dataloader=dict(dataset=dict(data_root='a/')))), 'b/')
+
+
+def test_a_root_in_which_no_data_set_lies_says_so():
+    cfg = Config(dict(data_root='data/imagenet/', train_dataloader=dict(dataset=dict(data_root='data/coco/'))))
+    with pytest.raises(ValueError, match="data_root='b/' would move no data set, none lies in .* data/imagenet/"):
+        set_data_root(cfg, 'b/')
+    cfg.data_root = 'data/coco/'
+    assert set_data_root(cfg, 'data/coco').train_dataloader.dataset.data_root == 'data/coco/', 'where it is already'
 
 
 def test_without_data_root_options_are_merged_as_usual():

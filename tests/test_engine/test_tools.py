@@ -111,6 +111,12 @@ def test_missing_files_are_one_line(trained, run_tool, capsys, tool, args):
     assert capsys.readouterr().err.splitlines()[-1].startswith('error: no ')
 
 
+def test_a_data_root_that_moves_nothing_is_one_line(tmp_path, run_tool, capsys):
+    (tmp_path / 'config.py').write_text("train_dataloader = dict(dataset=dict(data_root='a/'))")
+    assert run_tool('train', tmp_path / 'config.py', '--cfg-options', 'data_root=b/') == 1
+    assert capsys.readouterr().err.startswith('error: ')
+
+
 def test_unknown_config_proposes_the_nearest():
     with pytest.raises(FileNotFoundError, match='detr_r50_8xb2-150e_coco.py'):
         cli.find_config(str(ROOT / 'configs' / 'detr' / 'detr_r50_8xb2-150e.py'))
