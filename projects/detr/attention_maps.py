@@ -89,7 +89,7 @@ class SeparateMasks:
 
     def over_image(self, image: int, extent: Tensor, size: tuple[int, int],
                    queries: Tensor | slice = slice(None)) -> Tensor:
-        """P h w: logits of some queries' masks over an image of the given size; extent: see masks.py."""
+        """P h w: logits of some queries' masks over an image of the given size; extent: see resize."""
         queries = torch.arange(self.attention.shape[2], device=self.attention.device)[queries]
         return resize(self.logits(torch.full_like(queries, image), queries), extent, size)
 

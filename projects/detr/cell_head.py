@@ -91,7 +91,8 @@ class ClassWeightTerm(LossTerm):
         weights = self.class_weights if isinstance(self.class_weights, list) else [self.class_weights] * classes
         if len(weights) != classes:
             raise ValueError(f'class_weights={weights} are for {len(weights)} classes, the head has {classes}')
-        return logits.new_tensor([*weights, self.no_object_weight])
+        weights = torch.tensor([*weights, self.no_object_weight], dtype=logits.dtype)
+        return weights.to(logits.device, non_blocking=True)
 
 
 @MODELS.register_module()

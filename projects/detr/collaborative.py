@@ -142,7 +142,7 @@ class Collaborative(BaseModule):
         content, pos = embedding(boxes, features)
         known = self._known(chosen, targets)
         empty = self._empty(chosen, boxes)
-        divisor = reduce_mean(boxes.new_tensor(float(len(known[0])))).clamp(min=1)
+        divisor = reduce_mean(boxes.new_full((), len(known[0]))).clamp(min=1)
         return QueryGroup(name, content, boxes, pos, known=known, valid=None if empty is None else ~empty,
                           divisor=divisor, weight=self.query_weight, empty=empty)
 

@@ -68,7 +68,7 @@ class SetPredictionHead(nn.Module):
         if proposals is not None:
             sets.append(proposals.as_set(targets))
         found = iter(self.matcher([each for each in sets if each.known is None]))
-        num_boxes = targets.boxes.new_tensor(float(sum(targets.counts)))
+        num_boxes = targets.boxes.new_full((), sum(targets.counts))
         num_boxes = reduce_mean(num_boxes).clamp(min=1)
 
         losses = {}

@@ -1,17 +1,15 @@
 """Mask DINO's head: classes, boxes and masks of the same queries (https://arxiv.org/abs/2206.02777)."""
 from dataclasses import replace
-from functools import partial
 
 import torch
 from mmdet.models.layers import MLP
-from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
 from ..registry import MODELS, TASK_UTILS
 from .boxes import move
 from .decoder import QueryDecoder
-from .head import SetPredictionHead, in_pixels
-from .masks import Masks, extents, product, resize
+from .masks import Masks, product
+from .segments import SegmentationHead
 from .structures import Memory, QueryGroup
 
 
@@ -27,7 +25,7 @@ class InitialPredictionDecoder(QueryDecoder):
 
 
 @MODELS.register_module()
-class MaskHead(SetPredictionHead):
+class MaskHead(SegmentationHead):
     """Adds to :class:`SetPredictionHead` a LayerNorm before the branches and a branch for the kernels of masks.
 
     Args:
@@ -82,22 +80,6 @@ class MaskHead(SetPredictionHead):
         masks = predictions['masks']
         return torch.stack([product(*image) for image in zip(masks.kernels[layer], masks.pixels)])
 
-    def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
-        """Detections of each image with their masks (bool), best first; `maps` are written to the samples."""
-        results = []
-        last = predictions['logits'][-1], predictions['boxes'][-1], predictions['masks'].kernels[-1]
-        pixels = predictions['masks'].pixels
-        for logits, boxes, kernels, pixel, extent, sample in zip(*last, pixels, extents(samples, pixels), samples):
-            size = tuple(sample.ori_shape[:2] if rescale else sample.img_shape[:2])
-            make = partial(masks_of, kernels, pixel, extent, size)
-            scores, labels, boxes, masks = self.select(logits, boxes, make)
-            order = scores.argsort(descending=True)
-            results.append(InstanceData(bboxes=in_pixels(boxes, sample, rescale)[order], scores=scores[order],
-                                        labels=labels[order], masks=masks[order]))
-            for part in self.maps:
-                setattr(sample, part.field, part(logits, make))
-        return results
-
 
 @MODELS.register_module()
 class EllipseMaskHead(MaskHead):
@@ -138,13 +120,8 @@ def squared_coordinates(pixels: Tensor, memory: Memory) -> Tensor:
     axes = []
     for axis in (1, 0):  # of (height, width)
         count = pixels.shape[2 + axis]
-        share = pixels.new_tensor([memory.padded[axis] / image[axis] for image in memory.images], dtype=torch.float32)
+        share = torch.tensor([memory.padded[axis] / image[axis] for image in memory.images], dtype=torch.float32)
+        share = share.to(pixels.device, non_blocking=True)
         axes.append((torch.arange(count, device=pixels.device) + 0.5) / count * share[:, None])
     x, y = axes[0][:, None], axes[1][:, :, None]
     return torch.stack(torch.broadcast_tensors(x ** 2, x, y ** 2, y, torch.ones_like(x)), dim=1)
-
-
-def masks_of(kernels: Tensor, pixels: Tensor, extent: Tensor, size: tuple[int, int],
-             queries: Tensor | slice = slice(None)) -> Tensor:
-    """M h w: logits of some queries' masks over an image of the given size."""
-    return resize(product(kernels[queries], pixels).float(), extent, size)

@@ -11,6 +11,7 @@ from functools import cached_property
 
 import torch
 import torch.nn.functional as F
+from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
@@ -36,10 +37,16 @@ class Masks:
     def __getitem__(self, index) -> Masks:
         return replace(self, kernels=self.kernels[index])
 
+    def over_image(self, image: int, extent: Tensor, size: tuple[int, int],
+                   queries: Tensor | slice = slice(None)) -> Tensor:
+        """P h w: logits of some queries' masks in the last layer over an image of the given size; extent: see resize."""
+        return resize(product(self.kernels[-1, image, queries], self.pixels[image]).float(), extent, size)
+
     def anywhere(self, targets: Targets, image: int) -> tuple[Tensor, Tensor]:
         """Points all over an image, the same for all of its masks: features C K, truth G K."""
         points = torch.rand(1, self.num_points, 2, device=self.pixels.device)
-        features = sample(self.pixels[image, None].float(), points * extents(targets.samples, points)[image])
+        extent = extent_of(targets.samples[image]).to(points.device, non_blocking=True)
+        features = sample(self.pixels[image, None].float(), points * extent)
         return features[0], read(targets.masks[image], points)
 
     def where_it_matters(self, matches: Matches, targets: Targets) -> Points:
@@ -51,7 +58,7 @@ class Masks:
 
     def _of_image(self, image: int, matches: Matches, targets: Targets) -> Points:
         maps = product(self.kernels[matches.where], self.pixels[image]).float()[:, None]
-        extent = extents(targets.samples, maps)[image]
+        extent = extent_of(targets.samples[image]).to(maps.device, non_blocking=True)
         with torch.no_grad():
             points = self._doubtful(maps.detach(), extent)
             truth = read(targets.masks[image], points, targets.slot[matches.target])
@@ -90,11 +97,10 @@ class Points:
         return 1 - (2 * (found * self.truth).sum(1) + 1) / (found.sum(1) + self.truth.sum(1) + 1)
 
 
-def extents(samples: list, like: Tensor) -> Tensor:
-    """B 2: the (x, y) share of the padded batch that each image fills."""
-    shares = [(sample.img_shape[1] / sample.batch_input_shape[1], sample.img_shape[0] / sample.batch_input_shape[0])
-              for sample in samples]
-    return torch.tensor(shares, dtype=torch.float32).to(like.device, non_blocking=True)
+def extent_of(sample: DetDataSample) -> Tensor:
+    """2: the (x, y) share of the padded batch that an image fills; on the host."""
+    (height, width), padded = sample.img_shape[:2], sample.batch_input_shape
+    return torch.tensor([width / padded[1], height / padded[0]])
 
 
 def product(kernels: Tensor, pixels: Tensor) -> Tensor:
@@ -120,7 +126,7 @@ def read(bits: Tensor, points: Tensor, which: Tensor | None = None) -> Tensor:
     """
     height, width = bits.shape[-2:]
     which = torch.arange(len(bits), device=bits.device) if which is None else which
-    x, y = (points * points.new_tensor([width, height]) - 0.5).unbind(-1)
+    x, y = points[..., 0] * width - 0.5, points[..., 1] * height - 0.5
     left, top = x.floor(), y.floor()
     total = 0.
     for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
@@ -150,8 +156,8 @@ def boxes_around(masks: Tensor, extent: tuple[float, float]) -> tuple[Tensor, Te
 
 
 def resize(maps: Tensor, extent: Tensor, size: tuple[int, int]) -> Tensor:
-    """The part of maps N H W that is not padding, bilinearly at another size: N h w."""
+    """The part of maps N H W that is not padding (extent: 2, on the host), bilinearly at another size: N h w."""
     (x, y), (height, width) = extent.tolist(), size
-    crop = maps.new_tensor([[x, 0, x - 1], [0, y, y - 1]])
+    crop = torch.tensor([[x, 0, x - 1], [0, y, y - 1]], dtype=maps.dtype).to(maps.device, non_blocking=True)
     grid = F.affine_grid(crop[None], [1, 1, height, width], align_corners=False)
     return F.grid_sample(maps[None], grid, padding_mode='border', align_corners=False)[0]

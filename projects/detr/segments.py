@@ -1,16 +1,40 @@
 """From the last layer's classes and masks to objects, a panoptic map, a semantic map (Mask2Former, Mask DINO).
 
-Each is called with logits N K and ``make(queries)``, which gives the logits M H W of some queries' masks in the size of
+Each part is called with logits N K and ``make(queries)``, which gives the logits M H W of some queries' masks in the size of
 the answer.
 """
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from mmdet.evaluation.functional import INSTANCE_OFFSET
-from mmengine.structures import PixelData
+from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
 from ..registry import TASK_UTILS
+from .head import SetPredictionHead, in_pixels
+from .masks import extent_of
+
+
+class SegmentationHead(SetPredictionHead):
+    """Detections of a head whose ``predictions['masks']`` are :class:`Masks`, :class:`SeparateMasks` or of their kind.
+    """
+    maps = ()  #: parts that make one map of all masks of an image
+
+    def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
+        """Detections of each image with their masks (bool), best first; `maps` are written to the samples."""
+        results = []
+        last = predictions['logits'][-1], predictions['boxes'][-1]
+        for image, (logits, boxes, sample) in enumerate(zip(*last, samples)):
+            size = tuple(sample.ori_shape[:2] if rescale else sample.img_shape[:2])
+            make = partial(predictions['masks'].over_image, image, extent_of(sample), size)
+            scores, labels, boxes, masks = self.select(logits, boxes, make)
+            order = scores.argsort(descending=True)
+            results.append(InstanceData(bboxes=in_pixels(boxes, sample, rescale)[order], scores=scores[order],
+                                        labels=labels[order], masks=masks[order]))
+            for part in self.maps:
+                setattr(sample, part.field, part(logits, make))
+        return results
 
 
 @TASK_UTILS.register_module()
@@ -87,14 +111,11 @@ class PanopticMap:
         kept = (logits.sigmoid().max(-1).values > self.min_score).nonzero().squeeze(1)
         scores, labels = sharpened(logits[kept], self.temperature).max(-1)
         masks = make(kept).sigmoid()
-        panoptic = torch.full(masks.shape[1:], self.num_classes, device=logits.device)
         if not len(kept):
-            return PixelData(sem_seg=panoptic[None])
+            return PixelData(sem_seg=torch.full((1, *masks.shape[1:]), self.num_classes, device=logits.device))
 
-        owner = (scores[:, None, None] * masks).argmax(0)
-        for query, (label, mask) in enumerate(zip(labels.tolist(), masks >= 0.5)):
-            own = mask & (owner == query)
-            if own.any() and (owner == query).sum() >= self.min_share * mask.sum():
-                number = query + 1 if label < self.things else 0
-                panoptic[own] = label + INSTANCE_OFFSET * number
-        return PixelData(sem_seg=panoptic[None])
+        owner, inside = (scores[:, None, None] * masks).argmax(0, keepdim=True), masks >= 0.5
+        enough = torch.bincount(owner.flatten(), minlength=len(kept)) >= self.min_share * inside.sum((1, 2))
+        numbers = torch.arange(1, len(kept) + 1, device=labels.device) * (labels < self.things)
+        values = torch.where(enough, labels + INSTANCE_OFFSET * numbers, self.num_classes)
+        return PixelData(sem_seg=torch.where(inside.gather(0, owner), values[owner], self.num_classes))

@@ -186,8 +186,9 @@ class Gaussian:
     def channels(self, shape: tuple[int, int]) -> tuple[Tensor, Tensor]:
         """Channels of queries (B heads N 4) and of tokens (h*w 4) whose product is the logarithm but for a constant of
         each query: -(c - x)^2 = 2 c x - x^2 - c^2. Coordinates count from the middle of the map, to stay small."""
-        middle = (self.centre.new_tensor(shape).flip(0) - 1) / 2
-        query = torch.cat([2 * self.fall * (self.centre - middle), -self.fall], dim=-1)
+        height, width = shape
+        x, y = self.centre[..., :1] - (width - 1) / 2, self.centre[..., 1:] - (height - 1) / 2
+        query = torch.cat([2 * self.fall * torch.cat([x, y], dim=-1), -self.fall], dim=-1)
         y, x = torch.meshgrid(*(torch.arange(size, device=query.device) - (size - 1) / 2 for size in shape),
                               indexing='ij')
         cells = torch.stack([x, y], dim=-1).flatten(0, 1)

@@ -128,14 +128,14 @@ class Targets:
     @classmethod
     def from_samples(cls, samples: list) -> Targets:
         """From mmdet data samples, whose boxes are xyxy pixels of the resized, un-padded image."""
-        labels, boxes = [], []
-        for sample in samples:
-            height, width = sample.img_shape[:2]
-            gt = sample.gt_instances
-            labels.append(gt.labels)
-            boxes.append(bbox_xyxy_to_cxcywh(gt.bboxes) / gt.bboxes.new_tensor([width, height, width, height]))
+        found = [sample.gt_instances for sample in samples]
+        counts = [len(each.labels) for each in found]
+        sizes = torch.tensor([sample.img_shape[1::-1] * 2 for sample in samples]).repeat_interleave(
+            torch.tensor(counts), dim=0)
+        boxes = bbox_xyxy_to_cxcywh(torch.cat([each.bboxes for each in found]))
+        boxes = (boxes / sizes.to(boxes.device, non_blocking=True)).float()
         names = [sample.get('img_path', f'image {i} of the batch') for i, sample in enumerate(samples)]
-        return cls(torch.cat(labels), torch.cat(boxes).float(), [len(each) for each in labels], names, samples)
+        return cls(torch.cat([each.labels for each in found]), boxes, counts, names, samples)
 
     def class_agnostic(self) -> Targets:
         """The same boxes, all of class 0: what a two-stage encoder is trained on."""
@@ -168,7 +168,8 @@ class Targets:
         """(labels B G, boxes B G 4), filled up to the largest count G with class 0 and a box of the whole image."""
         size = (len(self.counts), max(self.counts))
         labels = self.labels.new_zeros(size)
-        boxes = self.boxes.new_tensor([.5, .5, 1., 1.]).repeat(*size, 1)
+        boxes = self.boxes.new_ones(*size, 4)
+        boxes[..., :2] = 0.5
         labels[self.image, self.slot] = self.labels
         boxes[self.image, self.slot] = self.boxes
         return labels, boxes

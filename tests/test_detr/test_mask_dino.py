@@ -6,7 +6,7 @@ from mmengine.config import Config
 from tiny import base, batch, build, total, without_gradient
 
 from mmparts.detr.head import split_groups
-from mmparts.detr.masks import Masks, extents, read, sample
+from mmparts.detr.masks import Masks, extent_of, read, sample
 from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.queries import priors
 from mmparts.detr.structures import PredictionSet, QueryGroup, Targets
@@ -164,7 +164,7 @@ class TestMatching:
         torch.manual_seed(0)
         points = torch.rand(1, 100, 2)
         whole = torch.einsum('lbnc,bchw->lbnhw', each.masks.kernels, each.masks.pixels)[:, 0]
-        logits = sample(whole.flatten(0, 1)[None], points * extents(data['data_samples'], points)[0])[0]
+        logits = sample(whole.flatten(0, 1)[None], points * extent_of(data['data_samples'][0]))[0]
         plain = HungarianMatcher.cost(model.head.matcher, each)[:, 0]
         truth = read(targets.masks[0], points)
         for number, logit in enumerate(logits):

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from tiny import samples
 
 from mmparts.detr.mask_head import ellipse_kernels, squared_coordinates
-from mmparts.detr.masks import Masks, Points, boxes_around, extents, product, read, resize, sample
+from mmparts.detr.masks import Masks, Points, boxes_around, extent_of, product, read, resize, sample
 from mmparts.detr.structures import Matches, Memory, Targets
 
 close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
@@ -141,7 +141,7 @@ def test_distances():
 
 
 def test_extents(targets):
-    close(extents(targets.samples, torch.zeros(1)), torch.tensor([[1., 64 / 96], [64 / 96, 1.]]))
+    close(torch.stack([*map(extent_of, targets.samples)]), torch.tensor([[1., 64 / 96], [64 / 96, 1.]]))
 
 
 def test_data_without_masks_say_so(targets):

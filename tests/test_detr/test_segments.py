@@ -86,6 +86,24 @@ class TestPanopticMap:
         found = self.part(logits, maker(masks)).sem_seg[0] % INSTANCE_OFFSET
         assert (found[:, :6] == 0).all() and (found[:, 6:] == 3).all()
 
+    @pytest.mark.parametrize('min_share', [0.1, 0.2])
+    def test_against_a_loop_over_the_queries(self, min_share):
+        """Masks that overlap at random, one that nobody would keep and one that owns no pixel of its own."""
+        torch.manual_seed(0)
+        part = PanopticMap(things=2, num_classes=3, min_share=min_share)
+        logits, masks = torch.randn(7, 3) * 3, torch.randn(7, 8, 10)
+        logits[2], masks[4] = -9., LOW
+        kept = [n for n in range(7) if logits[n].sigmoid().max() > 0.25]
+        scores, labels = sharpened(logits[kept], 0.06).max(-1)
+        chances = masks[kept].sigmoid()
+        owner = (scores[:, None, None] * chances).argmax(0)
+        wanted = torch.full((8, 10), 3)
+        for place, label in enumerate(labels.tolist()):
+            inside = chances[place] >= 0.5
+            if (owner == place).sum() >= min_share * inside.sum():
+                wanted[inside & (owner == place)] = label + INSTANCE_OFFSET * (place + 1 if label < 2 else 0)
+        assert part(logits, maker(masks)).sem_seg.equal(wanted[None]) and len(wanted.unique()) > 2
+
     def test_weak_queries_take_no_part(self):
         masks = torch.stack([rectangle(0, 0, 6, 8)])
         logits = torch.full((1, 3), -4.)
