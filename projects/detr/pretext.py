@@ -88,7 +88,7 @@ def pooled(backbone: nn.Module, stage: str, images: Tensor) -> Tensor:
     if len(outputs) != 1 or getattr(outputs[0], 'ndim', 0) != 4:
         raise ValueError(f'stage={stage!r} of {type(backbone).__name__} gives no feature map B C H W, by which a patch '
                          'could be described')
-    return outputs[0].mean((2, 3)).float()
+    return outputs[0].float().mean((2, 3))
 
 
 def descriptor_dims(backbone: dict, stage: str) -> int:

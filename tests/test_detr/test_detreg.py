@@ -6,7 +6,7 @@ from mmengine.config import Config
 from torch import nn
 
 from mmparts.detr.detreg import EmbeddingTerm
-from mmparts.detr.pretext import Embeddings
+from mmparts.detr.pretext import Embeddings, pooled
 from mmparts.detr.structures import Matches, PredictionSet, Targets
 from mmparts.engine.complexity import Parameters, build_on_meta
 from mmparts.engine.fine_tune import FineTuneHook
@@ -66,6 +66,13 @@ def test_target_is_the_mean_of_the_second_stage():
     with torch.no_grad():
         feature = net.layer2(net.layer1(net.maxpool(net.relu(net.norm1(net.conv1(images))))))
         torch.testing.assert_close(model.describe(patches), feature.mean((2, 3)))
+
+
+def test_descriptors_of_halves_are_means_in_float32():
+    backbone = nn.Sequential(nn.Conv2d(3, 4, 3)).bfloat16()
+    images = torch.randn(2, 3, 32, 32).bfloat16()
+    found = pooled(backbone, '0', images)
+    assert found.dtype == torch.float32 and found.equal(backbone(images).float().mean((2, 3)))
 
 
 @pytest.mark.parametrize('name, total, trainable', [
