@@ -16,6 +16,7 @@ class GreyPreprocessor(DetDataPreprocessor):
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """inputs: a list of 1|3 H W."""
+        data = self.cast_data(data)  # images cross to the device as bytes, and the means are taken there
         return super().forward({**data, 'inputs': [standardised(image) for image in data['inputs']]}, training)
 
 

@@ -1,5 +1,6 @@
 """Cell-DETR: its layers against brute force, counts of the official code, and what holds whatever the weights are."""
 import math
+from unittest import mock
 
 import pytest
 import tiny
@@ -9,7 +10,8 @@ from mmengine.config import Config
 from tiny import base, batch, build, total, without_gradient
 from torch import nn
 
-from mmparts.detr.cell_backbone import CellBackbone, standardised
+from mmparts.detr import cell_backbone
+from mmparts.detr.cell_backbone import CellBackbone, GreyPreprocessor, standardised
 from mmparts.detr.cell_encoder import LearnedPositions
 from mmparts.detr.cell_head import AreaDiceTerm, ClassWeightTerm, PixelFocalTerm
 from mmparts.detr.attention_maps import AttentionMaps, SeparateMasks
@@ -222,6 +224,18 @@ def test_pictures_are_standardised_each_on_its_own():
     grey = standardised(torch.randint(256, (3, 8, 9), dtype=torch.uint8))
     assert grey.shape == (1, 8, 9) and abs(grey.mean()) < 1e-5 and abs(grey.std() - 1) < 1e-4
     assert standardised(torch.zeros(3, 4, 4)).abs().max() == 0
+
+
+def test_pictures_cross_to_the_device_as_they_are():
+    """As bytes, and the means are taken there."""
+    inputs = [torch.randint(256, (3, *size), dtype=torch.uint8) for size in ((8, 9), (20, 17))]
+    preprocessor = GreyPreprocessor()
+    found = preprocessor(dict(inputs=inputs))['inputs']
+    assert found.shape == (2, 1, 32, 32) and found[0, :, :8, :9].equal(standardised(inputs[0]))
+    with mock.patch.object(cell_backbone, 'standardised', wraps=standardised) as seen:
+        preprocessor.to('meta')(dict(inputs=inputs))
+    assert [(call.args[0].device.type, call.args[0].dtype) for call in seen.call_args_list] == 2 * [
+        ('meta', torch.uint8)]
 
 
 # Losses
