@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/schedules/schedule_mask_50e.py', '../_base_/default_runtime.py'
 ]
 model = dict(
-    num_classes=150,
+    num_classes={{_base_.num_classes}},
     num_queries=100,
     num_levels=3,
     encoder=dict(ffn_channels=1024),

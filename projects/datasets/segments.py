@@ -15,7 +15,8 @@ from ..registry import TRANSFORMS
 class LoadPanopticMap(BaseTransform):
     """The segment of every pixel, from the colours of a COCO panoptic map: R + 256 G + 256^2 B; in ``panoptic_map``.
 
-    Takes ``seg_map_path`` of mmdet's ``CocoPanopticDataset``. (mmdet's own loader needs panopticapi.)
+    Takes ``seg_map_path`` of mmdet's ``CocoPanopticDataset``; without one, as of a picture to predict, does nothing.
+    (mmdet's own loader needs panopticapi.)
 
     Args:
         backend_args: where the map is read.
@@ -29,7 +30,9 @@ class LoadPanopticMap(BaseTransform):
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
-        path, shape = results['seg_map_path'], results['ori_shape']
+        path, shape = results.get('seg_map_path'), results['ori_shape']
+        if path is None:
+            return results
         bytes_ = np.frombuffer(get(path, backend_args=self.backend_args), np.uint8)
         colours = cv2.imdecode(bytes_, cv2.IMREAD_COLOR) if len(bytes_) else None
         if colours is None:
@@ -48,12 +51,18 @@ class PanopticInstances(BaseTransform):
 
     Args:
         things: labels below are objects; a segment with such a label that is no thing is a crowd of them.
+
+    Raises:
+        KeyError: the sample has no map.
     """
 
     def __init__(self, things: int = 80):
         self.things = things
 
     def transform(self, results: dict) -> dict:
+        if 'panoptic_map' not in results:
+            raise KeyError(f'{results.get("img_path")} has no panoptic map; put LoadPanopticMap before '
+                           'PanopticInstances, and `seg` in the data_prefix of the data set')
         segments = [each for each in results['segments_info'] if each['is_thing'] or each['category'] >= self.things]
         return with_masks(results, [results['panoptic_map'] == each['id'] for each in segments],
                           [each['category'] for each in segments])
@@ -64,15 +73,24 @@ class SemanticInstances(BaseTransform):
     """Every class of a semantic map becomes an instance; to be applied when the map has its final size.
 
     Args:
+        num_classes: labels are below.
         ignore_index: label of pixels that belong to no class.
+
+    Raises:
+        ValueError: a label beyond the classes.
     """
 
-    def __init__(self, ignore_index: int = 255):
-        self.ignore_index = ignore_index
+    def __init__(self, num_classes: int, ignore_index: int = 255):
+        self.num_classes, self.ignore_index = num_classes, ignore_index
 
     def transform(self, results: dict) -> dict:
         labels = results['gt_seg_map']
         found = [label for label in np.unique(labels).tolist() if label != self.ignore_index]
+        beyond = [label for label in found if not 0 <= label < self.num_classes]
+        if beyond:
+            raise ValueError(f'{results.get("seg_map_path")} has the label {beyond[-1]}, but the {self.num_classes} '
+                             f'classes are 0 to {self.num_classes - 1}, and {self.ignore_index} is for pixels of none. '
+                             'If 0 is for those and 1 the first class, set reduce_zero_label=True in LoadAnnotations')
         return with_masks(results, [labels == label for label in found], found)
 
 

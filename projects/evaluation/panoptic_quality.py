@@ -60,7 +60,7 @@ class PanopticQuality(BaseMetric):
             for key in ('panoptic_map', 'segments_info'):
                 if key not in sample:
                     raise KeyError(f'PanopticQuality needs {key!r} of each sample; name it in the meta_keys of '
-                                   'PackDetInputs')
+                                   'PackDetInputs, and `seg` in the data_prefix of the data set')
             found = sample['pred_panoptic_seg']['sem_seg'].squeeze(0).cpu().numpy()
             self.results.append(compare(
                 found, sample['panoptic_map'], sample['segments_info'], num_classes, self.things))

@@ -51,11 +51,27 @@ def test_errors_name_the_map(sample, tmp_path):
         LoadPanopticMap().transform(results)
 
 
+def test_a_picture_without_a_map_is_loaded_to_be_predicted_not_to_be_learned(sample):
+    for path in ({}, dict(seg_map_path=None)):  # a picture alone; a data set without `seg` in its data_prefix
+        results = dict(img_path='a.jpg', ori_shape=(6, 8), **path)
+        assert LoadPanopticMap().transform(dict(results)) == results
+        with pytest.raises(KeyError, match='a.jpg has no panoptic map; put LoadPanopticMap before PanopticInstances'):
+            PanopticInstances().transform(dict(results, segments_info=[]))
+
+
+def test_labels_beyond_the_classes_are_refused():
+    labels = np.array([[0, 150], [200, 255]], np.uint8)
+    message = 'a.png has the label 200, but the 150 classes are 0 to 149.*reduce_zero_label=True'
+    with pytest.raises(ValueError, match=message):
+        SemanticInstances(150).transform(dict(gt_seg_map=labels, img_shape=(2, 2), seg_map_path='a.png'))
+    SemanticInstances(201).transform(dict(gt_seg_map=labels, img_shape=(2, 2)))
+
+
 def test_classes_of_a_semantic_map():
     labels = np.full((4, 5), 255, np.uint8)
     labels[0, 1:3] = 7
     labels[2:, 4] = 2
-    results = SemanticInstances().transform(dict(gt_seg_map=labels, img_shape=labels.shape))
+    results = SemanticInstances(8).transform(dict(gt_seg_map=labels, img_shape=labels.shape))
     assert results['gt_bboxes_labels'].tolist() == [2, 7]
     assert results['gt_bboxes'].numpy().tolist() == [[4, 2, 5, 4], [1, 0, 3, 1]]
     assert (results['gt_masks'].masks == np.stack([labels == 2, labels == 7])).all()

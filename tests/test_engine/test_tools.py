@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.registry import MODELS, init_default_scope
 
 from mmparts.datasets import make_shapes
 from mmparts.engine import cli
@@ -101,6 +102,26 @@ def test_predict_reports_bad_images_and_goes_on(trained, run_tool, tmp_path, cap
         assert 0 < len(record['boxes']) == len(record['scores']) == len(record['names'])
         assert record['scores'] == sorted(record['scores'], reverse=True)
         assert (tmp_path / 'out' / record['picture']).is_file()
+
+
+@pytest.fixture(scope='module')
+def panoptic(tmp_path_factory):
+    """The shipped small panoptic config, and random weights for it."""
+    path = 'mmparts::mask_dino/mask-dino_small_1xb8-9e_shapes-panoptic.py'
+    cfg = cli.load_config(path)
+    init_default_scope(cfg.default_scope)
+    weights = tmp_path_factory.mktemp('panoptic') / 'weights.pth'
+    torch.save(dict(state_dict=MODELS.build(cfg.model).state_dict()), weights)
+    return path, weights
+
+
+def test_a_panoptic_config_predicts_pictures_that_have_no_map(trained, panoptic, run_tool, tmp_path):
+    picture = next((trained / 'shapes' / 'val').iterdir())
+    assert run_tool('predict', picture, *panoptic, '--out', tmp_path, '--score-thr', 0) == 0
+    record, = json.loads((tmp_path / 'predictions.json').read_text())['predictions']
+    assert record['boxes'] and len(record['boxes']) == len(record['names'])
+    assert run_tool('visualize_attention', picture, *panoptic, '--out', tmp_path / 'a.png') == 0
+    assert (tmp_path / 'a.png').is_file()
 
 
 @pytest.mark.parametrize('tool, args', [('train', ['CONFIG', '--resume', 'no.pth']), ('test', ['CONFIG', 'no.pth']),

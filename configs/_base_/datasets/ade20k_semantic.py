@@ -1,6 +1,7 @@
 # ADE20K, 150 classes, every class of a picture an instance. Another folder: --cfg-options data_root=FOLDER.
 dataset_type = 'ADE20KSegDataset'
 data_root = 'data/ADEChallengeData2016/'
+num_classes = 150
 crop_size = (512, 512)
 
 load_map = dict(type='LoadAnnotations', with_bbox=False, with_label=False, with_seg=True, reduce_zero_label=True)
@@ -11,7 +12,7 @@ train_pipeline = [
     dict(type='RandomCrop', crop_size=crop_size),
     dict(type='RandomFlip', prob=0.5),
     dict(type='PhotoMetricDistortion'),
-    dict(type='mmparts.SemanticInstances'),
+    dict(type='mmparts.SemanticInstances', num_classes=num_classes),
     dict(type='PackDetInputs'),
 ]
 test_pipeline = [
