@@ -77,31 +77,41 @@ class ProposalFile:
 
     def __init__(self, path: str):
         self.path = path
-        self.boxes = {name: np.asarray(boxes, np.float32).reshape(-1, 4) for name, boxes in load(path).items()}
-        self.names = list(self.boxes)
-        for name, boxes in self.boxes.items():
-            if boxes.size and not (0 <= boxes.min() and boxes.max() <= 1):
-                raise ValueError(f'{path}: boxes of {name} go from {boxes.min():g} to {boxes.max():g}; they should be '
-                                 'x1 y1 x2 y2 divided by the width and height of the picture, within 0 and 1')
+        # Three arrays in place of a million: the worker processes of a data loader would copy each object they touch.
+        found = sorted((name.encode(), boxes) for name, boxes in load(path).items())
+        self.names = np.array([name for name, _ in found], dtype=bytes)
+        self.starts = np.cumsum([0] + [len(boxes) for _, boxes in found])
+        self.boxes = np.concatenate([np.empty((0, 4), np.float32)] + [
+            np.asarray(boxes, np.float32).reshape(-1, 4) for _, boxes in found])
+        outside, = np.nonzero(~((self.boxes >= 0) & (self.boxes <= 1)).all(1))
+        if len(outside):
+            number = np.searchsorted(self.starts, outside[0], side='right') - 1
+            boxes = self._of(number)
+            raise ValueError(f'{path}: boxes of {self.names[number].decode()} go from {boxes.min():g} to '
+                             f'{boxes.max():g}; they should be x1 y1 x2 y2 divided by the width and height of the '
+                             'picture, within 0 and 1')
 
     def __call__(self, results: dict) -> np.ndarray:
-        return self.boxes[self._name(results)]
+        return self._of(self._number(results))
 
     def another(self, results: dict) -> np.ndarray:
         """The boxes of another picture, drawn at random."""
         if len(self.names) < 2:
             raise ValueError(f"{self.path} holds {len(self.names)} pictures; strategy='random' takes boxes of another")
-        own = self._name(results)
-        while (name := self.names[np.random.randint(len(self.names))]) == own:
-            pass
-        return self.boxes[name]
+        number = np.random.randint(len(self.names) - 1)
+        return self._of(number + (number >= self._number(results)))
 
-    def _name(self, results: dict) -> str:
+    def _of(self, number: int) -> np.ndarray:
+        return self.boxes[self.starts[number]:self.starts[number + 1]]
+
+    def _number(self, results: dict) -> int:
         names = [str(results.get('img_id')), os.path.basename(results.get('img_path', ''))]
         for name in names:
-            if name in self.boxes:
-                return name
-        raise KeyError(f'{self.path} has no boxes of {" or ".join(names)}; its names are like {self.names[:3]}')
+            number = np.searchsorted(self.names, name.encode())
+            if number < len(self.names) and self.names[number] == name.encode():
+                return number
+        known = [name.decode() for name in self.names[:3]]
+        raise KeyError(f'{self.path} has no boxes of {" or ".join(names)}; its names are like {known}')
 
 
 def write_proposals(folder: str | os.PathLike, source, out: str | os.PathLike) -> int:

@@ -66,6 +66,22 @@ def test_file_of_pixels_is_refused(tmp_path):
         ProposalFile(str(tmp_path / 'boxes.json'))
 
 
+def test_file_is_held_in_few_objects_and_every_picture_keeps_its_boxes(tmp_path):
+    """Worker processes copy what they touch: a dict of a million arrays as a whole."""
+    random, path = np.random.default_rng(0), tmp_path / 'boxes.json'
+    boxes = {f'{name}.jpg': random.random((name % 4, 4), np.float32) for name in (2, 10, 1, 31)}
+    boxes['ä/b.jpg'] = random.random((2, 4), np.float32)
+    path.write_text(json.dumps({name: each.tolist() for name, each in boxes.items()}))
+    source = ProposalFile(str(path))
+    for name, each in boxes.items():
+        assert np.array_equal(source(dict(img_id=name)), each) and source(dict(img_id=name)).shape == each.shape
+    assert all(isinstance(value, str) or value.dtype != object for value in vars(source).values())
+    assert len({source.another(dict(img_id='2.jpg')).tobytes() for _ in range(200)}) == len(boxes) - 1
+    path.write_text('{}')
+    with pytest.raises(KeyError, match='no boxes of None or c.jpg'):
+        ProposalFile(str(path))(dict(img_path='c.jpg'))
+
+
 def test_boxes_are_pixels_of_the_picture():
     results = ProposalBoxes(dict(type=Ranked), num=3)(loaded())
     assert results['gt_bboxes'].tensor.numpy() == pytest.approx(
