@@ -13,7 +13,7 @@ from .boxes import move
 from .attention_maps import AttentionMaps, last_layer
 from .cell_masks import CellMaskDecoder
 from .structures import Memory
-from .terms import LossTerm, per_layer
+from .terms import LossTerm, dice_distance, per_layer
 
 
 @MODELS.register_module()
@@ -103,7 +103,7 @@ class CornerL1Term(LossTerm):
     def forward(self, predictions, matches, num_boxes):
         found = bbox_cxcywh_to_xyxy(predictions.boxes[matches.where])
         distance = (found - bbox_cxcywh_to_xyxy(predictions.targets.boxes[matches.target])).abs().mean(-1)
-        return self.weight * per_layer(distance, matches, len(predictions.boxes)) / num_boxes
+        return self.weight * per_layer(distance, matches.layer, len(predictions.boxes)) / num_boxes
 
 
 @MODELS.register_module()
@@ -114,7 +114,7 @@ class AreaDiceTerm(LossTerm):
 
     def forward(self, predictions, matches, num_boxes):
         pairs = last_layer(predictions, matches)
-        losses = [1 - (2 * (found * truth).sum() + 1) / (found.sum() + truth.sum() + 1) for found, truth in pairs]
+        losses = [dice_distance((found * truth).sum(), found.sum() + truth.sum()) for found, truth in pairs]
         return self.weight * torch.stack(losses).mean()[None]
 
 

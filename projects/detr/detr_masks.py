@@ -12,7 +12,7 @@ from .attention_maps import AttentionMaps, SeparateMasks, last_layer
 from .attention_masks import AttentionMaskHead
 from .cell_head import PixelFocalTerm
 from .structures import Memory
-from .terms import LossTerm
+from .terms import LossTerm, dice_distance
 
 GROUPS = 8  # of the norms
 
@@ -88,6 +88,6 @@ class MaskDiceTerm(LossTerm):
     name = 'loss_dice'
 
     def forward(self, predictions, matches, num_boxes):
-        losses = [(1 - (2 * (found * truth).sum((1, 2)) + 1) / (found.sum((1, 2)) + truth.sum((1, 2)) + 1)).sum()
+        losses = [dice_distance((found * truth).sum((1, 2)), found.sum((1, 2)) + truth.sum((1, 2))).sum()
                   for found, truth in last_layer(predictions, matches)]
         return self.weight * torch.stack(losses).sum()[None] / num_boxes

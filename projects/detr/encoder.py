@@ -103,12 +103,13 @@ class DenseEncoder(Encoder):
         positional_encoding: default: sines, temperature 10000, no offset.
         scale_positions: see :class:`Encoder`.
     """
+    layer_type = DenseEncoderLayer
 
     def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 2048,
                  dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 1,
                  positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True),
                  scale_positions: bool = False, with_cp: bool = False):
-        layers = [DenseEncoderLayer(embed_dims, num_heads, ffn_channels, dropout, act_cfg) for _ in range(num_layers)]
+        layers = [self.layer_type(embed_dims, num_heads, ffn_channels, dropout, act_cfg) for _ in range(num_layers)]
         super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=False,
                          scale_positions=scale_positions, with_cp=with_cp)
 

@@ -7,7 +7,7 @@ from ..registry import MODELS, TASK_UTILS
 from .masks import Masks
 from .matching import HungarianMatcher
 from .structures import PredictionSet, Targets
-from .terms import LossTerm
+from .terms import LossTerm, dice_distance, per_layer
 
 
 @TASK_UTILS.register_module()
@@ -45,7 +45,7 @@ class MaskMatcher(HungarianMatcher):
         """logits N K, truth G K -> N G."""
         distance = (F.softplus(logits).sum(1, keepdim=True) - logits @ truth.T) / logits.shape[1]
         found = logits.sigmoid()
-        dice = 1 - (2 * found @ truth.T + 1) / (found.sum(1, keepdim=True) + truth.sum(1) + 1)
+        dice = dice_distance(found @ truth.T, found.sum(1, keepdim=True) + truth.sum(1))
         return self.cross_entropy * distance + self.dice * dice
 
 
@@ -57,7 +57,7 @@ class PointTerm(LossTerm):
 
     def forward(self, predictions, matches, num_boxes):
         points = predictions.masks.where_it_matters(matches, predictions.targets)
-        return self.weight * by_layer(points.cross_entropy, points.layer, predictions) / num_boxes
+        return self.weight * per_layer(points.cross_entropy, points.layer, len(predictions.logits)) / num_boxes
 
 
 @MODELS.register_module()
@@ -68,9 +68,4 @@ class PointDiceTerm(LossTerm):
 
     def forward(self, predictions, matches, num_boxes):
         points = predictions.masks.where_it_matters(matches, predictions.targets)
-        return self.weight * by_layer(points.dice, points.layer, predictions) / num_boxes
-
-
-def by_layer(values: Tensor, layer: Tensor, predictions: PredictionSet) -> Tensor:
-    """Sum the P values within each layer; stays in the graph when there are none."""
-    return values.new_zeros(len(predictions.logits)).index_add(0, layer, values)
+        return self.weight * per_layer(points.dice, points.layer, len(predictions.logits)) / num_boxes

@@ -16,6 +16,7 @@ from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
 from .structures import Matches, Targets
+from .terms import dice_distance
 
 OVERSAMPLE, IMPORTANT = 3, 0.75  # PointRend's: candidates for each point; share of the points that is most uncertain
 
@@ -92,9 +93,9 @@ class Points:
 
     @cached_property
     def dice(self) -> Tensor:
-        """P: one minus twice the overlap over the sum of the areas, both one larger than they are."""
+        """P: see :func:`dice_distance`."""
         found = self.logits.sigmoid()
-        return 1 - (2 * (found * self.truth).sum(1) + 1) / (found.sum(1) + self.truth.sum(1) + 1)
+        return dice_distance((found * self.truth).sum(1), found.sum(1) + self.truth.sum(1))
 
 
 def extent_of(sample: DetDataSample) -> Tensor:

@@ -2,12 +2,11 @@
 
 The encoder's output then needs a norm of its own; the decoder's has one in both forms (`output_norm=True`).
 """
-from mmdet.models.layers import SinePositionalEncoding
 from torch import Tensor, nn
 
 from ..registry import MODELS
 from .decoder import DecoderLayer, QueryDecoder
-from .encoder import DenseEncoderLayer, Encoder
+from .encoder import DenseEncoder, DenseEncoderLayer
 from .structures import Memory
 
 
@@ -19,16 +18,12 @@ class PreNormEncoderLayer(DenseEncoderLayer):
 
 
 @MODELS.register_module()
-class PreNormEncoder(Encoder):
-    """Every token attends to every token; arguments as those of :class:`DenseEncoder`."""
+class PreNormEncoder(DenseEncoder):
+    """:class:`DenseEncoder` of pre-norm layers."""
+    layer_type = PreNormEncoderLayer
 
-    def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 2048,
-                 dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 1,
-                 positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True), with_cp: bool = False):
-        layers = [PreNormEncoderLayer(embed_dims, num_heads, ffn_channels, dropout, act_cfg)
-                  for _ in range(num_layers)]
-        super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=False,
-                         scale_positions=False, with_cp=with_cp)
+    def __init__(self, embed_dims: int = 256, **kwargs):
+        super().__init__(embed_dims, **kwargs)
         self.norm = nn.LayerNorm(embed_dims)
 
     def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:

@@ -27,55 +27,61 @@ class LossTerm(nn.Module):
         raise NotImplementedError
 
 
-@MODELS.register_module()
-class FocalTerm(LossTerm):
-    """Sigmoid focal loss over all queries and classes, divided by the number of boxes (Deformable DETR)."""
+class SigmoidTerm(LossTerm):
+    """Over all queries and classes what it costs to say no; for the class of a matched object to say yes instead.
+    Divided by the number of boxes."""
     name = 'loss_cls'
     no_object = False
 
-    def __init__(self, weight: float = 1., alpha: float = 0.25, gamma: float = 2.):
-        super().__init__(weight)
-        self.alpha, self.gamma = alpha, gamma
+    def no(self, logits: Tensor) -> Tensor:
+        """Of any shape."""
+        raise NotImplementedError
+
+    def yes(self, hit: Tensor, predictions: PredictionSet, matches: Matches) -> Tensor:
+        """P, of the P logits of matched objects."""
+        raise NotImplementedError
 
     def forward(self, predictions, matches, num_boxes):
         logits = predictions.logits
         if predictions.valid is not None:
             logits = logits.masked_fill(~predictions.valid[..., None], -torch.inf)  # sure background costs nothing
-        negative = (1 - self.alpha) * logits.sigmoid() ** self.gamma * F.softplus(logits)
-
         hit = logits[matches.where].gather(1, predictions.targets.labels[matches.target, None]).squeeze(1)
-        positive = self.alpha * (-hit).sigmoid() ** self.gamma * F.softplus(-hit)
-        correction = positive - (1 - self.alpha) * hit.sigmoid() ** self.gamma * F.softplus(hit)
-
-        total = per_layer(correction, matches, len(logits)) + negative.sum((1, 2, 3))
+        correction = self.yes(hit, predictions, matches) - self.no(hit)
+        total = per_layer(correction, matches.layer, len(logits)) + self.no(logits).sum((1, 2, 3))
         return self.weight * total / num_boxes
 
 
 @MODELS.register_module()
-class QualityFocalTerm(LossTerm):
+class FocalTerm(SigmoidTerm):
+    """Sigmoid focal loss (Deformable DETR)."""
+
+    def __init__(self, weight: float = 1., alpha: float = 0.25, gamma: float = 2.):
+        super().__init__(weight)
+        self.alpha, self.gamma = alpha, gamma
+
+    def no(self, logits):
+        return (1 - self.alpha) * logits.sigmoid() ** self.gamma * F.softplus(logits)
+
+    def yes(self, hit, predictions, matches):
+        return self.alpha * (-hit).sigmoid() ** self.gamma * F.softplus(-hit)
+
+
+@MODELS.register_module()
+class QualityFocalTerm(SigmoidTerm):
     """Focal loss whose target is the overlap of the matched box with its object (Generalized Focal Loss, Co-DINO)."""
-    name = 'loss_cls'
-    no_object = False
 
     def __init__(self, weight: float = 1., beta: float = 2.):
         super().__init__(weight)
         self.beta = beta
 
-    def forward(self, predictions, matches, num_boxes):
-        logits = predictions.logits
-        if predictions.valid is not None:
-            logits = logits.masked_fill(~predictions.valid[..., None], -torch.inf)
-        negative = logits.sigmoid() ** self.beta * F.softplus(logits)
+    def no(self, logits):
+        return logits.sigmoid() ** self.beta * F.softplus(logits)
 
-        hit = logits[matches.where].gather(1, predictions.targets.labels[matches.target, None]).squeeze(1)
+    def yes(self, hit, predictions, matches):
         quality = bbox_overlaps(bbox_cxcywh_to_xyxy(predictions.boxes[matches.where].detach()),
                                 bbox_cxcywh_to_xyxy(predictions.targets.boxes[matches.target]), is_aligned=True)
-        positive = F.binary_cross_entropy_with_logits(hit, quality, reduction='none')
-        positive = (quality - hit.sigmoid()).abs() ** self.beta * positive
-        correction = positive - hit.sigmoid() ** self.beta * F.softplus(hit)
-
-        total = per_layer(correction, matches, len(logits)) + negative.sum((1, 2, 3))
-        return self.weight * total / num_boxes
+        entropy = F.binary_cross_entropy_with_logits(hit, quality, reduction='none')
+        return (quality - hit.sigmoid()).abs() ** self.beta * entropy
 
 
 @MODELS.register_module()
@@ -106,7 +112,7 @@ class BoxL1Term(LossTerm):
 
     def forward(self, predictions, matches, num_boxes):
         distance = predictions.boxes[matches.where] - predictions.targets.boxes[matches.target]
-        return self.weight * per_layer(distance.abs().sum(-1), matches, len(predictions.boxes)) / num_boxes
+        return self.weight * per_layer(distance.abs().sum(-1), matches.layer, len(predictions.boxes)) / num_boxes
 
 
 @MODELS.register_module()
@@ -115,9 +121,14 @@ class GIoUTerm(LossTerm):
 
     def forward(self, predictions, matches, num_boxes):
         overlap = giou(predictions.boxes[matches.where], predictions.targets.boxes[matches.target])
-        return self.weight * per_layer(1 - overlap, matches, len(predictions.boxes)) / num_boxes
+        return self.weight * per_layer(1 - overlap, matches.layer, len(predictions.boxes)) / num_boxes
 
 
-def per_layer(values: Tensor, matches: Matches, num_layers: int) -> Tensor:
-    """Sum the P values of the matches within each layer; stays in the graph when there are none."""
-    return values.new_zeros(num_layers).index_add(0, matches.layer, values)
+def per_layer(values: Tensor, layer: Tensor, num_layers: int) -> Tensor:
+    """Sum P values within their layers, P; stays in the graph when there are none."""
+    return values.new_zeros(num_layers).index_add(0, layer, values)
+
+
+def dice_distance(overlap: Tensor, areas: Tensor) -> Tensor:
+    """One minus twice the overlap over the sum of both areas, each one larger than it is."""
+    return 1 - (2 * overlap + 1) / (areas + 1)

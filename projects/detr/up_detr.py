@@ -83,4 +83,4 @@ class ReconstructionTerm(LossTerm):
         told = F.normalize(predictions.embeddings.at(matches.where).float(), dim=-1)
         truth = F.normalize(wanted(predictions.targets, matches.target), dim=-1)
         distance = (told - truth).square().sum(-1)
-        return self.weight * per_layer(distance, matches, len(predictions.logits)) / num_boxes
+        return self.weight * per_layer(distance, matches.layer, len(predictions.logits)) / num_boxes
