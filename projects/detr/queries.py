@@ -1,7 +1,7 @@
 """Query sources: where the matching queries come from.
 
 Called as ``queries(memory, head)``; returns the group 'match' and, where tokens are classified to choose them, the
-encoder's proposals as a function of the targets, to be trained beside the decoder's predictions.
+encoder's :class:`Proposals`, to be trained beside the decoder's predictions; else None.
 """
 from dataclasses import dataclass
 from functools import partial

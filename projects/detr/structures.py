@@ -265,6 +265,7 @@ class PredictionSet:
         logits: L B N K.
         boxes: L B N 4.
         targets: the objects, with the labels that this set is to predict.
+        known, valid, repeat, copies, divisor, weight: those of the group, see :class:`QueryGroup`.
         masks: see masks.py; None where no masks are predicted.
         embeddings: see pretext.py; None where none are predicted.
     """
