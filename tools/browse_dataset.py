@@ -2,16 +2,17 @@
 import argparse
 
 import mmparts  # noqa: F401  registers the parts
-from mmengine.config import Config, DictAction
+from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
-from mmparts.datasets import merge_options
 from mmparts.datasets.browse import build_dataset, draw_samples, summary
+from mmparts.engine import cli
 from rich.console import Console
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('config', help='a config with dataloaders; one of _base_/datasets will do')
+    parser.add_argument('config', help='a config with dataloaders, or `mmparts::folder/name.py`; one of _base_/datasets '
+                                       'will do')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train', help='which dataloader')
     parser.add_argument('--out', default='work_dirs/browse', help='folder for the pictures')
     parser.add_argument('--num', type=int, default=12, help='pictures to draw')
@@ -19,7 +20,7 @@ def main():
                         help='changes to the config; data_root=FOLDER moves every data set')
     args = parser.parse_args()
 
-    cfg = merge_options(Config.fromfile(args.config), args.cfg_options)
+    cfg = cli.load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     dataset = build_dataset(cfg, args.split)
     paths = draw_samples(dataset, args.out, args.num)
@@ -30,4 +31,4 @@ def main():
 
 
 if __name__ == '__main__':
-    main()
+    cli.run(main, ValueError)

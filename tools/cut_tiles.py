@@ -3,6 +3,7 @@ import argparse
 
 import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets import cut_tiles
+from mmparts.engine import cli
 
 
 def main():
@@ -16,11 +17,8 @@ def main():
                         help='of an object that a tile has to hold; what shows less is marked as a crowd')
     parser.add_argument('--val-every', type=int, default=5, help='the first of every so many pictures validates')
     parser.add_argument('--overwrite', action='store_true', help='replace tiles that were written before')
-    try:
-        cut_tiles(**vars(parser.parse_args()))
-    except (OSError, ValueError) as error:
-        parser.exit(1, f'{error}\n')
+    cut_tiles(**vars(parser.parse_args()))
 
 
 if __name__ == '__main__':
-    main()
+    cli.run(main, OSError, ValueError)

@@ -3,6 +3,7 @@ import argparse
 
 import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets import make_shapes
+from mmparts.engine import cli
 
 
 def main():
@@ -14,11 +15,8 @@ def main():
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other pictures')
     parser.add_argument('--workers', type=int, default=1, help='processes that draw; the result is the same')
     parser.add_argument('--overwrite', action='store_true', help='replace a set made with other parameters')
-    try:
-        make_shapes(**vars(parser.parse_args()))
-    except (FileExistsError, ValueError) as error:
-        parser.exit(1, f'{error}\n')
+    make_shapes(**vars(parser.parse_args()))
 
 
 if __name__ == '__main__':
-    main()
+    cli.run(main, FileExistsError, ValueError)

@@ -13,11 +13,17 @@ ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs/_base_/datasets/shapes_detection.py'
 
 
-@pytest.mark.parametrize('split', ['train', 'val'])
-def test_the_tool_writes_pictures_and_a_summary(shapes, tmp_path, monkeypatch, capsys, split):
-    monkeypatch.setattr('sys.argv', ['browse', str(CONFIG), '--split', split, '--out', str(tmp_path), '--num', '5',
-                                     '--cfg-options', f'data_root={shapes}'])
-    runpy.run_path(str(ROOT / 'tools/browse_dataset.py'), run_name='__main__')
+def browse(*args) -> int | str | None:
+    """Run the tool with these arguments; returns its exit code or the message that it ends with."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as stop:
+        patch.setattr('sys.argv', ['browse', *map(str, args)])
+        runpy.run_path(str(ROOT / 'tools/browse_dataset.py'), run_name='__main__')
+    return stop.value.code
+
+
+@pytest.mark.parametrize('split, config', [('train', CONFIG), ('val', 'mmparts::_base_/datasets/shapes_detection.py')])
+def test_the_tool_writes_pictures_and_a_summary(shapes, tmp_path, capsys, split, config):
+    assert not browse(config, '--split', split, '--out', tmp_path, '--num', 5, '--cfg-options', f'data_root={shapes}')
     printed = capsys.readouterr().out
     assert 'triangle' in printed and 'images without any' in printed and '16 to 32' in printed
     assert len(list(tmp_path.glob('*.jpg'))) == 5 + 1
@@ -33,6 +39,13 @@ def test_boxes_and_masks_are_drawn_on_the_right_half(shapes, tmp_path):
         index = int(path.name.split('_')[0])
         left, right = np.split(cv2.imread(str(path)).astype(int), 2, axis=1)
         assert (np.abs(left - right).max() > 60) == bool(dataset.get_data_info(index)['instances'])
+
+
+def test_the_tool_names_what_is_wrong_in_one_line(shapes, tmp_path):
+    assert 'Did you mean' in browse(CONFIG.with_name('shapes_detectio.py'))
+    assert 'error: ' in browse(CONFIG, '--cfg-options', f'data_root={tmp_path}/nowhere')
+    (tmp_path / 'config.py').write_text('train_dataloader = None')
+    assert 'has no train_dataloader' in browse(tmp_path / 'config.py')
 
 
 def test_a_missing_split_is_named():
