@@ -6,7 +6,7 @@ from mmengine.dataset import BaseDataset
 
 from ..registry import DATASETS
 
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp')
+SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 
 
 @DATASETS.register_module()

@@ -12,10 +12,9 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, init_default_scope
 
+from ..datasets.unlabelled import SUFFIXES
 from .checkpoint import load_checkpoint_file, trusted
 from .fit import load_and_account
-
-SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 
 
 @dataclass

@@ -14,8 +14,9 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
-from mmparts.datasets import make_shapes
+from mmparts.datasets import UnlabelledImages, make_shapes
 from mmparts.engine import cli
+from mmparts.engine.inference import find_images
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools'
@@ -122,6 +123,14 @@ def test_a_panoptic_config_predicts_pictures_that_have_no_map(trained, panoptic,
     assert record['boxes'] and len(record['boxes']) == len(record['names'])
     assert run_tool('visualize_attention', picture, *panoptic, '--out', tmp_path / 'a.png') == 0
     assert (tmp_path / 'a.png').is_file()
+
+
+def test_what_is_pre_trained_on_is_what_is_predicted(tmp_path):
+    for suffix in ('jpg', 'JPEG', 'png', 'bmp', 'tif', 'tiff', 'webp', 'ppm', 'pgm', 'txt'):
+        (tmp_path / f'a.{suffix}').touch()
+    found = UnlabelledImages(data_prefix=dict(img=str(tmp_path)), pipeline=[])
+    assert [found.get_data_info(i)['img_path'] for i in range(len(found))] == find_images(str(tmp_path))
+    assert len(found) == 9
 
 
 @pytest.mark.parametrize('tool, args', [('train', ['CONFIG', '--resume', 'no.pth']), ('test', ['CONFIG', 'no.pth']),
