@@ -76,8 +76,8 @@ class SeparateOutput(nn.Module):
     """Each map on its own: P C h w -> P H W.
 
     Args:
-        mid_channels: before the last activation. The official code has one; where that falls below zero all over the
-            picture nothing is learned of masks, which happens in the first steps.
+        mid_channels: before the last activation. The official code has one; where that falls below zero almost
+            everywhere, as it may in the first steps, masks are hardly learned.
     """
 
     def __init__(self, channels: int, bricks: Bricks, mid_channels: int = 1):
