@@ -9,10 +9,12 @@ from collections.abc import Callable
 
 import torch
 from mmengine.config import Config
-from mmengine.optim import build_optim_wrapper
+from mmengine.device import get_device
+from mmengine.optim import AmpOptimWrapper, build_optim_wrapper
 from mmengine.registry import MODELS, init_default_scope
 from torch import nn
 
+from .amp import Bfloat16OptimWrapper
 from .cli import set_amp
 from .synthetic import random_batch
 from .timing import measure
@@ -54,7 +56,11 @@ def measure_inference(cfg: Config, batch_size: int, shape: tuple[int, int], devi
 
 def measure_training(cfg: Config, batch_size: int, shape: tuple[int, int], device: torch.device,
                      amp_dtype: str | None = None, **limits) -> dict:
-    """Loss, backward and the config's optimiser, with its own mixed precision where ``amp_dtype`` names none."""
+    """Loss, backward and the config's optimiser, with its own mixed precision where ``amp_dtype`` names none.
+
+    Raises:
+        SystemExit: mixed precision on another device than mmengine's, whose autocast would not apply.
+    """
     cfg = copy.deepcopy(cfg)
     cfg.setdefault('optim_wrapper', OPTIMIZER)
     if amp_dtype:
@@ -62,6 +68,9 @@ def measure_training(cfg: Config, batch_size: int, shape: tuple[int, int], devic
     model = build_untrained(cfg, device)
     model.train()
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
+    if device.type != get_device() and isinstance(optimizer, (AmpOptimWrapper, Bfloat16OptimWrapper)):
+        raise SystemExit(f'error: mixed precision on {device} would be timed without it, since mmengine turns it on for '
+                         f'{get_device()} on this machine; hide the GPUs with CUDA_VISIBLE_DEVICES=-1')
     images, samples = random_batch(batch_size, shape, device)
 
     def step():

@@ -153,6 +153,17 @@ def test_training_races_equals():
         contest.check()
 
 
+@pytest.mark.parametrize('own', [False, True], ids=['--amp-dtype', "the config's"])
+def test_mixed_precision_beside_the_gpu_of_the_machine_is_refused(monkeypatch, own):
+    """mmengine's autocast goes by the machine, so it would be timed without."""
+    cfg = Config(dict(model=tiny.base('dino_r50'), default_scope='mmdet'))
+    if own:
+        cfg.optim_wrapper = dict(benchmark.OPTIMIZER, type='mmparts.Bfloat16OptimWrapper')
+    monkeypatch.setattr(benchmark, 'get_device', lambda: 'cuda')
+    with pytest.raises(SystemExit, match='error: mixed precision on cpu would be timed without it'):
+        benchmark.measure_training(cfg, 1, (64, 96), CPU, None if own else 'bfloat16', rounds=1)
+
+
 @pytest.fixture
 def config(tmp_path) -> str:
     """A tiny DINO whose pretrained weights do not exist."""
