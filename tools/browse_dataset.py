@@ -11,8 +11,8 @@ from rich.console import Console
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('config', help='a config with dataloaders, or `mmparts::folder/name.py`; one of _base_/datasets '
-                                       'will do')
+    parser.add_argument('config', help='a config with dataloaders, or `mmparts::folder/name.py`; one of '
+                                       '_base_/datasets will do')
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train', help='which dataloader')
     parser.add_argument('--out', default='work_dirs/browse', help='folder for the pictures')
     parser.add_argument('--num', type=int, default=12, help='pictures to draw')
