@@ -1,7 +1,7 @@
 """From the last layer's classes and masks to objects, a panoptic map, a semantic map (Mask2Former, Mask DINO).
 
-Each part is called with logits N K and ``make(queries)``, which gives the logits M H W of some queries' masks in the size of
-the answer.
+:class:`SegmentationHead` calls the parts with logits N K and ``make(queries)``, which gives the logits M H W of some
+queries' masks in the size of the answer.
 """
 from collections.abc import Callable
 from functools import partial
@@ -17,8 +17,7 @@ from .masks import extent_of
 
 
 class SegmentationHead(SetPredictionHead):
-    """Detections of a head whose ``predictions['masks']`` are :class:`Masks`, :class:`SeparateMasks` or of their kind.
-    """
+    """A head whose ``predictions['masks']`` are :class:`Masks`, :class:`SeparateMasks` or of their kind."""
     maps = ()  #: parts that make one map of all masks of an image
 
     def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:

@@ -106,6 +106,8 @@ def test_which_slots_the_class_loss_looks_at(contrastive, pad_as_background, loo
     FocalTerm()(predictions, Matches(torch.zeros_like(image), image, query, target), torch.tensor(1.)).sum().backward()
     occupied = torch.zeros(2, made.size, dtype=torch.bool)
     occupied[image, query] = True
+    if contrastive:  # negatives stand in the second half
+        occupied[image, query + made.size // 2] = True
     expected = occupied if looked_at == 'occupied' else torch.ones_like(occupied)
     assert logits.grad[0].abs().sum(-1).bool().equal(expected)
     assert (~occupied).any()
