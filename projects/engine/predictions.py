@@ -3,6 +3,7 @@ import json
 from collections.abc import Sequence
 
 from mmdet.evaluation import DumpDetResults
+from mmdet.structures.mask import encode_mask_results
 from mmengine.evaluator import BaseMetric
 
 from .checkpoint import write_atomically
@@ -11,7 +12,7 @@ FORMATS = ('.json', '.pkl', '.pickle')
 
 
 def to_record(sample: dict, classes: Sequence[str] | None = None, score_thr: float = 0.0) -> dict:
-    """The predicted boxes of one image as plain data.
+    """The predicted boxes and masks of one image as plain data.
 
     Args:
         sample: ``DetDataSample.to_dict()``, or the sample itself.
@@ -20,7 +21,8 @@ def to_record(sample: dict, classes: Sequence[str] | None = None, score_thr: flo
 
     Returns:
         dict: ``image``, ``image_id``, ``width``, ``height``, and lists ``boxes`` (xyxy, pixels of the original image),
-        ``labels``, ``names``, ``scores``, best first.
+        ``labels``, ``names``, ``scores``, and ``masks`` where the model predicts them (COCO's RLE, of the size of the
+        original image), best first.
     """
     prediction = sample['pred_instances'] if isinstance(sample, dict) else sample.pred_instances
     scores = prediction['scores'].detach().cpu().float()
@@ -34,6 +36,9 @@ def to_record(sample: dict, classes: Sequence[str] | None = None, score_thr: flo
                   scores=[round(score, 5) for score in scores[order].tolist()])
     if classes is not None:
         record['names'] = [classes[label] for label in labels]
+    if 'masks' in prediction:
+        masks = encode_mask_results(prediction['masks'][order].cpu().numpy())
+        record['masks'] = [dict(size=mask['size'], counts=mask['counts'].decode()) for mask in masks]
     return record
 
 
