@@ -69,8 +69,8 @@ def measure_training(cfg: Config, batch_size: int, shape: tuple[int, int], devic
     model.train()
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     if device.type != get_device() and isinstance(optimizer, (AmpOptimWrapper, Bfloat16OptimWrapper)):
-        raise SystemExit(f'error: mixed precision on {device} would be timed without it, since mmengine turns it on for '
-                         f'{get_device()} on this machine; hide the GPUs with CUDA_VISIBLE_DEVICES=-1')
+        raise SystemExit(f'error: mixed precision on {device} would be timed without it, since mmengine turns it on '
+                         f'for {get_device()} on this machine; hide the GPUs with CUDA_VISIBLE_DEVICES=-1')
     images, samples = random_batch(batch_size, shape, device)
 
     def step():
