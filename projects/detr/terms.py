@@ -45,9 +45,10 @@ class SigmoidTerm(LossTerm):
         logits = predictions.logits
         if predictions.valid is not None:
             logits = logits.masked_fill(~predictions.valid[..., None], -torch.inf)  # sure background costs nothing
+        negative = self.no(logits).sum((1, 2, 3))
         hit = logits[matches.where].gather(1, predictions.targets.labels[matches.target, None]).squeeze(1)
         correction = self.yes(hit, predictions, matches) - self.no(hit)
-        total = per_layer(correction, matches.layer, len(logits)) + self.no(logits).sum((1, 2, 3))
+        total = per_layer(correction, matches.layer, len(logits)) + negative
         return self.weight * total / num_boxes
 
 
