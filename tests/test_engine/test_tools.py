@@ -8,6 +8,7 @@ import sys
 import warnings
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -19,7 +20,8 @@ from pycocotools import mask as rle
 
 from mmparts.datasets import UnlabelledImages, make_shapes
 from mmparts.engine import cli
-from mmparts.engine.inference import find_images
+from mmparts.engine.inference import Detector, find_images
+from mmparts.engine.inferencer import Inferencer
 from mmparts.engine.predictions import to_record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,6 +145,18 @@ def test_a_panoptic_config_predicts_pictures_that_have_no_map(trained, panoptic,
     assert len(record['boxes']) == len(record['names']) == len(record['masks']) > 0
     assert run_tool('visualize_attention', picture, *panoptic, '--out', tmp_path / 'a.png') == 0
     assert (tmp_path / 'a.png').is_file()
+
+
+@pytest.mark.filterwarnings('ignore')
+def test_inferencer_of_mmdet_finds_what_the_detector_finds(trained, panoptic):
+    """On a shipped config, for a path and for an array."""
+    config, weights = panoptic
+    picture = str(next((trained / 'shapes' / 'val').iterdir()))
+    expected, = Detector(cli.load_config(config), str(weights))([picture])
+    inferencer = Inferencer(cli.find_config(config), str(weights), device='cpu', show_progress=False)
+    for each in inferencer([picture, cv2.imread(picture)], return_datasamples=True)['predictions']:
+        assert torch.equal(each.pred_instances.bboxes, expected.pred_instances.bboxes)
+        assert torch.equal(each.pred_instances.masks, expected.pred_instances.masks)
 
 
 def test_what_is_pre_trained_on_is_what_is_predicted(tmp_path):
