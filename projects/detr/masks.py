@@ -40,7 +40,7 @@ class Masks:
 
     def over_image(self, image: int, extent: Tensor, size: tuple[int, int],
                    queries: Tensor | slice = slice(None)) -> Tensor:
-        """P h w: logits of some queries' masks in the last layer over an image of the given size; extent: see resize."""
+        """P h w: logits of some queries' masks, of the last layer, over an image of the given size."""
         return resize(product(self.kernels[-1, image, queries], self.pixels[image]).float(), extent, size)
 
     def anywhere(self, targets: Targets, image: int) -> tuple[Tensor, Tensor]:
