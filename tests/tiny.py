@@ -18,7 +18,6 @@ CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
 BACKBONES = {
     'ResNet': dict(depth=18, base_channels=8),
     'mmseg.ResNet': dict(depth=18, base_channels=8),
-    'mmparts.CellBackbone': dict(channels=(8, 8, 8, 8)),
     'mmparts.Swin': dict(arch=dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8)), window_size=4),
     'SwinTransformer': dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8), window_size=4),
 }
@@ -34,8 +33,9 @@ def tiny(cfg: dict) -> ConfigDict:
     if model.neck.get('norm_cfg'):
         model.neck.norm_cfg.num_groups = 8
     if 'mask_decoder' in model.head:
-        for part, name in ((model.head.mask_decoder, 'channels'), (model.neck, 'skip_channels')):
-            part[name] = [channels // 8 for channels in part[name]]
+        for part, name in ((model.backbone, 'channels'), (model.head.mask_decoder, 'channels'),
+                           (model.neck, 'skip_channels')):
+            part.update({name: [channels // 8 for channels in part[name]]} if name in part else {})
     for group in model.get('groups', ()):
         group.num = 10
     if 'num_points' in model.head:

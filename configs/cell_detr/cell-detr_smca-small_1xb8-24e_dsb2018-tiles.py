@@ -1,5 +1,5 @@
-# Cell-DETR A, small, from scratch on tiles of nuclei. Each query looks around a place that it predicts (SMCA-DETR), on a
-# map of stride 8, and each mask is decoded on its own.
+# Cell-DETR A, small, from scratch on tiles of nuclei. Each query looks around a place that it predicts (SMCA-DETR), on
+# a map of stride 8, and each mask is decoded on its own.
 _base_ = [
     '../_base_/models/cell_detr_small.py', '../_base_/datasets/dsb2018_tiles.py',
     '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'

@@ -22,7 +22,7 @@ class IterativeRefinement:
     """The predicted box is the next reference, cut from the graph (Deformable DETR, appendix A.4)."""
 
     def __call__(self, branch: nn.Module, hidden: Tensor, reference: Tensor | None, eps: float):
-        # Not under no_grad: torch's autocast may keep weights that it cast there, without a graph, for the head's own call.
+        # Not under no_grad: an autocast may keep weights that it cast there, without a graph, for the head's own call.
         refined = move(branch(hidden), reference, eps).detach()
         return refined, refined
 

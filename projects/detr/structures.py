@@ -130,8 +130,8 @@ class Targets:
         """From mmdet data samples, whose boxes are xyxy pixels of the resized, un-padded image."""
         found = [sample.gt_instances for sample in samples]
         counts = [len(each.labels) for each in found]
-        sizes = torch.tensor([sample.img_shape[1::-1] * 2 for sample in samples]).repeat_interleave(
-            torch.tensor(counts), dim=0)
+        sizes = torch.tensor([sample.img_shape[1::-1] * 2 for sample in samples])
+        sizes = sizes.repeat_interleave(torch.tensor(counts), dim=0, output_size=sum(counts))
         boxes = bbox_xyxy_to_cxcywh(torch.cat([each.bboxes for each in found]))
         boxes = (boxes / sizes.to(boxes.device, non_blocking=True)).float()
         names = [sample.get('img_path', f'image {i} of the batch') for i, sample in enumerate(samples)]
