@@ -16,6 +16,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
+from ..layers.precision import without_autocast
 from ..registry import MODELS
 from .structures import Targets
 
@@ -188,7 +189,7 @@ def filled(cfg: ConfigDict, shared: dict) -> ConfigDict:
 def dense_losses(head: nn.Module, out: tuple, samples: list[DetDataSample]) -> dict:
     """The losses of a dense head's output, in float32 whatever the autocast."""
     instances, ignored, metas = unpack_gt_instances(samples)
-    with torch.autocast(out[0][0].device.type, enabled=False):
+    with without_autocast(out[0][0]):
         return head.loss_by_feat(*in_float(out), instances, metas, ignored)
 
 

@@ -3,6 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from ..layers.precision import without_autocast
 from ..registry import MODELS, TASK_UTILS
 from .masks import Masks
 from .matching import HungarianMatcher
@@ -29,7 +30,7 @@ class MaskMatcher(HungarianMatcher):
     def cost(self, each: PredictionSet) -> Tensor:
         """L B N G, in float32 whatever the autocast."""
         cost = super().cost(each)
-        with torch.autocast(each.logits.device.type, enabled=False):
+        with without_autocast(each.logits):
             for image, count in enumerate(each.targets.counts):
                 if count:
                     cost[:, image, :, :count] += self._of_masks(each.masks, each.targets, image)

@@ -15,6 +15,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
+from ..layers.precision import without_autocast
 from .structures import Matches, Targets
 from .terms import dice_distance
 
@@ -106,7 +107,7 @@ def extent_of(sample: DetDataSample) -> Tensor:
 
 def product(kernels: Tensor, pixels: Tensor) -> Tensor:
     """N C and C H W -> N H W. Not rounded by an autocast where they are not yet: see :class:`EllipseMaskHead`."""
-    with torch.autocast(pixels.device.type, enabled=False):
+    with without_autocast(pixels):
         return torch.einsum('nc,chw->nhw', kernels.to(pixels.dtype), pixels)
 
 

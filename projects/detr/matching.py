@@ -12,6 +12,7 @@ from mmengine.logging import MMLogger
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
+from ..layers.precision import without_autocast
 from ..ops import threads
 from ..registry import TASK_UTILS
 from .boxes import giou
@@ -115,7 +116,7 @@ class HungarianMatcher:
     def cost(self, each: PredictionSet) -> Tensor:
         """L B N G, in float32 whatever the autocast; columns beyond an image's objects mean nothing."""
         labels, boxes = each.targets.padded
-        with torch.autocast(each.logits.device.type, enabled=False):
+        with without_autocast(each.logits):
             return sum(cost(each.logits.float(), each.boxes.float(), labels, boxes) for cost in self.costs)
 
     def _matrices(self, each: PredictionSet, cost: np.ndarray) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:

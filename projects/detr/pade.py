@@ -9,6 +9,7 @@ of the sum of absolute values.
 import torch
 from torch import Tensor, nn
 
+from ..layers.precision import without_autocast
 from ..registry import MODELS
 
 # LeakyReLU(0.01) on [-3, 3], from the paper's appendix.
@@ -27,7 +28,7 @@ class PadeUnit(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Of any shape; never in a half, whatever the autocast, for a fifth power soon leaves its range."""
-        with torch.autocast(x.device.type, enabled=False):
+        with without_autocast(x):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             over, under = horner(self.numerator, wide), 1 + wide.abs() * horner(self.denominator.abs(), wide.abs())
             return (over / under).to(x.dtype)

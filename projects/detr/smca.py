@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
 
+from ..layers.precision import without_autocast
 from ..registry import MODELS, build_part
 from .attention import DenseCrossAttention, keep_tokens, split_heads, xavier_init
 from .structures import Memory, QueryGroup
@@ -144,7 +145,7 @@ class GaussianCrossAttention(nn.Module):
         centre, dropout = prior.centre(reference, memory), self.dropout if self.training else 0.
 
         # In float32 whatever the autocast: the squares of coordinates do not fit a half.
-        with torch.autocast(content.device.type, enabled=False):
+        with without_autocast(content):
             query, key, value = (x.float() for x in heads)
             looks = [modulated(query, key[:, :, tokens], value[:, :, tokens], gaussian, shape, keep, dropout)
                      for gaussian, shape, tokens, keep in by_level(prior, centre, memory)]

@@ -16,7 +16,7 @@ from torch import nn
 
 from .amp import Bfloat16OptimWrapper
 from .cli import set_amp
-from .synthetic import random_batch
+from .synthetic import image_channels, random_batch
 from .timing import measure
 
 DEFAULT_SHAPE = (800, 1333)  # as in mmdet's tables
@@ -45,7 +45,7 @@ def measure_inference(cfg: Config, batch_size: int, shape: tuple[int, int], devi
     """Images in, detections out. ``limits`` are those of :func:`.timing.measure`."""
     model = build_untrained(cfg, device)
     model.eval()
-    images, samples = random_batch(batch_size, shape, device)
+    images, samples = random_batch(batch_size, shape, device, channels=image_channels(model))
 
     def step():
         with torch.no_grad(), _autocast(device, amp_dtype):
@@ -71,7 +71,7 @@ def measure_training(cfg: Config, batch_size: int, shape: tuple[int, int], devic
     if device.type != get_device() and isinstance(optimizer, (AmpOptimWrapper, Bfloat16OptimWrapper)):
         raise SystemExit(f'error: mixed precision on {device} would be timed without it, since mmengine turns it on '
                          f'for {get_device()} on this machine; hide the GPUs with CUDA_VISIBLE_DEVICES=-1')
-    images, samples = random_batch(batch_size, shape, device)
+    images, samples = random_batch(batch_size, shape, device, channels=image_channels(model))
 
     def step():
         with optimizer.optim_context(model):

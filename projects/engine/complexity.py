@@ -14,7 +14,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
-from .synthetic import blank_samples
+from .synthetic import blank_samples, image_channels
 
 ROOT = '(itself)'  # what belongs to the model but to none of its parts
 # A sampled value: four neighbours, then the attention weight.
@@ -69,7 +69,7 @@ def count_macs(model: nn.Module, shape: tuple[int, int]) -> dict[str, int]:
     model.requires_grad_(False)  # the counter stumbles over views of parameters that require gradients
     counter = FlopCounterMode(display=False)
     with _count_sampling(model) as sampling, counter, torch.no_grad():
-        model(torch.empty(1, 3, *shape, device='meta'), blank_samples(1, shape), mode='tensor')
+        model(torch.empty(1, image_channels(model), *shape, device='meta'), blank_samples(1, shape), mode='tensor')
 
     root = type(model).__name__
     counts = counter.get_flop_counts()

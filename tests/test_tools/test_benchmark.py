@@ -108,6 +108,11 @@ def test_random_samples_fit_their_images():
     images, samples = random_batch(2, (40, 60))
     boxes = torch.cat([sample.gt_instances.bboxes for sample in samples])
     assert images.shape == (2, 3, 40, 60)
+    masks = [sample.gt_instances.masks for sample in samples]
+    assert all(each.masks.shape == (len(sample.gt_instances.bboxes), 40, 60) for each, sample in zip(masks, samples))
+    areas = [((right - left) * (bottom - top)).sum() for left, top, right, bottom in
+             (sample.gt_instances.bboxes.round().T for sample in samples)]
+    assert [each.areas.sum() for each in masks] == areas
     assert (boxes[:, 2:] >= boxes[:, :2]).all() and boxes[:, 0::2].max() > 40 and boxes[:, 1::2].max() <= 40
 
 
@@ -151,6 +156,15 @@ def test_training_races_equals():
     model.head.terms[0].weight = 2.
     with pytest.raises(AssertionError, match='losses are'):
         contest.check()
+
+
+@pytest.mark.parametrize('name', ['mask_dino_r50', 'cell_detr_b', 'detr_masks_r50', 'smca_detr_r50'])
+def test_every_kind_of_model_is_timed_and_counted(name):
+    """With masks, of one channel, with parts that leave autocast."""
+    cfg = Config(dict(model=tiny.base(name), default_scope='mmdet'))
+    for measure in (benchmark.measure_inference, benchmark.measure_training):
+        assert measure(cfg, 1, (64, 96), CPU, rounds=1)
+    assert count_macs(build_on_meta(cfg), (64, 96))['total'] > 0
 
 
 @pytest.mark.parametrize('own', [False, True], ids=['--amp-dtype', "the config's"])
