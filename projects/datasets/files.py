@@ -2,10 +2,13 @@
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import cv2
 import numpy as np
+from pycocotools import mask as rle
 
 
 def save(path: Path, image: np.ndarray, options: list | None = None):
@@ -18,10 +21,23 @@ def dump(content: dict, path: Path):
     path.write_text(json.dumps(content, separators=(',', ':'), sort_keys=True) + '\n', encoding='utf-8')
 
 
-def publish(partial_dir: Path, out: Path):
-    """Give the finished folder its name; at every moment ``out`` is whole or absent."""
-    old = out.with_name(f'.{out.name}.{os.getpid()}.old')
-    if out.exists():
-        out.rename(old)
-    partial_dir.rename(out)
-    shutil.rmtree(old, ignore_errors=True)
+@contextmanager
+def whole_folder(out: Path) -> Iterator[Path]:
+    """A folder to write, which gets the name ``out`` at the end; at every moment ``out`` is whole or absent."""
+    partial, old = (out.with_name(f'.{out.name}.{os.getpid()}.{kind}') for kind in ('partial', 'old'))
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+        yield partial
+        if out.exists():
+            out.rename(old)
+        partial.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def coco_mask(mask: np.ndarray) -> dict:
+    """What COCO says of a mask H W: ``segmentation`` (compressed RLE), ``bbox``, ``area``."""
+    code = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
+    return dict(segmentation=dict(size=code['size'], counts=code['counts'].decode()), bbox=rle.toBbox(code).tolist(),
+                area=int(rle.area(code)))

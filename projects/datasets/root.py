@@ -28,11 +28,12 @@ def set_data_root(cfg: Config, root: str) -> Config:
         raise ValueError(f'{cfg.filename}: cannot set data_root={root!r}, the config has no top-level `data_root`; '
                          'set the data sets one by one, e.g. train_dataloader.dataset.data_root=...')
     old, new = old.rstrip('/') + '/', str(root).rstrip('/') + '/'
-    loaders = {key: value for key, value in cfg.to_dict().items() if key.endswith('_dataloader')}
+    content = cfg.to_dict()
+    loaders = {key: value for key, value in content.items() if key.endswith('_dataloader')}
     if _move(loaders, old, '') == loaders:
         raise ValueError(f'{cfg.filename}: data_root={root!r} would move no data set, none lies in the `data_root` '
                          f'of the config, {old}; write that of its data sets there')
-    moved = Config(_move(cfg.to_dict(), old, new), cfg_text=cfg.text, filename=cfg.filename)
+    moved = Config(_move(content, old, new), cfg_text=cfg.text, filename=cfg.filename)
     moved.data_root = new
     return moved
 

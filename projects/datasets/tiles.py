@@ -1,17 +1,15 @@
 """Cuts the pictures of a COCO data set into square tiles, for models that know small pictures with few objects."""
 import math
 import os
-import shutil
 from pathlib import Path
 
 import mmcv
 import numpy as np
 from mmdet.datasets.api_wrappers import COCO
 from mmengine.logging import print_log
-from pycocotools import mask as rle
 from rich.progress import track
 
-from .files import dump, publish, save
+from .files import coco_mask, dump, save, whole_folder
 
 
 def cut_tiles(ann_file: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike, across: int = 3,
@@ -45,18 +43,14 @@ def cut_tiles(ann_file: str | os.PathLike, images: str | os.PathLike, out: str |
     if out.exists() and any(out.iterdir()) and not (overwrite and (out / 'instances_val.json').is_file()):
         raise FileExistsError(f'{out} holds files already; choose another folder, or replace tiles with --overwrite')
     coco = COCO(str(ann_file))
-    partial_dir = out.with_name(f'.{out.name}.{os.getpid()}.partial')
     splits = {name: dict(images=[], annotations=[], categories=coco.dataset['categories']) for name in ('train', 'val')}
-    try:
+    with whole_folder(out) as folder:
         for index, image in enumerate(track(coco.dataset['images'], 'cutting')):
             split = 'train' if index % val_every else 'val'
-            cut(image, coco, images, partial_dir / 'images', splits[split], across,
-                overlap if split == 'train' else 0., min_share)
+            cut(image, coco, images, folder / 'images', splits[split], across, overlap if split == 'train' else 0.,
+                min_share)
         for name, content in splits.items():
-            dump(content, partial_dir / f'instances_{name}.json')
-        publish(partial_dir, out)
-    finally:
-        shutil.rmtree(partial_dir, ignore_errors=True)
+            dump(content, folder / f'instances_{name}.json')
     counts = ', '.join(f'{len(content["images"])} {name}' for name, content in splits.items())
     print_log(f'{out}: wrote tiles ({counts})', 'current')
 
@@ -102,8 +96,6 @@ def mask_of(annotation: dict, coco: COCO) -> np.ndarray:
 
 def seen(annotation: dict, whole: np.ndarray, part: np.ndarray, min_share: float) -> dict:
     """An object, or a crowd, of what a tile shows."""
-    code = rle.encode(np.asfortranarray(part))
     small = part.sum() < min_share * whole.sum()
     return dict(category_id=annotation['category_id'], iscrowd=int(small or annotation.get('iscrowd', 0)),
-                area=int(rle.area(code)), bbox=rle.toBbox(code).tolist(),
-                segmentation=dict(size=code['size'], counts=code['counts'].decode()))
+                **coco_mask(part))

@@ -16,7 +16,7 @@ from mmengine.model import BaseModule
 from mmengine.structures import InstanceData
 from torch import Tensor, nn
 
-from ..layers.precision import without_autocast
+from ..ops.precision import without_autocast
 from ..registry import MODELS
 from .structures import Targets
 

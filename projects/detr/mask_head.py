@@ -118,10 +118,8 @@ def ellipse_kernels(boxes: Tensor) -> Tensor:
 def squared_coordinates(pixels: Tensor, memory: Memory) -> Tensor:
     """B 5 H W, float32: x², x, y², y, 1 of each pixel's centre; x and y are 1 where the image without padding ends."""
     axes = []
-    for axis in (1, 0):  # of (height, width)
-        count = pixels.shape[2 + axis]
-        share = torch.tensor([memory.padded[axis] / image[axis] for image in memory.images], dtype=torch.float32)
-        share = share.to(pixels.device, non_blocking=True)
-        axes.append((torch.arange(count, device=pixels.device) + 0.5) / count * share[:, None])
+    for count, shares in zip(pixels.shape[:1:-1], zip(*memory.shares)):  # columns, rows
+        share = torch.tensor(shares).to(pixels.device, non_blocking=True)
+        axes.append((torch.arange(count, device=pixels.device) + 0.5) / count / share[:, None])
     x, y = axes[0][:, None], axes[1][:, :, None]
     return torch.stack(torch.broadcast_tensors(x ** 2, x, y ** 2, y, torch.ones_like(x)), dim=1)

@@ -3,7 +3,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..layers.precision import without_autocast
+from ..ops.precision import without_autocast
 from ..registry import MODELS, TASK_UTILS
 from .masks import Masks
 from .matching import HungarianMatcher

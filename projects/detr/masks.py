@@ -15,7 +15,7 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
-from ..layers.precision import without_autocast
+from ..ops.precision import without_autocast
 from .structures import Matches, Targets
 from .terms import dice_distance
 

@@ -9,7 +9,7 @@ of the sum of absolute values.
 import torch
 from torch import Tensor, nn
 
-from ..layers.precision import without_autocast
+from ..ops.precision import without_autocast
 from ..registry import MODELS
 
 # LeakyReLU(0.01) on [-3, 3], from the paper's appendix.

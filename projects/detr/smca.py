@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
 
-from ..layers.precision import without_autocast
+from ..ops.precision import without_autocast
 from ..registry import MODELS, build_part
 from .attention import DenseCrossAttention, keep_tokens, split_heads, xavier_init
 from .structures import Memory, QueryGroup

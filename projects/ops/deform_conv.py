@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from . import compiled_mmcv
+from .precision import at_least_float
 from .variants import Variant, Variants
 
 Pair = tuple[int, int]
@@ -49,14 +50,14 @@ def _sampled_taps(features: Tensor, offset: Tensor, kernel: Pair, stride: Pair, 
     Positions are at least float32 whatever the autocast: a half has no room for a third of a cell on a large map.
     """
     height, width = features.shape[2:]
-    exact = torch.promote_types(offset.dtype, torch.float32)
-    offset = offset.to(exact).unflatten(1, (deform_groups, kernel[0], kernel[1], 2))  # B G kh kw 2 h w
+    offset, = at_least_float(offset)
+    offset = offset.unflatten(1, (deform_groups, kernel[0], kernel[1], 2))   # B G kh kw 2 h w
     y = offset[..., 0, :, :] + _tap_positions(offset, kernel, 0, stride, padding, dilation)
     x = offset[..., 1, :, :] + _tap_positions(offset, kernel, 1, stride, padding, dilation)
 
     grid = torch.stack([(2 * x + 1) / width - 1, (2 * y + 1) / height - 1], -1)
     grid = grid.flatten(0, 1).flatten(1, 2).flatten(2, 3)                    # B*G K h*w 2
-    images = features.unflatten(1, (deform_groups, -1)).flatten(0, 1).to(exact)
+    images = features.unflatten(1, (deform_groups, -1)).flatten(0, 1).to(grid.dtype)
     taps = F.grid_sample(images, grid, padding_mode='zeros', align_corners=False).to(features.dtype)
     return taps.unflatten(0, (-1, deform_groups))
 

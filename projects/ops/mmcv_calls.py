@@ -13,7 +13,7 @@ from .deform_attn import ms_deform_attn
 from .deform_conv import deform_conv2d
 from .focal_loss import sigmoid_focal_loss, sigmoid_focal_loss_grad
 from .nms import nms, nms_match, soft_nms
-from .precision import at_least_float
+from .precision import at_least_float, without_autocast
 from .roi_align import RoIGrid, roi_align, roi_align_grad
 
 
@@ -126,7 +126,7 @@ def _attention(spatial_shapes: Tensor) -> Callable:
 
 
 def _run(op: Callable, *inputs: Tensor) -> Tensor:
-    with torch.autocast(inputs[0].device.type, enabled=False):
+    with without_autocast(inputs[0]):
         return op(*at_least_float(*inputs))
 
 

@@ -12,7 +12,6 @@ A picture depends on (VERSION, seed, split, index) alone: neither on how many ar
 """
 import json
 import os
-import shutil
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -24,7 +23,7 @@ import numpy as np
 from mmengine.logging import print_log
 from pycocotools import mask as rle
 
-from ..files import dump, publish, save
+from ..files import coco_mask, dump, save, whole_folder
 from .captions import describe
 from .scene import OUTLINES, Scene, sample_scene
 from .texture import STUFF
@@ -83,15 +82,10 @@ def make_shapes(out: str | os.PathLike, images: int = 800, size: int = 128, seed
         print_log(f'{out}: shapes version {VERSION} with {images} + {val_images} pictures is there already', 'current')
         return False
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial_dir = out.with_name(f'.{out.name}.{os.getpid()}.partial')
-    try:
+    with whole_folder(out) as folder:
         for split in SPLITS:
-            write_split(partial_dir, split, manifest, workers)
-        dump(asdict(manifest), partial_dir / MANIFEST)
-        publish(partial_dir, out)
-    finally:
-        shutil.rmtree(partial_dir, ignore_errors=True)
+            write_split(folder, split, manifest, workers)
+        dump(asdict(manifest), folder / MANIFEST)
     print_log(f'{out}: wrote {images} + {val_images} pictures of up to {size} px', 'current')
     return True
 
@@ -172,9 +166,7 @@ def segments(scene: Scene) -> list[dict]:
     masks += [(int(label), labels == label, {}) for label in np.unique(labels) if label >= len(CLASSES)]
     found = []
     for label, mask, extra in masks:
-        code = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
-        found.append(dict(category_id=label + 1, segmentation=dict(size=code['size'], counts=code['counts'].decode()),
-                          bbox=rle.toBbox(code).tolist(), area=int(rle.area(code)), iscrowd=0, **extra))
+        found.append(dict(category_id=label + 1, iscrowd=0, **coco_mask(mask), **extra))
     return found
 
 
