@@ -4,7 +4,7 @@ TORCH ?= torch==2.13.0
 STACK ?= openmmlab
 BIN := $(VENV)/bin
 
-.PHONY: help setup setup-test demo test test-long clean
+.PHONY: help setup setup-test demo lint format test test-long clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -27,6 +27,14 @@ $(VENV)/.tests: $(VENV)/.done
 
 demo: setup  ## make a data set, train a small DINO on it, evaluate it, draw pictures (minutes on two cores)
 	$(BIN)/python tools/demo.py
+
+lint: setup-test  ## hold code style: ruff's rules and its format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: setup-test  ## bring the code into ruff's format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 test: setup-test  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 -m "not long"

@@ -1,9 +1,11 @@
 """Installs `projects/` as the package `mmparts`, with configs and tools beside it in `.mim` (see mim's docs)."""
+
 import os
 import os.path as osp
 import runpy
 import shutil
 import sys
+from pathlib import Path
 
 from setuptools import find_packages, setup
 
@@ -39,18 +41,29 @@ add_mim_extension()
 
 EXTRAS = {
     # mmdet and mmseg refuse mmcv >= 2.2; mmengine 0.10.7 imports pkg_resources, which setuptools 81 drops.
-    'openmmlab': ['mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmdet==3.3.0', 'mmsegmentation==1.2.2', 'setuptools<81',
-                  'ftfy', 'regex'],
+    'openmmlab': [
+        'mmengine==0.10.7',
+        'mmcv-lite==2.1.0',
+        'mmdet==3.3.0',
+        'mmsegmentation==1.2.2',
+        'setuptools<81',
+        'ftfy',
+        'regex',
+    ],
     # The maintained fork: the same import names, so never beside [openmmlab].
-    'onedl': ['onedl-mmengine>=0.10.12', 'onedl-mmcv>=2.3.6', 'onedl-mmdetection>=3.5.1',
-              'onedl-mmsegmentation>=1.4.2'],
+    'onedl': [
+        'onedl-mmengine>=0.10.12',
+        'onedl-mmcv>=2.3.6',
+        'onedl-mmdetection>=3.5.1',
+        'onedl-mmsegmentation>=1.4.2',
+    ],
     # Fast CPU kernels of the special operators; without it they run in plain torch.
     'fast': ['numba>=0.60'],
     # COCO evaluation many times as fast as pycocotools, the same AP.
     'coco': ['hotcoco==1.3.0'],
     # Kernels for GPUs; torch for CUDA brings it, the CPU build does not.
     'triton': ['triton==3.7.1; platform_system == "Linux"'],
-    'test': ['pytest>=8', 'pytest-xdist>=3.5', 'build', 'faster-coco-eval==1.8.0'],
+    'test': ['pytest>=8', 'pytest-xdist>=3.5', 'build', 'faster-coco-eval==1.8.0', 'ruff==0.17.6'],
     # Other implementations that the tests hold ours against.
     'parity': ['transformers==5.23.0', 'timm==1.0.31', 'monai==1.6.1'],
 }
@@ -59,7 +72,7 @@ setup(
     name='mmparts-toolbox',
     version=VERSION,
     description='Vision-transformer parts on the OpenMMLab registry: a paper is a set of parts',
-    long_description=open(osp.join(HERE, 'README.md'), encoding='utf-8').read(),
+    long_description=Path(HERE, 'README.md').read_text(encoding='utf-8'),
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     python_requires='>=3.10',

@@ -1,4 +1,5 @@
 """mmparts: vision-transformer parts on the OpenMMLab registry."""
+
 import os.path as osp
 
 from mmengine.config.utils import MODULE2PACKAGE

@@ -4,6 +4,7 @@ As children they see every part of mmdet by its bare name; the alias at mmengine
 configs find them too, with no ``custom_imports``. mmengine does not import a parent's locations on the way up, hence
 they are repeated here.
 """
+
 import inspect
 
 import mmdet.registry as mmdet
@@ -12,8 +13,9 @@ from mmengine.registry import Registry
 SCOPE = 'mmparts'
 
 # Importing these registers every part.
-LOCATIONS = [f'{SCOPE}.{name}' for name in (
-    'ops', 'detr', 'backbones', 'datasets', 'evaluation', 'engine', 'visualization')]
+LOCATIONS = [
+    f'{SCOPE}.{name}' for name in ('ops', 'detr', 'backbones', 'datasets', 'evaluation', 'engine', 'visualization')
+]
 
 
 def _child(parent: Registry) -> Registry:
@@ -56,8 +58,10 @@ def resolve(cfg: dict, registry: Registry = MODELS) -> type:
     with registry.switch_scope_and_registry(None) as current:
         found = current.get(kind)
     if found is None:
-        raise KeyError(f'{kind} is in no registry that the scope {current.scope} can see; '
-                       f'write the scope before the name, as in `mmparts.{kind.split(".")[-1]}`')
+        raise KeyError(
+            f'{kind} is in no registry that the scope {current.scope} can see; '
+            f'write the scope before the name, as in `mmparts.{kind.split(".")[-1]}`'
+        )
     return found
 
 

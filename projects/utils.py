@@ -1,4 +1,5 @@
 """What mmengine.hub calls on a package before it builds one of its models."""
+
 from .registry import MODELS
 
 

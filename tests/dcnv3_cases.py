@@ -1,4 +1,5 @@
 """Deformable convolution v3 as loops over cells, groups and points, and random inputs away from cell borders."""
+
 import itertools
 import math
 
@@ -7,8 +8,18 @@ import torch
 from mmparts.ops.dcnv3 import VARIANTS, dcnv3, kernel_taps
 
 
-def loop(value, offset, mask, kernel_size=3, stride=1, padding=1, dilation=1, offset_scale=1., remove_center=False,
-         softmax=False):
+def loop(
+    value,
+    offset,
+    mask,
+    kernel_size=3,
+    stride=1,
+    padding=1,
+    dilation=1,
+    offset_scale=1.0,
+    remove_center=False,
+    softmax=False,
+):
     """The definition read off InternImage's equation and its CUDA kernel; differentiable."""
     batch, height, width, channels = value.shape
     _, rows, columns, groups, _, _ = offset.shape
@@ -18,7 +29,7 @@ def loop(value, offset, mask, kernel_size=3, stride=1, padding=1, dilation=1, of
     for b, row, column, group in itertools.product(*map(range, (batch, rows, columns, groups))):
         weights = mask[b, row, column, group].softmax(0) if softmax else mask[b, row, column, group]
         total, point = value.new_zeros(dim), 0
-        for i, j in itertools.product(range(kernel_size), repeat=2):         # i along x, the outer one
+        for i, j in itertools.product(range(kernel_size), repeat=2):  # i along x, the outer one
             if remove_center and i == j == kernel_size // 2:
                 continue
             dx, dy = offset[b, row, column, group, point]
@@ -30,14 +41,26 @@ def loop(value, offset, mask, kernel_size=3, stride=1, padding=1, dilation=1, of
                     # On a border the gradient is that towards the next cell, so no abs() here.
                     near_x = 1 - (x - left) if cell_x == left else x - left
                     near_y = 1 - (y - top) if cell_y == top else y - top
-                    total = total + weights[point] * near_x * near_y * value[b, cell_y, cell_x, group * dim:][:dim]
+                    total = total + weights[point] * near_x * near_y * value[b, cell_y, cell_x, group * dim :][:dim]
             point += 1
         output.append(total)
     return torch.stack(output).view(batch, rows, columns, channels)
 
 
-def inputs(dtype=torch.float32, batch=2, size=(7, 5), groups=3, dim=16, kernel_size=3, stride=1, padding=1, dilation=1,
-           offset_scale=1., remove_center=False, softmax=False):
+def inputs(
+    dtype=torch.float32,
+    batch=2,
+    size=(7, 5),
+    groups=3,
+    dim=16,
+    kernel_size=3,
+    stride=1,
+    padding=1,
+    dilation=1,
+    offset_scale=1.0,
+    remove_center=False,
+    softmax=False,
+):
     """Fresh numbers at each call; a part of the points is outside, none within 0.001 cells of a cell's border."""
     print('seed', torch.seed())
     reach = dilation * (kernel_size - 1) + 1 - 2 * padding

@@ -1,4 +1,5 @@
 """The special operators once more, as loops over single numbers: slow, and plain enough to be checked by eye."""
+
 import math
 
 import torch
@@ -20,7 +21,7 @@ def ms_deform_attn(value, shapes, locations, weights):
     for b, q, h in torch.cartesian_prod(*map(torch.arange, (batch, queries, heads))).tolist():
         first = 0
         for level, (height, width) in enumerate(shapes):
-            image = value[b, first:first + height * width, h].T.reshape(-1, height, width)
+            image = value[b, first : first + height * width, h].T.reshape(-1, height, width)
             first += height * width
             for point in range(points):
                 x, y = locations[b, q, h, level, point].tolist()
@@ -63,8 +64,10 @@ def roi_align(features, rois, output_size, spatial_scale, sampling_ratio, aligne
                 for i in range(down):
                     for j in range(across):
                         total = total + border_bilinear(
-                            features[int(image)], top + row * step_y + (i + 0.5) * step_y / down,
-                            left + column * step_x + (j + 0.5) * step_x / across)
+                            features[int(image)],
+                            top + row * step_y + (i + 0.5) * step_y / down,
+                            left + column * step_x + (j + 0.5) * step_x / across,
+                        )
                 output.append(total / max(down * across, 1))
     return torch.stack(output, 1).view(features.shape[1], len(rois), *output_size).transpose(0, 1)
 
@@ -83,8 +86,11 @@ def sigmoid_focal_loss(logits, target, weight, gamma, alpha):
         losses = []
         for index, logit in enumerate(row):
             p = 1 / (1 + torch.exp(-logit))
-            losses.append(-alpha * (1 - p) ** gamma * torch.log(p) if index == label else
-                          -(1 - alpha) * p ** gamma * torch.log(1 - p))
+            losses.append(
+                -alpha * (1 - p) ** gamma * torch.log(p)
+                if index == label
+                else -(1 - alpha) * p**gamma * torch.log(1 - p)
+            )
         rows.append(torch.stack(losses) * (weight[label] if 0 <= label < len(weight) else 1))
     return torch.stack(rows)
 

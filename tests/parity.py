@@ -2,6 +2,7 @@
 
 ``pytest tests -k parity -v -s`` prints how far apart the two are.
 """
+
 import re
 from collections.abc import Callable
 from contextlib import contextmanager
@@ -40,10 +41,18 @@ def build(base: str, width: str, **changes) -> nn.Module:
     """
     sizes = WIDTHS[width]
     cfg = Config.fromfile(tiny.CONFIGS / '_base_' / 'models' / f'{base}.py')
-    cfg.merge_from_dict(dict(model=dict(
-        num_classes=91, embed_dims=sizes['embed_dims'], num_queries=sizes['num_queries'],
-        backbone=dict(base_channels=8, init_cfg=None),
-        encoder=dict(num_layers=2, **sizes['layer']), decoder=dict(num_layers=3, **sizes['layer']))))
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                num_classes=91,
+                embed_dims=sizes['embed_dims'],
+                num_queries=sizes['num_queries'],
+                backbone=dict(base_channels=8, init_cfg=None),
+                encoder=dict(num_layers=2, **sizes['layer']),
+                decoder=dict(num_layers=3, **sizes['layer']),
+            )
+        )
+    )
     cfg.merge_from_dict(dict(model=changes))
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmdet'):
@@ -76,6 +85,7 @@ def randomise(model: nn.Module):
 @dataclass
 class Batch:
     """Two images, each padded at another side."""
+
     images: Tensor
     samples: list
 
@@ -126,8 +136,11 @@ def double_precision():
 def weights_of(model: nn.Module) -> dict[str, Tensor]:
     """Parameters and buffers by name; the parameters themselves, so that gradients reach them."""
     tensors = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers())}
-    return {name: tensor for name, tensor in tensors.items()
-            if not name.endswith('num_batches_tracked') and not name.startswith('data_preprocessor.')}
+    return {
+        name: tensor
+        for name, tensor in tensors.items()
+        if not name.endswith('num_batches_tracked') and not name.startswith('data_preprocessor.')
+    }
 
 
 def branch(ours: nn.Module, kind: str, index: int) -> str:
@@ -178,8 +191,9 @@ def close(what: str, ours: Tensor, theirs: Tensor, limit: float):
 def close_losses(ours: dict[str, Tensor], theirs: dict[str, Tensor]):
     """Hold every term against its counterpart, relative to the term."""
     assert ours.keys() == theirs.keys()
-    differences = {name: abs(ours[name].item() - theirs[name].item()) / max(abs(theirs[name].item()), 1)
-                   for name in ours}
+    differences = {
+        name: abs(ours[name].item() - theirs[name].item()) / max(abs(theirs[name].item()), 1) for name in ours
+    }
     worst = max(differences, key=differences.get)
     report(f'{len(ours)} losses, relative', differences[worst], LOSSES)
     assert all(difference <= LOSSES for difference in differences.values()), differences
@@ -195,10 +209,15 @@ def close_gradients(model: nn.Module, ours: list[Tensor], theirs: list[Tensor]):
     names, parameters = zip(*((name, each) for name, each in model.named_parameters() if each.requires_grad))
     random = torch.Generator().manual_seed(2)
     probes = [torch.randn(each.shape, generator=random) for each in ours]
-    first, second = (torch.autograd.grad(outputs, parameters, probes, retain_graph=True, allow_unused=True)
-                     for outputs in (ours, theirs))
-    differences = {name: ((a - b).abs().max() / b.abs().max().clamp(min=1e-6)).item()
-                   for name, a, b in zip(names, first, second) if not (a is None and b is None)}
+    first, second = (
+        torch.autograd.grad(outputs, parameters, probes, retain_graph=True, allow_unused=True)
+        for outputs in (ours, theirs)
+    )
+    differences = {
+        name: ((a - b).abs().max() / b.abs().max().clamp(min=1e-6)).item()
+        for name, a, b in zip(names, first, second)
+        if not (a is None and b is None)
+    }
     worst = max(differences, key=differences.get)
     report(f'{len(differences)} gradients, relative', differences[worst], GRADIENTS)
     assert all(difference <= GRADIENTS for difference in differences.values()), (worst, differences[worst])

@@ -1,4 +1,5 @@
 """What all comparisons with transformers share: their config, their names of a ResNet, their answers."""
+
 import parity
 import torch
 from parity import Batch
@@ -22,14 +23,27 @@ def their_config(kind: type, ours: nn.Module, **options):
     """Their config with the sizes of our model."""
     cfg = ours.cfg
     backbone = transformers.ResNetConfig(
-        embedding_size=8, hidden_sizes=[32, 64, 128, 256], depths=[3, 4, 6, 3], layer_type='bottleneck',
-        out_features=[f'stage{index + 1}' for index in cfg.backbone.out_indices])
+        embedding_size=8,
+        hidden_sizes=[32, 64, 128, 256],
+        depths=[3, 4, 6, 3],
+        layer_type='bottleneck',
+        out_features=[f'stage{index + 1}' for index in cfg.backbone.out_indices],
+    )
     return kind(
-        backbone_config=backbone, use_timm_backbone=False, d_model=cfg.embed_dims, num_queries=cfg.num_queries,
-        num_labels=cfg.num_classes, encoder_layers=cfg.encoder.num_layers, decoder_layers=cfg.decoder.num_layers,
-        encoder_ffn_dim=cfg.encoder.ffn_channels, decoder_ffn_dim=cfg.decoder.ffn_channels,
-        encoder_attention_heads=cfg.encoder.num_heads, decoder_attention_heads=cfg.decoder.num_heads,
-        attn_implementation='eager', **options)
+        backbone_config=backbone,
+        use_timm_backbone=False,
+        d_model=cfg.embed_dims,
+        num_queries=cfg.num_queries,
+        num_labels=cfg.num_classes,
+        encoder_layers=cfg.encoder.num_layers,
+        decoder_layers=cfg.decoder.num_layers,
+        encoder_ffn_dim=cfg.encoder.ffn_channels,
+        decoder_ffn_dim=cfg.decoder.ffn_channels,
+        encoder_attention_heads=cfg.encoder.num_heads,
+        decoder_attention_heads=cfg.decoder.num_heads,
+        attn_implementation='eager',
+        **options,
+    )
 
 
 def split_projections(weights: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -1,27 +1,33 @@
 """Every shipped config parses; at tiny size it builds, trains steps that reach every parameter, predicts, resumes."""
-from functools import lru_cache
+
+from functools import cache
 
 import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
+from tiny import CONFIGS, batch, build, mask2former, tiny, total, with_patches, without_gradient
 from torch import nn
 
 from mmparts.engine.complexity import build_on_meta
-from tiny import CONFIGS, batch, build, mask2former, tiny, total, with_patches, without_gradient
 
-NAMES = [str(path.relative_to(CONFIGS)) for path in sorted(CONFIGS.rglob('*.py'))
-         if '_base_' not in path.relative_to(CONFIGS).parts]
+NAMES = [
+    str(path.relative_to(CONFIGS))
+    for path in sorted(CONFIGS.rglob('*.py'))
+    if '_base_' not in path.relative_to(CONFIGS).parts
+]
 
 
-@lru_cache(maxsize=None)
+@cache
 def load(name: str) -> Config:
     return Config.fromfile(CONFIGS / name)
 
 
-DETECTORS, PRETEXT = ([name for name in NAMES if load(name).get('model', {}).get('type') == f'mmparts.{kind}']
-                      for kind in ('QueryDetector', 'PretextDetector'))
+DETECTORS, PRETEXT = (
+    [name for name in NAMES if load(name).get('model', {}).get('type') == f'mmparts.{kind}']
+    for kind in ('QueryDetector', 'PretextDetector')
+)
 PEERS = [name for name in NAMES if load(name).get('model', {}).get('type') == 'Mask2Former']  # mmdet's own
 
 
@@ -96,8 +102,11 @@ def step(model, optimiser, data) -> dict[str, torch.Tensor]:
     return losses
 
 
-UNDECAYED = [name for name in NAMES
-             if 'norm_decay_mult' in load(name).get('optim_wrapper', {}).get('paramwise_cfg', {}) and name not in PEERS]
+UNDECAYED = [
+    name
+    for name in NAMES
+    if 'norm_decay_mult' in load(name).get('optim_wrapper', {}).get('paramwise_cfg', {}) and name not in PEERS
+]
 
 
 @pytest.mark.parametrize('name', UNDECAYED)
@@ -111,8 +120,12 @@ def test_norms_and_embeddings_are_not_decayed(name):
     kinds = (nn.LayerNorm, nn.GroupNorm, nn.Embedding)
     spared = [module for module in model.modules() if isinstance(module, kinds)]
     wrong = [name for module in spared for name, each in module.named_parameters() if id(each) in decayed]
-    wrong += [name for name, each in model.named_parameters() if id(each) in decayed
-              and name.split('.')[-1] in ('centre', 'size', 'level_embed', 'relative_position_bias_table')]
+    wrong += [
+        name
+        for name, each in model.named_parameters()
+        if id(each) in decayed
+        and name.split('.')[-1] in ('centre', 'size', 'level_embed', 'relative_position_bias_table')
+    ]
     assert spared and decayed and not wrong
     assert {rates[id(each)] for each in model.backbone.parameters() if each.requires_grad} == {1e-5}
     others = {id(each) for each in model.parameters()} - {id(each) for each in model.backbone.parameters()}

@@ -1,4 +1,5 @@
 """Imports run one way: registry <- ops <- layers <- families, registry <- services; families meet in configs only."""
+
 import ast
 from pathlib import Path
 
@@ -37,8 +38,10 @@ def violations(path: str, source: str) -> list[str]:
             if module.startswith('mmparts'):
                 found.append(f'projects/{path}:{line} imports {module}; inside the package imports are relative')
             elif target != part and target not in MAY_IMPORT[part]:
-                found.append(f'projects/{path}:{line} imports {target or "the package itself"}; {part} may import only '
-                             f'{sorted(MAY_IMPORT[part])}')
+                found.append(
+                    f'projects/{path}:{line} imports {target or "the package itself"}; {part} may import only '
+                    f'{sorted(MAY_IMPORT[part])}'
+                )
     return found
 
 
@@ -50,7 +53,7 @@ def imported(node: ast.AST, folders: tuple[str, ...]):
         if node.module.split('.')[0] == 'mmparts':
             yield node.module, node.lineno
     elif isinstance(node, ast.ImportFrom):
-        above = folders[:len(folders) + 1 - node.level]
+        above = folders[: len(folders) + 1 - node.level]
         if node.module or above:
             yield '.'.join((*above, node.module or '')), node.lineno
         else:  # `from .. import a, b`: submodules of the package, or names of its __init__
@@ -58,37 +61,47 @@ def imported(node: ast.AST, folders: tuple[str, ...]):
             yield from ((name if name in MAY_IMPORT else '', node.lineno) for name in names)
 
 
-@pytest.mark.parametrize('path', [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob('*.py'))
-                                  if '.mim' not in path.parts])
+@pytest.mark.parametrize(
+    'path', [str(path.relative_to(PACKAGE)) for path in sorted(PACKAGE.rglob('*.py')) if '.mim' not in path.parts]
+)
 def test_imports_run_one_way(path):
     assert not violations(path, (PACKAGE / path).read_text())
 
 
-@pytest.mark.parametrize('path, source, culprit', [
-    ('detr/head.py', 'from ..backbones.swin import Swin', 'backbones'),
-    ('detr/head.py', 'from ..backbones import swin', 'backbones'),
-    ('detr/head.py', 'from .. import backbones', 'backbones'),
-    ('detr/deep/part.py', 'from ...unet import blocks', 'unet'),
-    ('backbones/swin.py', 'def late():\n    from ..detr.boxes import move', 'detr'),
-    ('layers/norm.py', 'from ..detr.boxes import move', 'detr'),
-    ('ops/nms.py', 'from ..layers.norm import Norm', 'layers'),
-    ('registry.py', 'from .ops import nms', 'ops'),
-    ('datasets/coco.py', 'from ..engine.cli import train', 'engine'),
-    ('engine/cli.py', 'from ..detr.detector import QueryDetector', 'detr'),
-    ('detr/head.py', 'from mmparts.registry import MODELS', 'mmparts.registry'),
-    ('detr/head.py', 'import mmparts.ops', 'mmparts.ops'),
-    ('colours/red.py', 'import torch', 'colours'),
-])
+@pytest.mark.parametrize(
+    ('path', 'source', 'culprit'),
+    [
+        ('detr/head.py', 'from ..backbones.swin import Swin', 'backbones'),
+        ('detr/head.py', 'from ..backbones import swin', 'backbones'),
+        ('detr/head.py', 'from .. import backbones', 'backbones'),
+        ('detr/deep/part.py', 'from ...unet import blocks', 'unet'),
+        ('backbones/swin.py', 'def late():\n    from ..detr.boxes import move', 'detr'),
+        ('layers/norm.py', 'from ..detr.boxes import move', 'detr'),
+        ('ops/nms.py', 'from ..layers.norm import Norm', 'layers'),
+        ('registry.py', 'from .ops import nms', 'ops'),
+        ('datasets/coco.py', 'from ..engine.cli import train', 'engine'),
+        ('engine/cli.py', 'from ..detr.detector import QueryDetector', 'detr'),
+        ('detr/head.py', 'from mmparts.registry import MODELS', 'mmparts.registry'),
+        ('detr/head.py', 'import mmparts.ops', 'mmparts.ops'),
+        ('colours/red.py', 'import torch', 'colours'),
+    ],
+)
 def test_a_wrong_import_is_named(path, source, culprit):
-    message, = violations(path, source)
+    (message,) = violations(path, source)
     assert path in message and culprit in message
 
 
-@pytest.mark.parametrize('path, source', [
-    ('detr/head.py', 'import torch\nfrom torch import nn\nfrom .boxes import move\nfrom . import terms'),
-    ('detr/head.py', 'from ..ops import ms_deform_attn\nfrom ..layers.norm import Norm\nfrom ..registry import MODELS'),
-    ('engine/cli.py', 'from .. import config\nfrom ..datasets.root import set_data_root'),
-    ('__init__.py', 'from .ops.mmcv_ext import install\nfrom .version import __version__'),
-])
+@pytest.mark.parametrize(
+    ('path', 'source'),
+    [
+        ('detr/head.py', 'import torch\nfrom torch import nn\nfrom .boxes import move\nfrom . import terms'),
+        (
+            'detr/head.py',
+            'from ..ops import ms_deform_attn\nfrom ..layers.norm import Norm\nfrom ..registry import MODELS',
+        ),
+        ('engine/cli.py', 'from .. import config\nfrom ..datasets.root import set_data_root'),
+        ('__init__.py', 'from .ops.mmcv_ext import install\nfrom .version import __version__'),
+    ],
+)
 def test_a_right_import_passes(path, source):
     assert not violations(path, source)

@@ -1,4 +1,5 @@
 """Wheel, sdist and editable install: what is in them, and that a fresh process can use them."""
+
 import os
 import re
 import shutil
@@ -11,8 +12,19 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SOURCES = ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'README.md', 'LICENSE', 'CHANGELOG.md', 'model-index.yml',
-           'projects', 'configs', 'tools', 'tests')
+SOURCES = (
+    'setup.py',
+    'pyproject.toml',
+    'MANIFEST.in',
+    'README.md',
+    'LICENSE',
+    'CHANGELOG.md',
+    'model-index.yml',
+    'projects',
+    'configs',
+    'tools',
+    'tests',
+)
 CONFIG = 'dino/dino-4scale_r50_8xb2-12e_coco.py'
 
 
@@ -38,7 +50,7 @@ def sources(tmp_path_factory) -> Path:
 
 def wheel_of(source: Path, out: Path) -> Path:
     run('-m', 'pip', 'wheel', '--quiet', '--no-deps', '--no-build-isolation', '--wheel-dir', out, source, cwd=out)
-    wheel, = out.glob('*.whl')
+    (wheel,) = out.glob('*.whl')
     return wheel
 
 
@@ -49,7 +61,7 @@ def wheel(request, sources, tmp_path_factory) -> Path:
     if request.param == 'checkout':
         return wheel_of(sources, out)
     run('-m', 'build', '--no-isolation', '--sdist', '--outdir', out, sources, cwd=out)
-    sdist, = out.glob('*.tar.gz')
+    (sdist,) = out.glob('*.tar.gz')
     return wheel_of(sdist, out)
 
 
@@ -63,12 +75,22 @@ def installed(wheel, tmp_path_factory) -> Path:
 
 def test_wheel_holds_package_configs_and_tools(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
-    assert {'mmparts/__init__.py', 'mmparts/detr/detector.py', 'mmparts/datasets/shapes/scene.py',
-            'mmparts/.mim/model-index.yml', 'mmparts/.mim/tools/train.py', 'mmparts/.mim/tools/dist_train.sh',
-            'mmparts/.mim/configs/dino/metafile.yml', 'mmparts/.mim/configs/_base_/default_runtime.py',
-            f'mmparts/.mim/configs/{CONFIG}'} <= names
-    modules = {f'mmparts/{path.relative_to(ROOT / "projects")}' for path in (ROOT / 'projects').rglob('*.py')
-               if '.mim' not in path.parts}
+    assert {
+        'mmparts/__init__.py',
+        'mmparts/detr/detector.py',
+        'mmparts/datasets/shapes/scene.py',
+        'mmparts/.mim/model-index.yml',
+        'mmparts/.mim/tools/train.py',
+        'mmparts/.mim/tools/dist_train.sh',
+        'mmparts/.mim/configs/dino/metafile.yml',
+        'mmparts/.mim/configs/_base_/default_runtime.py',
+        f'mmparts/.mim/configs/{CONFIG}',
+    } <= names
+    modules = {
+        f'mmparts/{path.relative_to(ROOT / "projects")}'
+        for path in (ROOT / 'projects').rglob('*.py')
+        if '.mim' not in path.parts
+    }
     configs = {f'mmparts/.mim/{path.relative_to(ROOT)}' for path in (ROOT / 'configs').rglob('*.py')}
     assert modules | configs <= names
     assert {name.split('/')[0].split('-')[0] for name in names} == {'mmparts', 'mmparts_toolbox'}
@@ -76,16 +98,23 @@ def test_wheel_holds_package_configs_and_tools(wheel):
 
 
 def test_metadata_names_the_extras(installed):
-    info, = installed.glob('mmparts_toolbox-*.dist-info')
+    (info,) = installed.glob('mmparts_toolbox-*.dist-info')
     meta = PathDistribution(info)
-    extras = {extra: [re.sub(r'\s*;.*', '', line) for line in meta.requires if f'extra == "{extra}"' in line]
-              for extra in meta.metadata.get_all('Provides-Extra')}
+    extras = {
+        extra: [re.sub(r'\s*;.*', '', line) for line in meta.requires if f'extra == "{extra}"' in line]
+        for extra in meta.metadata.get_all('Provides-Extra')
+    }
     assert meta.metadata['Name'] == 'mmparts-toolbox'
     assert set(extras) == {'openmmlab', 'onedl', 'fast', 'coco', 'triton', 'test', 'parity'}
-    assert {'mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmdet==3.3.0', 'mmsegmentation==1.2.2',
-            'setuptools<81'} <= set(extras['openmmlab'])
+    assert {'mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmdet==3.3.0', 'mmsegmentation==1.2.2', 'setuptools<81'} <= set(
+        extras['openmmlab']
+    )
     assert {re.split('[<>=]', line)[0] for line in extras['onedl']} == {
-        'onedl-mmengine', 'onedl-mmcv', 'onedl-mmdetection', 'onedl-mmsegmentation'}
+        'onedl-mmengine',
+        'onedl-mmcv',
+        'onedl-mmdetection',
+        'onedl-mmsegmentation',
+    }
     assert any(line.startswith('transformers') for line in extras['parity'])
     assert any(line.startswith('pytest') for line in extras['test'])
     assert not [line for line in meta.requires if 'extra' not in line and line.startswith(('mm', 'onedl'))]
@@ -119,6 +148,7 @@ def test_installed_wheel_is_used(installed, tmp_path):
 
 def test_this_install_is_used(tmp_path):
     import mmparts
+
     use(Path(mmparts.__file__).parent, tmp_path, 'and its hub')
 
 

@@ -1,4 +1,5 @@
 """Parts of ours are found from every scope, hide nobody else's, and need no `custom_imports`."""
+
 import subprocess
 import sys
 
@@ -56,6 +57,7 @@ def test_no_name_of_ours_exists_elsewhere(library):
 
 def test_mmdet_names_are_found_in_our_scope():
     import mmdet.models
+
     with DefaultScope.overwrite_default_scope('mmparts'):
         assert resolve(dict(type='ResNet')) is mmdet.models.ResNet
 
@@ -79,18 +81,28 @@ PLAIN_CONFIGS = dict(
         backbone=SWIN,
         neck=dict(type='FPN', in_channels=[8, 16], out_channels=8, num_outs=5),
         bbox_head=dict(
-            type='RetinaHead', num_classes=3, in_channels=8, feat_channels=8, stacked_convs=1,
+            type='RetinaHead',
+            num_classes=3,
+            in_channels=8,
+            feat_channels=8,
+            stacked_convs=1,
             anchor_generator=dict(type='AnchorGenerator', ratios=[1.0], scales=[4], strides=[4, 8, 16, 32, 64]),
-            bbox_coder=dict(type='DeltaXYWHBBoxCoder'))),
+            bbox_coder=dict(type='DeltaXYWHBBoxCoder'),
+        ),
+    ),
     mmseg=dict(
         type='EncoderDecoder',
         backbone=SWIN,
-        decode_head=dict(type='FCNHead', in_channels=16, in_index=1, channels=8, num_convs=1, num_classes=3,
-                         norm_cfg=dict(type='BN')),
-        train_cfg=dict(), test_cfg=dict(mode='whole')))
+        decode_head=dict(
+            type='FCNHead', in_channels=16, in_index=1, channels=8, num_convs=1, num_classes=3, norm_cfg=dict(type='BN')
+        ),
+        train_cfg=dict(),
+        test_cfg=dict(mode='whole'),
+    ),
+)
 
 # The compiled half of mmcv is played by a stub, so that nothing but the config leads to mmparts.
-BUILD = '''
+BUILD = """
 import sys, types
 stub = types.ModuleType('mmcv._ext')
 stub.__getattr__ = lambda name: None if name.startswith('__') else print
@@ -105,7 +117,7 @@ assert 'mmparts' not in sys.modules
 model = MODELS.build(cfg.model)
 assert type(model.backbone).__module__ == 'mmparts.backbones.swin'
 print('built', type(model).__name__)
-'''
+"""
 
 
 @pytest.mark.parametrize('scope', PLAIN_CONFIGS)

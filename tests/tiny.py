@@ -1,4 +1,5 @@
 """Any detector config at a size that trains a step in a fraction of a second, and batches to feed it."""
+
 import copy
 from pathlib import Path
 
@@ -33,8 +34,11 @@ def tiny(cfg: dict) -> ConfigDict:
     if model.neck.get('norm_cfg'):
         model.neck.norm_cfg.num_groups = 8
     if 'mask_decoder' in model.head:
-        for part, name in ((model.backbone, 'channels'), (model.head.mask_decoder, 'channels'),
-                           (model.neck, 'skip_channels')):
+        for part, name in (
+            (model.backbone, 'channels'),
+            (model.head.mask_decoder, 'channels'),
+            (model.neck, 'skip_channels'),
+        ):
             part.update({name: [channels // 8 for channels in part[name]]} if name in part else {})
     for group in model.get('groups', ()):
         group.num = 10
@@ -69,17 +73,28 @@ def mask2former(name: str = 'mask2former/mask2former_r50_8xb2-lsj-50e_coco.py') 
     width = dict(embed_dims=32)
     layer = dict(self_attn_cfg=width, ffn_cfg=dict(width, feedforward_channels=64))
     cfg = Config(dict(model=Config.fromfile(CONFIGS / name).model))
-    cfg.merge_from_dict(dict(model=dict(
-        data_preprocessor=dict(batch_augments=None),
-        backbone=dict(depth=18, base_channels=8, init_cfg=None),
-        panoptic_head=dict(
-            in_channels=[8, 16, 32, 64], feat_channels=32, out_channels=32, num_queries=20,
-            positional_encoding=dict(num_feats=16),
-            pixel_decoder=dict(
-                norm_cfg=dict(num_groups=8), positional_encoding=dict(num_feats=16),
-                encoder=dict(num_layers=1, layer_cfg=layer)),
-            transformer_decoder=dict(num_layers=3, layer_cfg=dict(layer, cross_attn_cfg=width))),
-        train_cfg=dict(num_points=100))))
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                data_preprocessor=dict(batch_augments=None),
+                backbone=dict(depth=18, base_channels=8, init_cfg=None),
+                panoptic_head=dict(
+                    in_channels=[8, 16, 32, 64],
+                    feat_channels=32,
+                    out_channels=32,
+                    num_queries=20,
+                    positional_encoding=dict(num_feats=16),
+                    pixel_decoder=dict(
+                        norm_cfg=dict(num_groups=8),
+                        positional_encoding=dict(num_feats=16),
+                        encoder=dict(num_layers=1, layer_cfg=layer),
+                    ),
+                    transformer_decoder=dict(num_layers=3, layer_cfg=dict(layer, cross_attn_cfg=width)),
+                ),
+                train_cfg=dict(num_points=100),
+            )
+        )
+    )
     return cfg.model
 
 
@@ -92,19 +107,29 @@ def samples(sizes=((64, 96), (96, 64)), counts=(3, 0), num_classes: int = 80, se
         centre = torch.rand(count, 2, generator=random) * 0.6 + 0.2
         half = torch.rand(count, 2, generator=random) * 0.15 + 0.05
         boxes = torch.cat([(centre - half) * extent, (centre + half) * extent], dim=1)
-        labels = torch.randint(num_classes, (count, ), generator=random)
-        made.append(DetDataSample(
-            gt_instances=InstanceData(bboxes=boxes, labels=labels, masks=ellipses(boxes, height, width)),
-            metainfo=dict(img_path=f'image_{index}.png', img_id=index, img_shape=(height, width),
-                          ori_shape=(2 * height, 3 * width), scale_factor=(1 / 3, 1 / 2))))
+        labels = torch.randint(num_classes, (count,), generator=random)
+        made.append(
+            DetDataSample(
+                gt_instances=InstanceData(bboxes=boxes, labels=labels, masks=ellipses(boxes, height, width)),
+                metainfo=dict(
+                    img_path=f'image_{index}.png',
+                    img_id=index,
+                    img_shape=(height, width),
+                    ori_shape=(2 * height, 3 * width),
+                    scale_factor=(1 / 3, 1 / 2),
+                ),
+            )
+        )
     return made
 
 
 def ellipses(boxes: torch.Tensor, height: int, width: int) -> BitmapMasks:
     """The ellipse within each box (xyxy pixels)."""
     y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing='ij')
-    masks = [(2 * x - left - right).div(right - left) ** 2 + (2 * y - top - bottom).div(bottom - top) ** 2 <= 1
-             for left, top, right, bottom in boxes]
+    masks = [
+        (2 * x - left - right).div(right - left) ** 2 + (2 * y - top - bottom).div(bottom - top) ** 2 <= 1
+        for left, top, right, bottom in boxes
+    ]
     return BitmapMasks([mask.numpy().astype('uint8') for mask in masks], height, width)
 
 
@@ -131,8 +156,11 @@ def total(losses: dict) -> torch.Tensor:
 
 def without_gradient(model: nn.Module) -> list[str]:
     """Trainable parameters that a backward pass did not reach, or reached with NaN or infinity."""
-    return [name for name, parameter in model.named_parameters()
-            if parameter.requires_grad and (parameter.grad is None or not parameter.grad.isfinite().all())]
+    return [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.requires_grad and (parameter.grad is None or not parameter.grad.isfinite().all())
+    ]
 
 
 def at_own_size(path: str) -> nn.Module:
@@ -144,7 +172,7 @@ def at_own_size(path: str) -> nn.Module:
 def unmoved_by_two_steps(model: nn.Module, data: dict) -> set[str]:
     """Trainable parameters that two steps of AdamW leave as they were; every one must have a gradient."""
     before = {key: value.clone() for key, value in model.named_parameters()}
-    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
     for _ in range(2):  # what is behind a layer of zeros moves in the second step
         optimiser.zero_grad()
         total(model(**data, mode='loss')).backward()

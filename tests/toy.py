@@ -1,4 +1,5 @@
 """A model that trains in milliseconds, with its data, a metric, and hooks that disturb a run."""
+
 import os
 import signal
 
@@ -52,6 +53,7 @@ class Toy(BaseModel):
 @METRICS.register_module(force=True)
 class Score(BaseMetric):
     """A "mAP" that rises with every evaluation."""
+
     default_prefix = 'toy'
     calls = 0
 

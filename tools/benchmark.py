@@ -1,4 +1,5 @@
 """What a config costs: `python tools/benchmark.py CONFIG`."""
+
 import argparse
 import copy
 import json
@@ -6,10 +7,11 @@ import logging
 import os.path as osp
 from dataclasses import asdict
 
-import mmparts  # noqa: F401  makes mmparts configs and parts known
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.detr.transformers_peer import Contest, inference_contest, training_contest
 from mmparts.engine import benchmark, cli
 from mmparts.engine.benchmark_table import print_report
@@ -28,8 +30,9 @@ the config (default: R50, 4 scales) against Hugging Face's, with the same weight
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description='Parameters, FLOPs, images a second and peak memory of a config.',
-                                     epilog=EPILOG)
+    parser = argparse.ArgumentParser(
+        description='Parameters, FLOPs, images a second and peak memory of a config.', epilog=EPILOG
+    )
     parser.add_argument('config', nargs='?', help='path of a config, or `mmparts::folder/name.py`')
     parser.add_argument('--params', action='store_true', help='count parameters')
     parser.add_argument('--flops', action='store_true', help='count multiply-adds (what papers call FLOPs)')
@@ -37,16 +40,26 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--train', action='store_true', help='time training steps and measure their peak memory')
     parser.add_argument('--compare', choices=['transformers'], help='race a Deformable DETR against that of a library')
     parser.add_argument('--json', metavar='FILE', help='also write the figures to FILE; `-` prints them, and no table')
-    parser.add_argument('--shape', nargs=2, type=int, metavar=('H', 'W'),
-                        help="size of the images; default: that of the config's test pipeline")
+    parser.add_argument(
+        '--shape',
+        nargs=2,
+        type=int,
+        metavar=('H', 'W'),
+        help="size of the images; default: that of the config's test pipeline",
+    )
     parser.add_argument('--batch-size', type=int, default=1, help='images a step, for --speed and --train (default 1)')
     parser.add_argument('--device', default=get_device(), help='default: %(default)s')
     parser.add_argument('--amp-dtype', choices=['float16', 'bfloat16'], help='mixed precision, for --speed and --train')
     parser.add_argument('--rounds', type=int, default=10, help='repetitions (default 10); of races at least 5')
-    parser.add_argument('--seconds', type=float, default=15.,
-                        help='stop repeating after this time, for --speed and --train (default 15)')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override entries of the config')
+    parser.add_argument(
+        '--seconds',
+        type=float,
+        default=15.0,
+        help='stop repeating after this time, for --speed and --train (default 15)',
+    )
+    parser.add_argument(
+        '--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE', help='override entries of the config'
+    )
     args = parser.parse_args()
     if args.config is None and not args.compare:
         parser.error('give a config, or --compare transformers')
@@ -76,8 +89,10 @@ def measure(args: argparse.Namespace) -> dict:
         report['training'] = {**options, **benchmark.measure_training(cfg, **options, device=device, **limits)}
     if args.compare:
         name = osp.splitext(osp.basename(report['config']))[0]
-        report['races'] = [race_inference(cfg, name, args.shape, device, args.rounds),
-                           race_training(cfg, name, device, args.rounds)]
+        report['races'] = [
+            race_inference(cfg, name, args.shape, device, args.rounds),
+            race_training(cfg, name, device, args.rounds),
+        ]
     return report
 
 
@@ -92,8 +107,15 @@ def race_inference(cfg: Config, name: str, shape: list[int] | None, device: torc
 def race_training(cfg: Config, name: str, device: torch.device, rounds: int) -> dict:
     """The same on a ResNet-18, two small images of unequal widths; what the two define differently is made equal."""
     cfg = copy.deepcopy(cfg)
-    cfg.merge_from_dict({'model.backbone.depth': 18, 'model.backbone.norm_eval': True, 'model.encoder.dropout': 0.,
-                         'model.decoder.dropout': 0., 'model.head.terms.0.weight': 1.})
+    cfg.merge_from_dict(
+        {
+            'model.backbone.depth': 18,
+            'model.backbone.norm_eval': True,
+            'model.encoder.dropout': 0.0,
+            'model.decoder.dropout': 0.0,
+            'model.head.terms.0.weight': 1.0,
+        }
+    )
     model = perturbed(benchmark.build_untrained(cfg, device))
     images, samples = random_batch(2, (256, 256), device)
     samples[1].set_metainfo(dict(img_shape=(256, 192)))
@@ -117,8 +139,10 @@ def run(contest: Contest, name: str, device: torch.device, rounds: int) -> dict:
     """Check that both sides agree, then let them take turns."""
     agreement = contest.check()
     result = race(contest.ours, contest.theirs, device, max(rounds, 5))
-    sides = {side: dict(best=timing.best, median=timing.median, seconds=timing.seconds)
-             for side, timing in (('ours', result.ours), ('theirs', result.theirs))}
+    sides = {
+        side: dict(best=timing.best, median=timing.median, seconds=timing.seconds)
+        for side, timing in (('ours', result.ours), ('theirs', result.theirs))
+    }
     return dict(name=name, check=agreement, ratio=result.ratio, spread=result.spread, **sides)
 
 

@@ -1,4 +1,5 @@
 """Time operators, matching and evaluation against those of peers: `python tools/benchmark_ops.py`."""
+
 from mmparts.ops.benchmark import main
 from mmparts.ops.torchvision_guard import declare_ops_where_broken
 

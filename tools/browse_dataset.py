@@ -1,23 +1,31 @@
 """Draw what a config trains on: samples after the pipeline with their annotations, and a summary. Needs no display."""
+
 import argparse
 
-import mmparts  # noqa: F401  registers the parts
 from mmengine.config import DictAction
 from mmengine.registry import init_default_scope
+from rich.console import Console
+
+import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets.browse import build_dataset, draw_samples, summary
 from mmparts.engine import cli
-from rich.console import Console
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
-    parser.add_argument('config', help='a config with dataloaders, or `mmparts::folder/name.py`; one of '
-                                       '_base_/datasets will do')
+    parser.add_argument(
+        'config', help='a config with dataloaders, or `mmparts::folder/name.py`; one of _base_/datasets will do'
+    )
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train', help='which dataloader')
     parser.add_argument('--out', default='work_dirs/browse', help='folder for the pictures')
     parser.add_argument('--num', type=int, default=12, help='pictures to draw')
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='changes to the config; data_root=FOLDER moves every data set')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='changes to the config; data_root=FOLDER moves every data set',
+    )
     args = parser.parse_args()
 
     cfg = cli.load_config(args.config, args.cfg_options)

@@ -1,18 +1,28 @@
 """Hold configs against the code and the files around them: `python tools/check_configs.py [PATHS]`."""
+
 import argparse
 import warnings
 from pathlib import Path
 
-import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmengine.config import Config
-from mmparts.detr import paper_table
-from mmparts.engine import cli
-from mmparts.engine.config_check import ConfigCheck, Finding
-from mmparts.engine.config_files import (between, check_folder, check_header, check_index, check_name, read_metafile,
-                                         shipped, with_table)
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
+from mmparts.detr import paper_table
+from mmparts.engine import cli
+from mmparts.engine.config_check import ConfigCheck, Finding
+from mmparts.engine.config_files import (
+    between,
+    check_folder,
+    check_header,
+    check_index,
+    check_name,
+    read_metafile,
+    shipped,
+    with_table,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -59,8 +69,11 @@ def check_files(paths: list[Path]) -> dict[Path, list[Finding]]:
     findings[ROOT / 'model-index.yml'] = [*check_index(ROOT)]
     text = PAPERS.read_text(encoding='utf-8')
     if with_papers(text) != text:
-        findings[PAPERS] = [Finding('table of papers', 'is not what configs/_base_/models say; run '
-                                                       'tools/check_configs.py --write-readmes')]
+        findings[PAPERS] = [
+            Finding(
+                'table of papers', 'is not what configs/_base_/models say; run tools/check_configs.py --write-readmes'
+            )
+        ]
     return findings
 
 
@@ -97,14 +110,20 @@ def report(findings: dict[Path, list[Finding]]) -> None:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description='Hold configs against the code, and against metafiles and READMEs. '
-                                                 'Exit code 1 when something is wrong.',
-                                     epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description='Hold configs against the code, and against metafiles and READMEs. '
+        'Exit code 1 when something is wrong.',
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('paths', nargs='*', help='configs or folders, also your own; default: all of configs/')
     parser.add_argument('--unseen', action='store_true', help='list the places whose keywords cannot be checked')
-    parser.add_argument('--write-readmes', action='store_true',
-                        help='first bring the tables of configs/*/README.md in step with metafile.yml, and those of '
-                             'projects/detr/README.md with configs/_base_/models')
+    parser.add_argument(
+        '--write-readmes',
+        action='store_true',
+        help='first bring the tables of configs/*/README.md in step with metafile.yml, and those of '
+        'projects/detr/README.md with configs/_base_/models',
+    )
     args = parser.parse_args()
     warnings.simplefilter('ignore')
     if args.write_readmes:
@@ -124,8 +143,10 @@ def main() -> int:
         report(findings)
     if args.unseen:
         print('\n'.join(unseen))
-    print(f'{len(paths)} configs, {number} findings. Not checked: the keywords of {len(unseen)} parts that take any '
-          '(--unseen lists them)')
+    print(
+        f'{len(paths)} configs, {number} findings. Not checked: the keywords of {len(unseen)} parts that take any '
+        '(--unseen lists them)'
+    )
     return 1 if number else 0
 
 

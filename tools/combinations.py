@@ -1,12 +1,14 @@
 """Try every query source with every cross-attention and extra group: `python tools/combinations.py --write-readme`."""
+
 import argparse
 import warnings
 from pathlib import Path
 
+from rich.progress import track
+
 from mmparts.detr.combinations import TOLERANCE, every, table, try_out
 from mmparts.engine import cli
 from mmparts.engine.config_files import between
-from rich.progress import track
 
 README = Path(__file__).resolve().parents[1] / 'configs' / 'combined' / 'README.md'
 MARKS = ('<!-- combinations: made by tools/combinations.py --write-readme -->', '<!-- /combinations -->')
@@ -19,9 +21,12 @@ and gives every parameter a gradient; and its matching queries predict the same 
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description='Build a small detector of every query source, cross-attention and '
-                                                 'extra group, train it for a step and print a table of what works.',
-                                     epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description='Build a small detector of every query source, cross-attention and '
+        'extra group, train it for a step and print a table of what works.',
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument('--write-readme', action='store_true', help='write the table to configs/combined/README.md')
     args = parser.parse_args()
     warnings.simplefilter('ignore')
@@ -38,8 +43,10 @@ def main() -> int:
         print(f'{" x ".join(names)}: {problem}')
     refused = sum(bool(each.refused) for each in outcomes.values())
     largest = max(each.difference for each in outcomes.values())
-    print(f'{len(outcomes)} combinations: {len(outcomes) - refused - len(problems)} work, {refused} are refused, '
-          f'{len(problems)} fail; extra groups change the matching queries by {largest:.1e} at most')
+    print(
+        f'{len(outcomes)} combinations: {len(outcomes) - refused - len(problems)} work, {refused} are refused, '
+        f'{len(problems)} fail; extra groups change the matching queries by {largest:.1e} at most'
+    )
     return 1 if problems else 0
 
 

@@ -1,31 +1,43 @@
 """Convert an official checkpoint: `python tools/convert_weights.py IN OUT --config CONFIG`."""
+
 import argparse
 import os
 from collections import Counter
 
 from mmengine.registry import init_default_scope
+from rich.console import Console
+from rich.table import Table
+
 from mmparts.engine import cli
 from mmparts.engine.checkpoint import TRUST_VARIABLE, trusted
 from mmparts.engine.convert import Account, account, load_weights, save_weights
 from mmparts.registry import MODELS
-from rich.console import Console
-from rich.table import Table
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description='Turn an official checkpoint into one for a config of mmparts. Every tensor must be accounted for: '
-                    'unexpected, missing and mis-shaped ones are listed and refused.')
+        'unexpected, missing and mis-shaped ones are listed and refused.'
+    )
     parser.add_argument('source', metavar='IN', help='official checkpoint (.pth, .pt, .safetensors)')
     parser.add_argument('out', metavar='OUT', help='file to write')
-    parser.add_argument('--config', required=True, help='config whose model is filled; a backbone layout fills its '
-                                                        'backbone')
+    parser.add_argument(
+        '--config', required=True, help='config whose model is filled; a backbone layout fills its backbone'
+    )
     parser.add_argument('--layout', help='name of the layout; default: recognised by the names in the file')
     parser.add_argument('--target', help='submodule to fill, e.g. backbone; default: what the layout describes')
-    parser.add_argument('--skip', nargs='+', default=[], metavar='REGEX',
-                        help='names in our model that stay as initialised, e.g. a head for other classes')
-    parser.add_argument('--classes', choices=['coco'],
-                        help="pick the 80 classes of COCO from official heads that have a row for each category id")
+    parser.add_argument(
+        '--skip',
+        nargs='+',
+        default=[],
+        metavar='REGEX',
+        help='names in our model that stay as initialised, e.g. a head for other classes',
+    )
+    parser.add_argument(
+        '--classes',
+        choices=['coco'],
+        help='pick the 80 classes of COCO from official heads that have a row for each category id',
+    )
     parser.add_argument('--dry-run', action='store_true', help='report, do not write')
     cli.add_common(parser)
     return parser.parse_args()
@@ -33,8 +45,9 @@ def arguments() -> argparse.Namespace:
 
 def report(made: Account) -> Table:
     """One row per outcome."""
-    table = Table('outcome', 'tensors', 'numbers', 'why', title=f'layout {made.layout}, target '
-                                                                  f'{made.target or "the whole model"}')
+    table = Table(
+        'outcome', 'tensors', 'numbers', 'why', title=f'layout {made.layout}, target {made.target or "the whole model"}'
+    )
     table.add_row('mapped', f'{len(made.state)}', f'{made.num_elements:,}', '')
     for reason, count in Counter(made.dropped.values()).most_common():
         table.add_row('dropped', f'{count}', '', reason)
@@ -50,8 +63,10 @@ def next_step(made: Account, args: argparse.Namespace) -> str:
     if not made.target:
         return f'python tools/test.py {args.config} {args.out}'
     init = f'model.{made.target}.init_cfg'
-    return (f"python tools/train.py {args.config} --cfg-options {init}.type=Pretrained {init}.checkpoint={args.out} "
-            f"{init}.prefix='{made.target}.'")
+    return (
+        f'python tools/train.py {args.config} --cfg-options {init}.type=Pretrained {init}.checkpoint={args.out} '
+        f"{init}.prefix='{made.target}.'"
+    )
 
 
 def main():

@@ -1,4 +1,5 @@
 """Cut the pictures of a COCO data set with masks into square tiles, for training and for validation."""
+
 import argparse
 
 import mmparts  # noqa: F401  registers the parts
@@ -13,8 +14,12 @@ def main():
     parser.add_argument('out', help='folder to write: images, instances_train.json, instances_val.json')
     parser.add_argument('--across', type=int, default=3, help="tiles along a picture's shorter side")
     parser.add_argument('--overlap', type=float, default=0.5, help='of tiles for training, in shares of their side')
-    parser.add_argument('--min-share', type=float, default=0.2,
-                        help='of an object that a tile has to hold; what shows less is marked as a crowd')
+    parser.add_argument(
+        '--min-share',
+        type=float,
+        default=0.2,
+        help='of an object that a tile has to hold; what shows less is marked as a crowd',
+    )
     parser.add_argument('--val-every', type=int, default=5, help='the first of every so many pictures validates')
     parser.add_argument('--overwrite', action='store_true', help='replace tiles that were written before')
     cut_tiles(**vars(parser.parse_args()))

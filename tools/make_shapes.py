@@ -1,4 +1,5 @@
 """Write the generated data set "shapes": boxes, masks, panoptic and semantic maps and captions. No network."""
+
 import argparse
 
 import mmparts  # noqa: F401  registers the parts

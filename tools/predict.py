@@ -1,12 +1,14 @@
 """Detect objects in pictures: `python tools/predict.py IMAGE_OR_FOLDER CONFIG CHECKPOINT`."""
+
 import argparse
 import json
 import os
 import os.path as osp
 import sys
 
-import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmengine.device import get_device
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
 from mmparts.engine.checkpoint import write_atomically
 from mmparts.engine.inference import Detector, Failure, find_images
@@ -16,8 +18,10 @@ from mmparts.visualization.pictures import file_name, save
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description='Detect objects in an image or in the images of a folder: writes '
-                                                 'pictures and predictions.json. Exit code 1 if an image failed.')
+    parser = argparse.ArgumentParser(
+        description='Detect objects in an image or in the images of a folder: writes '
+        'pictures and predictions.json. Exit code 1 if an image failed.'
+    )
     parser.add_argument('images', help='an image or a folder')
     parser.add_argument('config', help='the config that the model was trained with')
     parser.add_argument('checkpoint', help='its weights (.pth)')

@@ -1,10 +1,12 @@
 """Evaluate a checkpoint: `python tools/test.py CONFIG CHECKPOINT`."""
+
 import json
 
-import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmengine.dist import is_main_process
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
 from mmparts.engine.predictions import dump_metric
 from mmparts.visualization import draw_test_images

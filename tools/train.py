@@ -1,20 +1,31 @@
 """Train a model: `python tools/train.py CONFIG`."""
-import mmparts  # noqa: F401  makes mmparts configs and parts known
+
 from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
 
 
 def main() -> None:
     parser = cli.parser('Train a model.')
-    parser.add_argument('--resume', nargs='?', const='auto', metavar='CHECKPOINT',
-                        help='go on from a checkpoint; without a path, or with `auto`, from the newest readable one in '
-                             'the work dir (a fresh start where there is none)')
+    parser.add_argument(
+        '--resume',
+        nargs='?',
+        const='auto',
+        metavar='CHECKPOINT',
+        help='go on from a checkpoint; without a path, or with `auto`, from the newest readable one in '
+        'the work dir (a fresh start where there is none)',
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision')
-    parser.add_argument('--amp-dtype', choices=['float16', 'bfloat16'],
-                        help='implies --amp; default: float16 on GPUs, bfloat16 on CPUs')
-    parser.add_argument('--auto-scale-lr', action='store_true',
-                        help='scale the learning rate by (processes x batch size) / base_batch_size of the config')
+    parser.add_argument(
+        '--amp-dtype', choices=['float16', 'bfloat16'], help='implies --amp; default: float16 on GPUs, bfloat16 on CPUs'
+    )
+    parser.add_argument(
+        '--auto-scale-lr',
+        action='store_true',
+        help='scale the learning rate by (processes x batch size) / base_batch_size of the config',
+    )
     args = parser.parse_args()
 
     cfg = cli.prepare(args)

@@ -1,10 +1,12 @@
 """Draw where the decoder looks: `python tools/visualize_attention.py IMAGE CONFIG CHECKPOINT`."""
+
 import argparse
 import os
 import os.path as osp
 
-import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmengine.device import get_device
+
+import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
 from mmparts.engine.inference import Detector, Failure
 from mmparts.visualization import read_rgb
@@ -18,23 +20,31 @@ MOST = 16  # objects that one picture has room for
 def main() -> None:
     parser = argparse.ArgumentParser(
         description='For a detected object: the attention map of its query over the image (DETR), the Gaussian that it '
-                    'is multiplied by (SMCA-DETR), its sampling points coloured by attention weight (Deformable DETR, '
-                    'DINO), the attention that its mask is made of (Cell-DETR) or that stays within its mask '
-                    '(Mask2Former), or the mask that a layer predicts (Mask DINO); with the predicted box and mask '
-                    '(green), the reference point (cross) and, where there is one, the reference box (dashed). The '
-                    'last line says what the config offers.')
+        'is multiplied by (SMCA-DETR), its sampling points coloured by attention weight (Deformable DETR, '
+        'DINO), the attention that its mask is made of (Cell-DETR) or that stays within its mask '
+        '(Mask2Former), or the mask that a layer predicts (Mask DINO); with the predicted box and mask '
+        '(green), the reference point (cross) and, where there is one, the reference box (dashed). The '
+        'last line says what the config offers.'
+    )
     parser.add_argument('image', help='path of an image')
     parser.add_argument('config', help='the config that the model was trained with')
     parser.add_argument('checkpoint', help='its weights (.pth)')
     which = parser.add_mutually_exclusive_group()
     which.add_argument('--object', type=int, default=0, metavar='K', help='the K-th best detection, from 0 (default 0)')
     which.add_argument('--query', type=int, metavar='Q', help='a query, whether it detects anything or not')
-    which.add_argument('--score-thr', type=float, metavar='S',
-                       help=f'all detections from this score on, {MOST} at most')
-    parser.add_argument('--layer', type=int, default=-1, metavar='L',
-                        help='decoder layer, from 0; negative ones from the end (default: the last)')
-    parser.add_argument('--kind', choices=KINDS,
-                        help='what to draw (default: the first of these that the config offers)')
+    which.add_argument(
+        '--score-thr', type=float, metavar='S', help=f'all detections from this score on, {MOST} at most'
+    )
+    parser.add_argument(
+        '--layer',
+        type=int,
+        default=-1,
+        metavar='L',
+        help='decoder layer, from 0; negative ones from the end (default: the last)',
+    )
+    parser.add_argument(
+        '--kind', choices=KINDS, help='what to draw (default: the first of these that the config offers)'
+    )
     parser.add_argument('--heads', action='store_true', help='also each attention head on its own')
     parser.add_argument('--out', default='attention.png', metavar='FILE', help='the picture (default: attention.png)')
     parser.add_argument('--device', default=get_device(), help='cpu, cuda:0 ... (default: a GPU if there is one)')
@@ -47,7 +57,7 @@ def main() -> None:
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), args.device)
     try:
         with watch(detector.model, args.layer, args.kind) as watched:
-            result, = detector([path])
+            (result,) = detector([path])
         if isinstance(result, Failure):
             raise ValueError(f'{path}: {result.reason}')
         look = watched.look()

@@ -14,12 +14,12 @@ default_hooks = dict(
     nan_guard=dict(type='mmparts.NanGuardHook'),
     interrupt=dict(type='mmparts.InterruptHook'),
     pictures=dict(type='mmparts.PictureHook'),
-    curves=dict(type='mmparts.CurveHook'))
+    curves=dict(type='mmparts.CurveHook'),
+)
 
 env_cfg = dict(
-    cudnn_benchmark=False,
-    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'))
+    cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl')
+)
 
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')

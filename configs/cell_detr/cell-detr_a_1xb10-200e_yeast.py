@@ -1,5 +1,7 @@
 # Cell-DETR A on trapped yeast cells (traps and cells), pictures of 128 pixels.
 _base_ = [
-    '../_base_/models/cell_detr_a.py', '../_base_/datasets/yeast_instance.py',
-    '../_base_/schedules/schedule_cell_200e.py', '../_base_/default_runtime.py'
+    '../_base_/models/cell_detr_a.py',
+    '../_base_/datasets/yeast_instance.py',
+    '../_base_/schedules/schedule_cell_200e.py',
+    '../_base_/default_runtime.py',
 ]

@@ -1,8 +1,10 @@
 # Cell-DETR A, small, from scratch on tiles of nuclei. Each query looks around a place that it predicts (SMCA-DETR), on
 # a map of stride 8, and each mask is decoded on its own.
 _base_ = [
-    '../_base_/models/cell_detr_small.py', '../_base_/datasets/dsb2018_tiles.py',
-    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+    '../_base_/models/cell_detr_small.py',
+    '../_base_/datasets/dsb2018_tiles.py',
+    '../_base_/schedules/schedule_small.py',
+    '../_base_/default_runtime.py',
 ]
 # Nuclei are small: with the paper's weights all boxes grow to most of the picture, which GIoU likes best of what
 # misses. Here L1 and GIoU weigh against each other as in DETR.
@@ -14,8 +16,10 @@ model = dict(
     neck=dict(skip_channels=(8, 16)),
     decoder=dict(
         cross_attn=dict(
-            _delete_=True, type='mmparts.GaussianCrossAttention', base=dict(type='mmparts.DenseCrossAttention')),
-        spatial_prior=dict(type='mmparts.GaussianPrior')),
+            _delete_=True, type='mmparts.GaussianCrossAttention', base=dict(type='mmparts.DenseCrossAttention')
+        ),
+        spatial_prior=dict(type='mmparts.GaussianPrior'),
+    ),
     head=dict(
         mask_decoder=dict(channels=(32, 16), output=dict(type='mmparts.SeparateOutput', mid_channels=16)),
         terms=[
@@ -23,13 +27,17 @@ model = dict(
             dict(type='mmparts.CornerL1Term', weight=20.0),
             dict(type='mmparts.GIoUTerm', weight=2.0),
             dict(type='mmparts.AreaDiceTerm', weight=1.0),
-            dict(type='mmparts.PixelFocalTerm', weight=25.6)
+            dict(type='mmparts.PixelFocalTerm', weight=25.6),
         ],
-        matcher=dict(costs=[
-            dict(type='mmparts.SoftmaxCost', weight=1.0),
-            dict(type='mmparts.BoxL1Cost', weight=5.0),
-            dict(type='mmparts.GIoUCost', weight=2.0)
-        ])))
+        matcher=dict(
+            costs=[
+                dict(type='mmparts.SoftmaxCost', weight=1.0),
+                dict(type='mmparts.BoxL1Cost', weight=5.0),
+                dict(type='mmparts.GIoUCost', weight=2.0),
+            ]
+        ),
+    ),
+)
 
 optim_wrapper = dict(optimizer=dict(lr=5e-4))  # dense attention wants less than deformable
 train_cfg = dict(max_epochs=24, val_interval=4)

@@ -1,7 +1,9 @@
 # Co-Deformable-DETR, small, from scratch on the generated set (tools/make_shapes.py).
 _base_ = [
-    '../_base_/models/co_deformable_detr_small.py', '../_base_/datasets/shapes_detection.py',
-    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+    '../_base_/models/co_deformable_detr_small.py',
+    '../_base_/datasets/shapes_detection.py',
+    '../_base_/schedules/schedule_small.py',
+    '../_base_/default_runtime.py',
 ]
 model = dict(
     groups=[
@@ -11,5 +13,7 @@ model = dict(
             embed_boxes=True,
             embed_features=True,
             weight=4.0,  # 2 decoder layers x lambda_2 = 2
-            heads=[{{_base_.rcnn}}, {{_base_.atss}}])
-    ])
+            heads=[{{_base_.rcnn}}, {{_base_.atss}}],
+        )
+    ]
+)

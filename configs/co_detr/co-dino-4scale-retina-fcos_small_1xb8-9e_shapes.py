@@ -7,5 +7,7 @@ model = dict(
             type='mmparts.Collaborative',
             num=100,
             weight=4.0,  # 2 decoder layers x lambda_2 = 2
-            heads=[{{_base_.retina}}, {{_base_.fcos}}])
-    ])
+            heads=[{{_base_.retina}}, {{_base_.fcos}}],
+        ),
+    ]
+)

@@ -1,7 +1,9 @@
 # Co-DINO, small, 4 scales, from scratch on the generated set (tools/make_shapes.py).
 _base_ = [
-    '../_base_/models/co_dino_small.py', '../_base_/datasets/shapes_detection.py',
-    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+    '../_base_/models/co_dino_small.py',
+    '../_base_/datasets/shapes_detection.py',
+    '../_base_/schedules/schedule_small.py',
+    '../_base_/default_runtime.py',
 ]
 model = dict(
     num_levels=4,
@@ -12,5 +14,7 @@ model = dict(
             type='mmparts.Collaborative',
             num=100,
             weight=4.0,  # 2 decoder layers x lambda_2 = 2
-            heads=[{{_base_.rcnn}}, {{_base_.atss}}])
-    ])
+            heads=[{{_base_.rcnn}}, {{_base_.atss}}],
+        ),
+    ],
+)

@@ -6,4 +6,6 @@ model = dict(
         type='mmparts.Swin',
         arch=dict(embed_dims=32, depths=(2, 2, 2, 2), num_heads=(1, 2, 4, 8)),
         window_size=4,
-        out_indices=(0, 1, 2, 3)))
+        out_indices=(0, 1, 2, 3),
+    )
+)

@@ -11,15 +11,17 @@ model = dict(
             dict(type='mmparts.FocalTerm', weight=1.0),
             dict(type='mmparts.BoxL1Term', weight=5.0),
             dict(type='mmparts.GIoUTerm', weight=2.0),
-            dict(type='mmparts.ReconstructionTerm', weight=1.0)
-        ]))
+            dict(type='mmparts.ReconstructionTerm', weight=1.0),
+        ],
+    ),
+)
 
 train_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='mmparts.RandomPatchBoxes', num=10),
     dict(type='Resize', scale=(128, 128), keep_ratio=True),
     dict(type='mmparts.CutPatches', size=64),
-    dict(type='mmparts.PackPatches')
+    dict(type='mmparts.PackPatches'),
 ]
 train_dataloader = dict(
     batch_sampler=None,
@@ -28,5 +30,7 @@ train_dataloader = dict(
         type='mmparts.UnlabelledImages',
         data_root='data/shapes/',
         data_prefix=dict(img='train/'),
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_cfg = test_cfg = val_dataloader = test_dataloader = val_evaluator = test_evaluator = None  # nothing to evaluate

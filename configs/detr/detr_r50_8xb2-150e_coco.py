@@ -1,5 +1,7 @@
 # DETR, ResNet-50, 150 epochs. COCO val box AP: 39.5 (paper).
 _base_ = [
-    '../_base_/models/detr_r50.py', '../_base_/datasets/coco_detection.py', '../_base_/schedules/schedule_150e.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/detr_r50.py',
+    '../_base_/datasets/coco_detection.py',
+    '../_base_/schedules/schedule_150e.py',
+    '../_base_/default_runtime.py',
 ]

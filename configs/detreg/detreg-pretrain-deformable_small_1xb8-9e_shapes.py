@@ -1,7 +1,9 @@
 # DETReg, small, pre-training on the pictures of the generated set; stable regions stand in for selective search.
 _base_ = [
-    '../_base_/models/detreg_pretrain_small.py', '../_base_/datasets/unlabelled_proposals.py',
-    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+    '../_base_/models/detreg_pretrain_small.py',
+    '../_base_/datasets/unlabelled_proposals.py',
+    '../_base_/schedules/schedule_small.py',
+    '../_base_/default_runtime.py',
 ]
 model = dict(num_classes=2)
 val_cfg = test_cfg = None
@@ -13,6 +15,6 @@ train_pipeline = [
     dict(type='RandomFlip', prob=0.5),
     dict(type='Resize', scale=(128, 128), keep_ratio=True),
     dict(type='mmparts.CutPatches', size=64),
-    dict(type='mmparts.PackPatches')
+    dict(type='mmparts.PackPatches'),
 ]
 train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))

@@ -1,6 +1,8 @@
 # DINO, small, with the paper's weights of the losses, from scratch on the generated set (tools/make_shapes.py).
 _base_ = [
-    '../_base_/models/dino_small.py', '../_base_/datasets/shapes_detection.py', '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py'
+    '../_base_/models/dino_small.py',
+    '../_base_/datasets/shapes_detection.py',
+    '../_base_/schedules/schedule_small.py',
+    '../_base_/default_runtime.py',
 ]
 model = dict(groups=[dict(type='mmparts.Denoising', num=50)])

@@ -11,4 +11,6 @@ model = dict(
         out_indices=(1, 2, 3),
         drop_path=0.2,
         with_cp=True,
-        init_cfg=dict(type='mmparts.OfficialWeights', checkpoint=checkpoint)))
+        init_cfg=dict(type='mmparts.OfficialWeights', checkpoint=checkpoint),
+    )
+)

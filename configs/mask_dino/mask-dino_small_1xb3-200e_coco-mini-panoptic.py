@@ -1,23 +1,25 @@
 # Mask DINO, small, learns 26 COCO pictures by heart, objects and stuff: it validates on what it trains on.
 _base_ = [
-    '../_base_/models/mask_dino_small.py', '../_base_/datasets/coco_panoptic.py',
-    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+    '../_base_/models/mask_dino_small.py',
+    '../_base_/datasets/coco_panoptic.py',
+    '../_base_/schedules/schedule_small.py',
+    '../_base_/default_runtime.py',
 ]
 things, num_classes = {{_base_.things}}, 133
 model = dict(
     embed_dims=128,
     num_classes=num_classes,
     num_queries=100,
-    groups=[
-        dict(type='mmparts.Denoising', num=60, label_noise=0.2, box_noise=0.4, contrastive=False, spare_row=False)
-    ],
+    groups=[dict(type='mmparts.Denoising', num=60, label_noise=0.2, box_noise=0.4, contrastive=False, spare_row=False)],
     encoder=dict(ffn_channels=256),
     queries=dict(boxes_from_masks=False),
     decoder=dict(ffn_channels=256),
     head=dict(
         num_points=4096,  # segments of a few pixels are to have some
         select=dict(things=things),
-        maps=[dict(type='mmparts.PanopticMap', things=things, num_classes=num_classes)]))
+        maps=[dict(type='mmparts.PanopticMap', things=things, num_classes=num_classes)],
+    ),
+)
 
 data_root = 'data/coco_mini_panoptic/'
 scale = (384, 384)  # the best masks of a quarter of this size reach a PQ of 91
@@ -32,13 +34,16 @@ test_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='mmparts.LoadPanopticMap'),
     dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor',
-                                          'panoptic_map', 'segments_info')),
+    dict(
+        type='PackDetInputs',
+        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'panoptic_map', 'segments_info'),
+    ),
 ]
 pictures = dict(
     data_root=data_root,
     ann_file='annotations/panoptic_train2017.json',
-    data_prefix=dict(img='train2017/', seg='annotations/panoptic_train2017/'))
+    data_prefix=dict(img='train2017/', seg='annotations/panoptic_train2017/'),
+)
 train_dataloader = dict(batch_size=3, dataset=dict(pipeline=train_pipeline, **pictures))
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **pictures))
 test_dataloader = val_dataloader

@@ -1,8 +1,10 @@
 # UP-DETR pre-training of Deformable DETR, small, on the blood cells of BCCD without labels. Its worth: README.md.
 _base_ = [
-    '../_base_/models/deformable_detr_refine_small.py', '../_base_/models/shapes_backbone.py',
+    '../_base_/models/deformable_detr_refine_small.py',
+    '../_base_/models/shapes_backbone.py',
     '../_base_/datasets/unlabelled_bccd.py',
-    '../_base_/schedules/schedule_small.py', '../_base_/default_runtime.py'
+    '../_base_/schedules/schedule_small.py',
+    '../_base_/default_runtime.py',
 ]
 model = dict(
     type='mmparts.PretextDetector',
@@ -18,8 +20,10 @@ model = dict(
             dict(type='mmparts.FocalTerm', weight=1.0),
             dict(type='mmparts.BoxL1Term', weight=5.0),
             dict(type='mmparts.GIoUTerm', weight=2.0),
-            dict(type='mmparts.ReconstructionTerm', weight=1.0)
-        ]))
+            dict(type='mmparts.ReconstructionTerm', weight=1.0),
+        ],
+    ),
+)
 val_cfg = test_cfg = None
 
 train_cfg = dict(max_epochs=20)

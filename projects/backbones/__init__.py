@@ -1,4 +1,5 @@
 """Backbones: one file per paper; each publishes the channels and strides of its outputs."""
+
 from .convert import SwinLayout, TimmSwinLayout, TorchvisionResNetLayout
 from .swin import Swin
 

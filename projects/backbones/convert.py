@@ -2,8 +2,9 @@
 
 They describe a backbone; on a whole detector they fill `model.backbone`.
 """
+
 import re
-from typing import Iterable
+from collections.abc import Iterable
 
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
@@ -23,7 +24,8 @@ def is_swin(keys: set[str]) -> bool:
 def merges_first(keys: set[str]) -> bool:
     """Whether the merging belongs to the stage that it leads to: then the first stage has none."""
     return any(key.startswith('layers.') and '.downsample.' in key for key in keys) and not any(
-        key.startswith('layers.0.downsample.') for key in keys)
+        key.startswith('layers.0.downsample.') for key in keys
+    )
 
 
 def resized_table(table: Tensor, shape: Size) -> Tensor:
@@ -40,8 +42,10 @@ def resized_table(table: Tensor, shape: Size) -> Tensor:
 def swin_rules(model: nn.Module) -> list[Rule]:
     """Our names to a classifier's, where they differ or the shape may."""
     final = f'norm{len(model.depths) - 1}'
-    return [Rule(TABLE, [r'layers.\1.blocks.\2.attn.relative_position_bias_table'], resized_table),
-            Rule(rf'{final}\.(weight|bias)', [r'norm.\1'])]
+    return [
+        Rule(TABLE, [r'layers.\1.blocks.\2.attn.relative_position_bias_table'], resized_table),
+        Rule(rf'{final}\.(weight|bias)', [r'norm.\1']),
+    ]
 
 
 def swin_drop(model: nn.Module, head: str, unbuilt: Iterable[str]) -> dict[str, str]:
@@ -57,8 +61,11 @@ def swin_drop(model: nn.Module, head: str, unbuilt: Iterable[str]) -> dict[str, 
 
 def swin_fresh(model: nn.Module) -> dict[str, str]:
     """The norms of a dense model that no classifier has."""
-    return {rf'norm{i}\.(weight|bias)': 'the classifier has no norm for this stage'
-            for i in model.out_indices if i + 1 < len(model.depths)}
+    return {
+        rf'norm{i}\.(weight|bias)': 'the classifier has no norm for this stage'
+        for i in model.out_indices
+        if i + 1 < len(model.depths)
+    }
 
 
 @WEIGHT_LAYOUTS.register_module(name='swin')
@@ -69,6 +76,7 @@ class SwinLayout:
     the last stage if that is an output; the other norms stay as initialised. The head is dropped (a classifier of ours
     takes it, if the number of classes agrees). Bias tables are resized to the model's window.
     """
+
     part = 'backbone'
 
     @staticmethod
@@ -89,6 +97,7 @@ class SwinLayout:
 @WEIGHT_LAYOUTS.register_module(name='timm-swin')
 class TimmSwinLayout:
     """timm's Swin classifiers: a stage begins with the merging that ends ours; otherwise as `swin`."""
+
     part = 'backbone'
 
     @staticmethod
@@ -99,8 +108,11 @@ class TimmSwinLayout:
     def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
         if not isinstance(model, Swin):
             return not_for(model, Swin)
-        rules = [Rule(r'layers\.(\d+)\.downsample\.(.*)', lambda m: [f'layers.{int(m[1]) + 1}.downsample.{m[2]}']),
-                 Rule(r'head\.(weight|bias)', [r'head.fc.\1']), *swin_rules(model)]
+        rules = [
+            Rule(r'layers\.(\d+)\.downsample\.(.*)', lambda m: [f'layers.{int(m[1]) + 1}.downsample.{m[2]}']),
+            Rule(r'head\.(weight|bias)', [r'head.fc.\1']),
+            *swin_rules(model),
+        ]
         unbuilt = [rf'layers\.{i}\..*' for i in range(len(model.layers), len(model.depths))]
         return draw(state, model, rules, swin_drop(model, r'head\.fc', unbuilt), swin_fresh(model))
 
@@ -108,6 +120,7 @@ class TimmSwinLayout:
 @WEIGHT_LAYOUTS.register_module(name='torchvision-resnet')
 class TorchvisionResNetLayout:
     """torchvision's ResNet classifiers, for mmdet's ResNet, which kept the names: `fc` is dropped."""
+
     part = 'backbone'
 
     @staticmethod
@@ -118,9 +131,15 @@ class TorchvisionResNetLayout:
     def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
         built = set(model.state_dict())
         drop = {r'fc\.(weight|bias)': 'a backbone has no classifier'}
-        drop.update({rf'layer{i}\..*': 'its stage is not built (num_stages)' for i in range(1, 5)
-                     if not any(name.startswith(f'layer{i}.') for name in built)})
+        drop.update(
+            {
+                rf'layer{i}\..*': 'its stage is not built (num_stages)'
+                for i in range(1, 5)
+                if not any(name.startswith(f'layer{i}.') for name in built)
+            }
+        )
         if not any(name.endswith('num_batches_tracked') for name in built):
             drop[r'.*\.num_batches_tracked'] = 'a counter that nothing reads'
-        return draw(state, model, rules=[], drop=drop,
-                    fresh={r'.*\.num_batches_tracked': 'old files lack this counter'})
+        return draw(
+            state, model, rules=[], drop=drop, fresh={r'.*\.num_batches_tracked': 'old files lack this counter'}
+        )

@@ -10,7 +10,8 @@ theirs. What differs:
   of the bias table is used) and nothing is shifted. On square maps this is the classification code's rule;
 * stages after the last of `out_indices` are not built.
 """
-from typing import Sequence
+
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -29,6 +30,7 @@ ARCHS = {
     'base': dict(embed_dims=128, depths=(2, 2, 18, 2), num_heads=(4, 8, 16, 32)),
     'large': dict(embed_dims=192, depths=(2, 2, 18, 2), num_heads=(6, 12, 24, 48)),
 }
+
 
 class SwinBlock(nn.Module):
     """Window attention and an MLP, both pre-norm and residual."""
@@ -119,22 +121,24 @@ class Swin(BaseModule):
             frozen, because no pretrained weights hold them.
     """
 
-    def __init__(self,
-                 arch: str | dict = 'tiny',
-                 window_size: int = 7,
-                 in_channels: int = 3,
-                 out_indices: Sequence[int] = (0, 1, 2, 3),
-                 mlp_ratio: float = 4.0,
-                 drop_path: float = 0.2,
-                 num_classes: int = 0,
-                 with_cp: bool = False,
-                 frozen_stages: int = -1,
-                 init_cfg: dict | list | None = None):
+    def __init__(
+        self,
+        arch: str | dict = 'tiny',
+        window_size: int = 7,
+        in_channels: int = 3,
+        out_indices: Sequence[int] = (0, 1, 2, 3),
+        mlp_ratio: float = 4.0,
+        drop_path: float = 0.2,
+        num_classes: int = 0,
+        with_cp: bool = False,
+        frozen_stages: int = -1,
+        init_cfg: dict | list | None = None,
+    ):
         super().__init__(init_cfg)
         arch = _arch(arch)
         num_stages = len(arch['depths'])
         dims = [arch['embed_dims'] * 2**i for i in range(num_stages)]
-        self.out_indices = (num_stages - 1, ) if num_classes else tuple(out_indices)
+        self.out_indices = (num_stages - 1,) if num_classes else tuple(out_indices)
         if not self.out_indices or any(i not in range(num_stages) for i in self.out_indices):
             raise ValueError(f'out_indices={out_indices} must name stages between 0 and {num_stages - 1}')
         self.channels = tuple(dims[i] for i in self.out_indices)
@@ -148,8 +152,10 @@ class Swin(BaseModule):
         last = max(self.out_indices)
         self.layers = nn.ModuleList()
         for i in range(last + 1):
-            blocks = [SwinBlock(dims[i], arch['num_heads'][i], window_size, mlp_ratio, next(rates))
-                      for _ in range(arch['depths'][i])]
+            blocks = [
+                SwinBlock(dims[i], arch['num_heads'][i], window_size, mlp_ratio, next(rates))
+                for _ in range(arch['depths'][i])
+            ]
             self.layers.append(SwinStage(blocks, window_size, PatchMerging(dims[i]) if i < last else None, with_cp))
 
         if num_classes:
@@ -182,7 +188,7 @@ class Swin(BaseModule):
         return self
 
     def _freeze(self):
-        frozen = [self.patch_embed, *self.layers[:self.frozen_stages]] if self.frozen_stages >= 0 else []
+        frozen = [self.patch_embed, *self.layers[: self.frozen_stages]] if self.frozen_stages >= 0 else []
         for module in frozen:
             module.eval().requires_grad_(False)
 
@@ -191,15 +197,17 @@ def _arch(arch: str | dict) -> dict:
     """The table entry of a name, or a checked dict."""
     if isinstance(arch, str):
         if arch not in ARCHS:
-            raise ValueError(f'arch={arch!r} is unknown; choose from {list(ARCHS)} or give a dict of '
-                             'embed_dims, depths, num_heads')
+            raise ValueError(
+                f'arch={arch!r} is unknown; choose from {list(ARCHS)} or give a dict of embed_dims, depths, num_heads'
+            )
         return ARCHS[arch]
     if set(arch) != {'embed_dims', 'depths', 'num_heads'} or len(arch['depths']) != len(arch['num_heads']):
         raise ValueError(f'arch={arch} must hold exactly embed_dims, depths and as many num_heads')
     for i, heads in enumerate(arch['num_heads']):
         if arch['embed_dims'] * 2**i % heads:
-            raise ValueError(f'stage {i} of arch={arch} has width {arch["embed_dims"] * 2**i}, which its {heads} heads '
-                             'do not divide')
+            raise ValueError(
+                f'stage {i} of arch={arch} has width {arch["embed_dims"] * 2**i}, which its {heads} heads do not divide'
+            )
     return arch
 
 

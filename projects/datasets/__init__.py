@@ -1,4 +1,5 @@
 """Data sets, their checks, and the generated set "shapes"."""
+
 from .check_classes import CheckClassesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .loading import LoadCheckedImage
@@ -10,7 +11,25 @@ from .shapes import make_shapes
 from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
 
-__all__ = ['CheckClassesHook', 'CheckedCocoDataset', 'ClassMismatch', 'CutPatches', 'LoadCheckedImage',
-           'LoadPanopticMap', 'PackPatches', 'PanopticInstances', 'ProposalBoxes', 'ProposalFile',
-           'RandomPatchBoxes', 'RegionProposals', 'SelectiveSearch', 'SemanticInstances', 'UnlabelledImages',
-           'cut_tiles', 'make_shapes', 'merge_options', 'set_data_root', 'write_proposals']
+__all__ = [
+    'CheckClassesHook',
+    'CheckedCocoDataset',
+    'ClassMismatch',
+    'CutPatches',
+    'LoadCheckedImage',
+    'LoadPanopticMap',
+    'PackPatches',
+    'PanopticInstances',
+    'ProposalBoxes',
+    'ProposalFile',
+    'RandomPatchBoxes',
+    'RegionProposals',
+    'SelectiveSearch',
+    'SemanticInstances',
+    'UnlabelledImages',
+    'cut_tiles',
+    'make_shapes',
+    'merge_options',
+    'set_data_root',
+    'write_proposals',
+]

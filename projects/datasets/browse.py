@@ -1,8 +1,9 @@
 """Pictures of what a model is trained on: samples after the pipeline, drawn with their annotations, and statistics."""
+
 import os
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
 import cv2
 import mmcv
@@ -55,7 +56,7 @@ def draw_samples(dataset: BaseDataset, out: str | os.PathLike, num: int) -> list
         paths.append(out / f'{name}.jpg')
         mmcv.imwrite(np.concatenate([plain, drawn], 1), str(paths[-1]))
         tiles.append(drawn)
-    mmcv.imwrite(overview(tiles[:COLUMNS * ROWS]), str(out / 'overview.jpg'))
+    mmcv.imwrite(overview(tiles[: COLUMNS * ROWS]), str(out / 'overview.jpg'))
     return paths + [out / 'overview.jpg']
 
 
@@ -79,9 +80,13 @@ def draw(painter: Visualizer, sample: dict) -> tuple[np.ndarray, np.ndarray]:
             masks = truth.masks.resize((height, width)).to_ndarray().astype(bool)
             painter.draw_binary_masks(masks, colors=colours, alphas=0.5)
         painter.draw_bboxes(boxes, edge_colors=colours, line_widths=2)
-        painter.draw_texts([classes[label] for label in truth.labels.tolist()], boxes[:, :2] + 3, font_sizes=FONT,
-                           colors='white', bboxes=[dict(facecolor=[value / 255 for value in colour], pad=1.5,
-                                                        edgecolor='none') for colour in colours])
+        painter.draw_texts(
+            [classes[label] for label in truth.labels.tolist()],
+            boxes[:, :2] + 3,
+            font_sizes=FONT,
+            colors='white',
+            bboxes=[dict(facecolor=[value / 255 for value in colour], pad=1.5, edgecolor='none') for colour in colours],
+        )
     return image, painter.get_image()[..., ::-1]
 
 
@@ -92,11 +97,11 @@ def overview(tiles: list[np.ndarray]) -> np.ndarray:
         cell = np.full((TILE, TILE, 3), 255, np.uint8)
         tile = mmcv.imrescale(tile, (TILE - 8, TILE - 8))
         top, left = (TILE - tile.shape[0]) // 2, (TILE - tile.shape[1]) // 2
-        cell[top:top + tile.shape[0], left:left + tile.shape[1]] = tile
+        cell[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
         cells.append(cell)
     columns = min(COLUMNS, len(cells))
     cells += [np.full_like(cells[0], 255)] * (-len(cells) % columns)
-    return np.concatenate([np.concatenate(cells[i:i + columns], 1) for i in range(0, len(cells), columns)])
+    return np.concatenate([np.concatenate(cells[i : i + columns], 1) for i in range(0, len(cells), columns)])
 
 
 def summary(dataset: BaseDataset) -> list[Table]:
@@ -109,16 +114,19 @@ def summary(dataset: BaseDataset) -> list[Table]:
         per_image.append(len(labels))
         side_of += sides
 
-    title = (f'{len(dataset)} images, {sum(per_image)} objects, {per_image.count(0)} images without any, '
-             f'at most {max(per_image, default=0)} in one')
+    title = (
+        f'{len(dataset)} images, {sum(per_image)} objects, {per_image.count(0)} images without any, '
+        f'at most {max(per_image, default=0)} in one'
+    )
     by_class = Table('label', 'class', 'objects', 'images', '', title=title, title_justify='left')
     for label, name in enumerate(classes):
         by_class.add_row(str(label), name, str(objects[label]), str(images[label]), _bar(objects[label], objects))
     octaves = Counter(int(np.floor(np.log2(max(side, 1)))) for side in side_of)
-    by_size = Table('side of the box', 'boxes', '', title='sqrt(width x height) in pixels of the files',
-                    title_justify='left')
+    by_size = Table(
+        'side of the box', 'boxes', '', title='sqrt(width x height) in pixels of the files', title_justify='left'
+    )
     for octave in range(min(octaves, default=0), max(octaves, default=-1) + 1):
-        by_size.add_row(f'{2**octave} to {2**(octave + 1)}', str(octaves[octave]), _bar(octaves[octave], octaves))
+        by_size.add_row(f'{2**octave} to {2 ** (octave + 1)}', str(octaves[octave]), _bar(octaves[octave], octaves))
     return [by_class, by_size]
 
 
@@ -126,8 +134,10 @@ def _annotations(dataset: BaseDataset) -> Iterator[tuple[list[int], list[float]]
     for index in range(len(dataset)):
         instances = [item for item in dataset.get_data_info(index)['instances'] if not item['ignore_flag']]
         boxes = [item['bbox'] for item in instances]
-        yield ([item['bbox_label'] for item in instances],
-               [float(np.sqrt((x2 - x1) * (y2 - y1))) for x1, y1, x2, y2 in boxes])
+        yield (
+            [item['bbox_label'] for item in instances],
+            [float(np.sqrt((x2 - x1) * (y2 - y1))) for x1, y1, x2, y2 in boxes],
+        )
 
 
 def _bar(count: int, counts: Counter, width: int = 30) -> str:

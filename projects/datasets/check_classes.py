@@ -1,5 +1,6 @@
 """Before anything runs: do the model, the data sets and the checkpoint speak of the same classes?"""
-from typing import Sequence
+
+from collections.abc import Sequence
 
 from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
@@ -21,8 +22,11 @@ class CheckClassesHook(Hook):
     def before_run(self, runner: Runner):
         """The loops that will run have been built, and their data sets with them."""
         loops = dict(train=runner._train_loop, val=runner._val_loop, test=runner._test_loop)
-        found = {name: loop.dataloader.dataset.metainfo.get('classes') for name, loop in loops.items()
-                 if isinstance(loop, BaseLoop)}
+        found = {
+            name: loop.dataloader.dataset.metainfo.get('classes')
+            for name, loop in loops.items()
+            if isinstance(loop, BaseLoop)
+        }
         self.training = 'train' in found
         self.classes = {name: tuple(classes) for name, classes in found.items() if classes}
         for name, classes in self.classes.items():
@@ -43,9 +47,11 @@ def compare(first: str, expected: Sequence[str], second: str, got: Sequence[str]
     if expected == got:
         return
     differing = [f'label {i}: {a!r} / {b!r}' for i, (a, b) in enumerate(zip(expected, got)) if a != b]
-    raise ValueError(f'{first} has {len(expected)} classes and {second} {len(got)}, or they differ: '
-                     f'{"; ".join(differing[:5]) or "the first ones agree"}. Give both the same '
-                     'metainfo=dict(classes=(...)); a file that lacks some of them takes allow_missing=(...)')
+    raise ValueError(
+        f'{first} has {len(expected)} classes and {second} {len(got)}, or they differ: '
+        f'{"; ".join(differing[:5]) or "the first ones agree"}. Give both the same '
+        'metainfo=dict(classes=(...)); a file that lacks some of them takes allow_missing=(...)'
+    )
 
 
 def check_model(model, name: str, classes: Sequence[str]):
@@ -55,5 +61,7 @@ def check_model(model, name: str, classes: Sequence[str]):
         if not isinstance(number, int) or path.split('.')[0] == 'backbone' or path.endswith('rpn_head'):
             continue
         if number != len(classes):
-            raise ValueError(f'num_classes={number} in {path or "the model"} ({type(module).__name__}), but the {name} '
-                             f'set has {len(classes)} classes: {tuple(classes)}. Set num_classes={len(classes)}')
+            raise ValueError(
+                f'num_classes={number} in {path or "the model"} ({type(module).__name__}), but the {name} '
+                f'set has {len(classes)} classes: {tuple(classes)}. Set num_classes={len(classes)}'
+            )

@@ -4,12 +4,13 @@ mmdet's `CocoDataset` numbers the labels in the order of the json whatever the o
 another order, a typo or an extra name gives objects the names of others without a word. Here label i is the category
 called ``classes[i]``; names that do not meet are refused; boxes that cannot be used are reported in one table.
 """
+
 import difflib
 import logging
 import math
 import os.path as osp
 from collections import Counter
-from typing import Sequence
+from collections.abc import Sequence
 
 from mmdet.datasets import CocoDataset
 from mmdet.datasets.api_wrappers import COCO
@@ -75,20 +76,26 @@ class CheckedCocoDataset(CocoDataset):
             metainfo['classes'] = as_names(metainfo['classes'], 'classes')
         return metainfo
 
-    def COCOAPI(self, ann_file: str) -> COCO:  # noqa: N802, the name under which mmdet's loader asks for the index
+    def COCOAPI(self, ann_file: str) -> COCO:
         """Index the json, settle the classes and hold them against its categories."""
         if not osp.isfile(ann_file):
-            raise FileNotFoundError(f'there is no annotation file {self.ann_file}; give the folder that holds the data '
-                                    'with --cfg-options data_root=FOLDER')
+            raise FileNotFoundError(
+                f'there is no annotation file {self.ann_file}; give the folder that holds the data '
+                'with --cfg-options data_root=FOLDER'
+            )
         coco = OrderedCOCO(ann_file)
         check_structure(coco.dataset, self.ann_file)
         if not self._metainfo.get('classes'):
-            self._metainfo['classes'] = tuple(coco.cats[i]['name'] for i in sorted(coco.cats)
-                                              if coco.cats[i]['name'] not in self.ignore_categories)
+            self._metainfo['classes'] = tuple(
+                coco.cats[i]['name'] for i in sorted(coco.cats) if coco.cats[i]['name'] not in self.ignore_categories
+            )
             classes = self._metainfo['classes']
             shown = ', '.join(classes[:MAX_NAMES]) + (', ...' if len(classes) > MAX_NAMES else '')
-            print_log(f'{self.ann_file}: no classes given, so its {len(classes)} categories in the order of their ids: '
-                      f'{shown}', 'current')
+            print_log(
+                f'{self.ann_file}: no classes given, so its {len(classes)} categories in the order of their ids: '
+                f'{shown}',
+                'current',
+            )
         self._check_classes(coco)
         colours = palette(coco, self._metainfo['classes'])
         if colours:
@@ -130,31 +137,46 @@ class CheckedCocoDataset(CocoDataset):
                 raise ClassMismatch(f'{name} name {twice} more than once')
 
         annotated = Counter(coco.cats[a['category_id']]['name'] for a in coco.anns.values())
-        lost = [] if '*' in self.allow_missing else [
-            name for name in classes if name not in names and name not in self.allow_missing]
-        unwanted = [] if '*' in self.ignore_categories else [
-            name for name in names if annotated[name] and name not in classes and name not in self.ignore_categories]
+        lost = (
+            []
+            if '*' in self.allow_missing
+            else [name for name in classes if name not in names and name not in self.allow_missing]
+        )
+        unwanted = (
+            []
+            if '*' in self.ignore_categories
+            else [
+                name for name in names if annotated[name] and name not in classes and name not in self.ignore_categories
+            ]
+        )
         unknown = [name for name in self.ignore_categories if name not in (*names, '*')]
         if lost or unwanted or unknown:
             raise ClassMismatch(mismatch(self.ann_file, classes, annotated, names, lost, unwanted, unknown))
 
         unseen = [name for name in classes if not annotated[name]]
         if unseen and not self.test_mode:
-            print_log(f'{self.ann_file}: no object of {", ".join(unseen[:MAX_NAMES])}'
-                      f'{", ..." if len(unseen) > MAX_NAMES else ""}; nothing can be learned about them', 'current',
-                      logging.WARNING)
+            print_log(
+                f'{self.ann_file}: no object of {", ".join(unseen[:MAX_NAMES])}'
+                f'{", ..." if len(unseen) > MAX_NAMES else ""}; nothing can be learned about them',
+                'current',
+                logging.WARNING,
+            )
         ids = [coco_id for coco_id in coco.get_cat_ids(cat_names=classes) if coco_id is not None]
         if ids != [i for i in coco.get_cat_ids() if i in ids]:
-            print_log(f'{self.ann_file}: the classes are in another order than the categories. Labels follow the '
-                      'classes; evaluate with mmparts.CheckedCocoMetric, since mmdet\'s CocoMetric with an ann_file '
-                      'assumes the order of the json.', 'current', logging.WARNING)
+            print_log(
+                f'{self.ann_file}: the classes are in another order than the categories. Labels follow the '
+                "classes; evaluate with mmparts.CheckedCocoMetric, since mmdet's CocoMetric with an ann_file "
+                'assumes the order of the json.',
+                'current',
+                logging.WARNING,
+            )
 
 
 def as_names(names: Sequence[str], what: str, star: bool = False) -> tuple[str, ...]:
     """The names as a tuple; a bare string is refused, since Python would take it letter by letter."""
     if isinstance(names, str):
         if star and names == '*':
-            return ('*', )
+            return ('*',)
         raise TypeError(f"{what}='{names}' is a string, not a list of names; write ('{names}', ) with a comma")
     return tuple(str(name) for name in names)
 
@@ -163,8 +185,10 @@ def check_structure(content: dict, ann_file: str):
     """Refuse a json that does not hold together; mmdet would drop such annotations or fail far from the cause."""
     for key in ('images', 'annotations', 'categories'):
         if not isinstance(content.get(key), list):
-            raise ValueError(f"{ann_file} has no list {key!r}; a COCO detection file has 'images', 'annotations' and "
-                             f"'categories', this one has {sorted(content)}")
+            raise ValueError(
+                f"{ann_file} has no list {key!r}; a COCO detection file has 'images', 'annotations' and "
+                f"'categories', this one has {sorted(content)}"
+            )
     for key in ('images', 'annotations', 'categories'):
         twice = [i for i, count in Counter(item['id'] for item in content[key]).items() if count > 1]
         if twice:
@@ -216,15 +240,25 @@ def palette(coco: COCO, classes: Sequence[str]) -> list[tuple] | None:
     return None
 
 
-def mismatch(ann_file: str, classes: Sequence[str], annotated: Counter, names: Sequence[str], lost: Sequence[str],
-             unwanted: Sequence[str], unknown: Sequence[str]) -> str:
+def mismatch(
+    ann_file: str,
+    classes: Sequence[str],
+    annotated: Counter,
+    names: Sequence[str],
+    lost: Sequence[str],
+    unwanted: Sequence[str],
+    unknown: Sequence[str],
+) -> str:
     """What the config asks for against what the file has, with the nearest names and the ways out."""
     lines = [f'the classes do not fit {ann_file}:']
     lines += [f'  {name!r} is in classes but not a category of the file{hint(name, names)}' for name in lost]
-    lines += [f'  {name!r} has {annotated[name]} annotations in the file but is not in classes{hint(name, classes)}'
-              for name in unwanted]
-    lines += [f'  {name!r} is in ignore_categories but not a category of the file{hint(name, names)}'
-              for name in unknown]
+    lines += [
+        f'  {name!r} has {annotated[name]} annotations in the file but is not in classes{hint(name, classes)}'
+        for name in unwanted
+    ]
+    lines += [
+        f'  {name!r} is in ignore_categories but not a category of the file{hint(name, names)}' for name in unknown
+    ]
     lines += [f'classes:    {tuple(classes)}', f'categories: {tuple(names)}']
     if lost:
         lines.append(f'If this file may lack them, say allow_missing={tuple(lost)}.')

@@ -1,4 +1,5 @@
 """Writing data sets: files that are whole or raise, folders that are whole or absent."""
+
 import json
 import os
 import shutil
@@ -39,5 +40,8 @@ def whole_folder(out: Path) -> Iterator[Path]:
 def coco_mask(mask: np.ndarray) -> dict:
     """What COCO says of a mask H W: ``segmentation`` (compressed RLE), ``bbox``, ``area``."""
     code = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return dict(segmentation=dict(size=code['size'], counts=code['counts'].decode()), bbox=rle.toBbox(code).tolist(),
-                area=int(rle.area(code)))
+    return dict(
+        segmentation=dict(size=code['size'], counts=code['counts'].decode()),
+        bbox=rle.toBbox(code).tolist(),
+        area=int(rle.area(code)),
+    )

@@ -1,4 +1,5 @@
 """Image loading whose errors name the file, and which notices that an annotation file describes another picture."""
+
 from mmcv.transforms import LoadImageFromFile
 
 from ..registry import TRANSFORMS
@@ -18,10 +19,13 @@ class LoadCheckedImage(LoadImageFromFile):
         try:
             loaded = super().transform(results)
         except Exception as error:
-            raise OSError(f'cannot load the image {path} (missing, empty, truncated or no image): '
-                          f'{" ".join(str(error).split())}') from error
+            raise OSError(
+                f'cannot load the image {path} (missing, empty, truncated or no image): {" ".join(str(error).split())}'
+            ) from error
         if loaded is not None and None not in expected and loaded['ori_shape'] != tuple(expected):
             (height, width), (h, w) = loaded['ori_shape'], expected
-            raise ValueError(f'{path} is {width}x{height} pixels, but its annotations say {w}x{h}; the boxes would be '
-                             'misplaced. Correct the sizes (or the EXIF rotation) in the annotation file')
+            raise ValueError(
+                f'{path} is {width}x{height} pixels, but its annotations say {w}x{h}; the boxes would be '
+                'misplaced. Correct the sizes (or the EXIF rotation) in the annotation file'
+            )
         return loaded

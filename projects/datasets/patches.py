@@ -4,6 +4,7 @@ A patch is cut from the picture as it was loaded, resized to a square and augmen
 not. The pipeline is: boxes (`RandomPatchBoxes` or `ProposalBoxes`), flips, crops and resizes of the picture, patches of
 the boxes that are left (`CutPatches`), `PackPatches`.
 """
+
 import cv2
 import numpy as np
 import torch
@@ -72,8 +73,11 @@ class CutPatches(BaseTransform):
             return None
         picture = Image.fromarray(cv2.cvtColor(image, cv2.COLOR_BGR2RGB))
         patches = [simclr(cut(picture, box, self.size), *self.augment) for box in boxes[kept]]
-        stacked = np.stack([np.asarray(patch)[..., ::-1] for patch in patches]) if patches else np.empty(
-            (0, self.size, self.size, 3), np.uint8)
+        stacked = (
+            np.stack([np.asarray(patch)[..., ::-1] for patch in patches])
+            if patches
+            else np.empty((0, self.size, self.size, 3), np.uint8)
+        )
         results['gt_patches'] = np.ascontiguousarray(stacked.transpose(0, 3, 1, 2))
         return results
 

@@ -3,6 +3,7 @@
 A source is called as ``source(results)`` with a loaded sample and returns N 4 float32, xyxy as fractions of the image's
 width and height, best first. Whatever has that shape can be registered in ``TASK_UTILS`` and named in a config.
 """
+
 import json
 import os
 from pathlib import Path
@@ -31,9 +32,11 @@ class SelectiveSearch:
 
     def __init__(self, fast: bool = True, side: int | None = 128):
         if not hasattr(cv2, 'ximgproc'):
-            raise ImportError(f'SelectiveSearch needs cv2.ximgproc, which OpenCV {cv2.__version__} lacks: pip install '
-                              'opencv-contrib-python-headless in place of opencv-python; or take RegionProposals, or '
-                              'ProposalFile with boxes made elsewhere')
+            raise ImportError(
+                f'SelectiveSearch needs cv2.ximgproc, which OpenCV {cv2.__version__} lacks: pip install '
+                'opencv-contrib-python-headless in place of opencv-python; or take RegionProposals, or '
+                'ProposalFile with boxes made elsewhere'
+            )
         self.fast, self.side = fast, side
 
     def __call__(self, results: dict) -> np.ndarray:
@@ -81,15 +84,18 @@ class ProposalFile:
         found = sorted((name.encode(), boxes) for name, boxes in load(path).items())
         self.names = np.array([name for name, _ in found], dtype=bytes)
         self.starts = np.cumsum([0] + [len(boxes) for _, boxes in found])
-        self.boxes = np.concatenate([np.empty((0, 4), np.float32)] + [
-            np.asarray(boxes, np.float32).reshape(-1, 4) for _, boxes in found])
-        outside, = np.nonzero(~((self.boxes >= 0) & (self.boxes <= 1)).all(1))
+        self.boxes = np.concatenate(
+            [np.empty((0, 4), np.float32)] + [np.asarray(boxes, np.float32).reshape(-1, 4) for _, boxes in found]
+        )
+        (outside,) = np.nonzero(~((self.boxes >= 0) & (self.boxes <= 1)).all(1))
         if len(outside):
             number = np.searchsorted(self.starts, outside[0], side='right') - 1
             boxes = self._of(number)
-            raise ValueError(f'{path}: boxes of {self.names[number].decode()} go from {boxes.min():g} to '
-                             f'{boxes.max():g}; they should be x1 y1 x2 y2 divided by the width and height of the '
-                             'picture, within 0 and 1')
+            raise ValueError(
+                f'{path}: boxes of {self.names[number].decode()} go from {boxes.min():g} to '
+                f'{boxes.max():g}; they should be x1 y1 x2 y2 divided by the width and height of the '
+                'picture, within 0 and 1'
+            )
 
     def __call__(self, results: dict) -> np.ndarray:
         return self._of(self._number(results))
@@ -102,7 +108,7 @@ class ProposalFile:
         return self._of(number + (number >= self._number(results)))
 
     def _of(self, number: int) -> np.ndarray:
-        return self.boxes[self.starts[number]:self.starts[number + 1]]
+        return self.boxes[self.starts[number] : self.starts[number + 1]]
 
     def _number(self, results: dict) -> int:
         names = [str(results.get('img_id')), os.path.basename(results.get('img_path', ''))]
@@ -117,6 +123,7 @@ class ProposalFile:
 def write_proposals(folder: str | os.PathLike, source, out: str | os.PathLike) -> int:
     """Write the boxes that a source finds in every picture of a folder to a json file; returns the pictures."""
     from .unlabelled import UnlabelledImages
+
     found = {}
     for sample in UnlabelledImages(data_prefix=dict(img=str(folder)), pipeline=[]).load_data_list():
         boxes = source(dict(sample, img=cv2.imread(sample['img_path'])))
@@ -132,7 +139,7 @@ def top(source, results: dict, num: int) -> np.ndarray:
 
 def monte_carlo(source, results: dict, num: int) -> np.ndarray:
     """Each of the first ``10 num`` with a chance that falls with its rank r: -ln(r / (10 num + 1)) / 10."""
-    boxes = source(results)[:10 * num]
+    boxes = source(results)[: 10 * num]
     chance = -np.log(np.arange(1, len(boxes) + 1) / (10 * num + 1)) / 10
     return boxes[np.random.rand(len(boxes)) < chance]
 
@@ -140,8 +147,10 @@ def monte_carlo(source, results: dict, num: int) -> np.ndarray:
 def random(source, results: dict, num: int) -> np.ndarray:
     """The first ones of another picture: what is learned when the boxes mean nothing."""
     if not hasattr(source, 'another'):
-        raise ValueError(f"strategy='random' takes boxes of another picture, which {type(source).__name__} does not "
-                         'know; take ProposalFile')
+        raise ValueError(
+            f"strategy='random' takes boxes of another picture, which {type(source).__name__} does not "
+            'know; take ProposalFile'
+        )
     return source.another(results)[:num]
 
 

@@ -1,5 +1,6 @@
 """``data_root`` from the command line. mmengine copies the variable into every data set when it parses a config, so
 setting it afterwards changes nothing; here all those copies follow."""
+
 import copy
 
 from mmengine.config import Config
@@ -25,14 +26,18 @@ def set_data_root(cfg: Config, root: str) -> Config:
     """
     old = cfg.get('data_root')
     if not isinstance(old, str) or not old.strip('/'):
-        raise ValueError(f'{cfg.filename}: cannot set data_root={root!r}, the config has no top-level `data_root`; '
-                         'set the data sets one by one, e.g. train_dataloader.dataset.data_root=...')
+        raise ValueError(
+            f'{cfg.filename}: cannot set data_root={root!r}, the config has no top-level `data_root`; '
+            'set the data sets one by one, e.g. train_dataloader.dataset.data_root=...'
+        )
     old, new = old.rstrip('/') + '/', str(root).rstrip('/') + '/'
     content = cfg.to_dict()
     loaders = {key: value for key, value in content.items() if key.endswith('_dataloader')}
     if _move(loaders, old, '') == loaders:
-        raise ValueError(f'{cfg.filename}: data_root={root!r} would move no data set, none lies in the `data_root` '
-                         f'of the config, {old}; write that of its data sets there')
+        raise ValueError(
+            f'{cfg.filename}: data_root={root!r} would move no data set, none lies in the `data_root` '
+            f'of the config, {old}; write that of its data sets there'
+        )
     moved = Config(_move(content, old, new), cfg_text=cfg.text, filename=cfg.filename)
     moved.data_root = new
     return moved
@@ -44,5 +49,5 @@ def _move(node, old: str, new: str):
     if isinstance(node, (list, tuple)):
         return type(node)(_move(value, old, new) for value in node)
     if isinstance(node, str) and (node + '/' == old or node.startswith(old)):
-        return new + node[len(old):]
+        return new + node[len(old) :]
     return node

@@ -1,6 +1,7 @@
 """Panoptic and semantic annotations as instances: every segment, object or stuff, is a mask with a label, which is how
 Mask2Former and Mask DINO are trained.
 """
+
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
@@ -61,11 +62,16 @@ class PanopticInstances(BaseTransform):
 
     def transform(self, results: dict) -> dict:
         if 'panoptic_map' not in results:
-            raise KeyError(f'{results.get("img_path")} has no panoptic map; put LoadPanopticMap before '
-                           'PanopticInstances, and `seg` in the data_prefix of the data set')
+            raise KeyError(
+                f'{results.get("img_path")} has no panoptic map; put LoadPanopticMap before '
+                'PanopticInstances, and `seg` in the data_prefix of the data set'
+            )
         segments = [each for each in results['segments_info'] if each['is_thing'] or each['category'] >= self.things]
-        return with_masks(results, [results['panoptic_map'] == each['id'] for each in segments],
-                          [each['category'] for each in segments])
+        return with_masks(
+            results,
+            [results['panoptic_map'] == each['id'] for each in segments],
+            [each['category'] for each in segments],
+        )
 
 
 @TRANSFORMS.register_module()
@@ -88,9 +94,11 @@ class SemanticInstances(BaseTransform):
         found = [label for label in np.unique(labels).tolist() if label != self.ignore_index]
         beyond = [label for label in found if not 0 <= label < self.num_classes]
         if beyond:
-            raise ValueError(f'{results.get("seg_map_path")} has the label {beyond[-1]}, but the {self.num_classes} '
-                             f'classes are 0 to {self.num_classes - 1}, and {self.ignore_index} is for pixels of none. '
-                             'If 0 is for those and 1 the first class, set reduce_zero_label=True in LoadAnnotations')
+            raise ValueError(
+                f'{results.get("seg_map_path")} has the label {beyond[-1]}, but the {self.num_classes} '
+                f'classes are 0 to {self.num_classes - 1}, and {self.ignore_index} is for pixels of none. '
+                'If 0 is for those and 1 the first class, set reduce_zero_label=True in LoadAnnotations'
+            )
         return with_masks(results, [labels == label for label in found], found)
 
 

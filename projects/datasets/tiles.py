@@ -1,4 +1,5 @@
 """Cuts the pictures of a COCO data set into square tiles, for models that know small pictures with few objects."""
+
 import math
 import os
 from pathlib import Path
@@ -12,8 +13,16 @@ from rich.progress import track
 from .files import coco_mask, dump, save, whole_folder
 
 
-def cut_tiles(ann_file: str | os.PathLike, images: str | os.PathLike, out: str | os.PathLike, across: int = 3,
-              overlap: float = 0.5, min_share: float = 0.2, val_every: int = 5, overwrite: bool = False) -> None:
+def cut_tiles(
+    ann_file: str | os.PathLike,
+    images: str | os.PathLike,
+    out: str | os.PathLike,
+    across: int = 3,
+    overlap: float = 0.5,
+    min_share: float = 0.2,
+    val_every: int = 5,
+    overwrite: bool = False,
+) -> None:
     """Write ``out/images/*.png`` and ``out/instances_train.json``, ``out/instances_val.json``.
 
     Objects are known by their masks; boxes and areas are those of the part in the tile. Of objects cut off at its
@@ -34,11 +43,16 @@ def cut_tiles(ann_file: str | os.PathLike, images: str | os.PathLike, out: str |
         ValueError: an argument is out of its range, or an annotation has no mask.
         OSError: a picture cannot be read.
     """
-    for name, value, right in (('across', across, across >= 1), ('overlap', overlap, 0 <= overlap < 1),
-                               ('min_share', min_share, 0 < min_share <= 1), ('val_every', val_every, val_every >= 2)):
+    for name, value, right in (
+        ('across', across, across >= 1),
+        ('overlap', overlap, 0 <= overlap < 1),
+        ('min_share', min_share, 0 < min_share <= 1),
+        ('val_every', val_every, val_every >= 2),
+    ):
         if not right:
-            raise ValueError(f'{name}={value}: across is at least 1, overlap in [0, 1), min_share in (0, 1], '
-                             'val_every at least 2')
+            raise ValueError(
+                f'{name}={value}: across is at least 1, overlap in [0, 1), min_share in (0, 1], val_every at least 2'
+            )
     images, out = Path(images), Path(out).absolute()
     if out.exists() and any(out.iterdir()) and not (overwrite and (out / 'instances_val.json').is_file()):
         raise FileExistsError(f'{out} holds files already; choose another folder, or replace tiles with --overwrite')
@@ -47,16 +61,25 @@ def cut_tiles(ann_file: str | os.PathLike, images: str | os.PathLike, out: str |
     with whole_folder(out) as folder:
         for index, image in enumerate(track(coco.dataset['images'], 'cutting')):
             split = 'train' if index % val_every else 'val'
-            cut(image, coco, images, folder / 'images', splits[split], across, overlap if split == 'train' else 0.,
-                min_share)
+            cut(
+                image,
+                coco,
+                images,
+                folder / 'images',
+                splits[split],
+                across,
+                overlap if split == 'train' else 0.0,
+                min_share,
+            )
         for name, content in splits.items():
             dump(content, folder / f'instances_{name}.json')
     counts = ', '.join(f'{len(content["images"])} {name}' for name, content in splits.items())
     print_log(f'{out}: wrote tiles ({counts})', 'current')
 
 
-def cut(image: dict, coco: COCO, images: Path, folder: Path, content: dict, across: int, overlap: float,
-        min_share: float) -> None:
+def cut(
+    image: dict, coco: COCO, images: Path, folder: Path, content: dict, across: int, overlap: float, min_share: float
+) -> None:
     """Write the tiles of one picture, and add them and their objects to the annotation file's content."""
     path = images / image['file_name']
     pixels = mmcv.imread(path, flag='unchanged') if path.is_file() else None
@@ -69,8 +92,12 @@ def cut(image: dict, coco: COCO, images: Path, folder: Path, content: dict, acro
     for y in starts(height, side, overlap):
         for x in starts(width, side, overlap):
             window = slice(y, y + side), slice(x, x + side)
-            tile = dict(id=len(content['images']) + 1, width=side, height=side,
-                        file_name=f'{Path(image["file_name"]).with_suffix("")}_{x}_{y}.png')
+            tile = dict(
+                id=len(content['images']) + 1,
+                width=side,
+                height=side,
+                file_name=f'{Path(image["file_name"]).with_suffix("")}_{x}_{y}.png',
+            )
             (folder / tile['file_name']).parent.mkdir(parents=True, exist_ok=True)
             save(folder / tile['file_name'], pixels[window])
             content['images'].append(tile)
@@ -89,13 +116,16 @@ def starts(length: int, side: int, overlap: float) -> list[int]:
 
 def mask_of(annotation: dict, coco: COCO) -> np.ndarray:
     if not annotation.get('segmentation'):
-        raise ValueError(f'annotation {annotation["id"]} has no segmentation, of which its part in a tile would be '
-                         'made; tiles are cut of data sets with masks')
+        raise ValueError(
+            f'annotation {annotation["id"]} has no segmentation, of which its part in a tile would be '
+            'made; tiles are cut of data sets with masks'
+        )
     return coco.annToMask(annotation)
 
 
 def seen(annotation: dict, whole: np.ndarray, part: np.ndarray, min_share: float) -> dict:
     """An object, or a crowd, of what a tile shows."""
     small = part.sum() < min_share * whole.sum()
-    return dict(category_id=annotation['category_id'], iscrowd=int(small or annotation.get('iscrowd', 0)),
-                **coco_mask(part))
+    return dict(
+        category_id=annotation['category_id'], iscrowd=int(small or annotation.get('iscrowd', 0)), **coco_mask(part)
+    )

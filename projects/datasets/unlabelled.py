@@ -1,4 +1,5 @@
 """Pictures without annotations, for pre-training."""
+
 import os
 from pathlib import Path
 
@@ -21,9 +22,15 @@ class UnlabelledImages(BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         folder = self.data_prefix['img']
-        paths = sorted(os.path.join(where, name) for where, _, names in os.walk(folder) for name in names
-                       if name.lower().endswith(SUFFIXES))
+        paths = sorted(
+            os.path.join(where, name)
+            for where, _, names in os.walk(folder)
+            for name in names
+            if name.lower().endswith(SUFFIXES)
+        )
         if not paths:
-            raise FileNotFoundError(f'no picture ({", ".join(SUFFIXES)}) in {folder} or below; give the folder '
-                                    'that holds the data with --cfg-options data_root=FOLDER')
+            raise FileNotFoundError(
+                f'no picture ({", ".join(SUFFIXES)}) in {folder} or below; give the folder '
+                'that holds the data with --cfg-options data_root=FOLDER'
+            )
         return [dict(img_path=path, img_id=str(Path(path).relative_to(folder)), instances=[]) for path in paths]

@@ -1,4 +1,5 @@
 """Learned anchor boxes as queries (DAB-DETR, https://arxiv.org/abs/2201.12329)."""
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.layers import inverse_sigmoid
@@ -23,10 +24,19 @@ class AnchorQueries(nn.Module):
         indicator: the last channel of the content tells denoising queries from matching ones, and is 0 here.
         logit_eps: clamp of the inverse sigmoid.
     """
+
     coordinates, brings_positions = 4, False
 
-    def __init__(self, num_queries: int = 300, embed_dims: int = 256, content: str = 'empty', num_patterns: int = 0,
-                 centres: str = 'learned', indicator: bool = False, logit_eps: float = 1e-3):
+    def __init__(
+        self,
+        num_queries: int = 300,
+        embed_dims: int = 256,
+        content: str = 'empty',
+        num_patterns: int = 0,
+        centres: str = 'learned',
+        indicator: bool = False,
+        logit_eps: float = 1e-3,
+    ):
         super().__init__()
         vectors = dict(empty=0, shared=1, learned=num_queries)
         if content not in vectors:

@@ -3,6 +3,7 @@
 A self-attention part of the decoder is called as ``self_attn(content, pos, keep)``, a cross-attention part as
 ``cross_attn(content, pos, reference, memory)``; each takes what it needs of them.
 """
+
 import math
 
 import torch
@@ -14,8 +15,9 @@ from ..registry import MODELS
 from .structures import Memory
 
 
-def attend(query: Tensor, key: Tensor, value: Tensor, num_heads: int, keep: Tensor | None,
-           dropout: float = 0.) -> Tensor:
+def attend(
+    query: Tensor, key: Tensor, value: Tensor, num_heads: int, keep: Tensor | None, dropout: float = 0.0
+) -> Tensor:
     """Fused attention of what is projected already: query B N C, key B S C, value B S D -> B N D.
 
     Args:
@@ -40,7 +42,7 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
 class MultiheadAttention(nn.Module):
     """Multi-head attention with the parameters of ``nn.MultiheadAttention``, always fused, never returning weights."""
 
-    def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.):
+    def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.0):
         super().__init__()
         if embed_dims % num_heads:
             raise ValueError(f'embed_dims {embed_dims} is not a multiple of num_heads {num_heads}')
@@ -54,7 +56,7 @@ class MultiheadAttention(nn.Module):
 
     def forward(self, query: Tensor, key: Tensor, value: Tensor, keep: Tensor | None = None) -> Tensor:
         """query B N C, key and value B S C; keep: bool, broadcast to B heads N S, True where attention is allowed."""
-        dropout = self.dropout if self.training else 0.
+        dropout = self.dropout if self.training else 0.0
         return self.out_proj(attend(*self.project(query, key, value), self.num_heads, keep, dropout))
 
     def weights(self, query: Tensor, key: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -65,11 +67,11 @@ class MultiheadAttention(nn.Module):
     def project(self, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, ...]:
         dims = query.shape[-1]
         if query is key:
-            query, key = F.linear(query, self.in_proj_weight[:2 * dims], self.in_proj_bias[:2 * dims]).chunk(2, -1)
+            query, key = F.linear(query, self.in_proj_weight[: 2 * dims], self.in_proj_bias[: 2 * dims]).chunk(2, -1)
         else:
             query = F.linear(query, self.in_proj_weight[:dims], self.in_proj_bias[:dims])
-            key = F.linear(key, self.in_proj_weight[dims:2 * dims], self.in_proj_bias[dims:2 * dims])
-        return query, key, F.linear(value, self.in_proj_weight[2 * dims:], self.in_proj_bias[2 * dims:])
+            key = F.linear(key, self.in_proj_weight[dims : 2 * dims], self.in_proj_bias[dims : 2 * dims])
+        return query, key, F.linear(value, self.in_proj_weight[2 * dims :], self.in_proj_bias[2 * dims :])
 
 
 class DeformableAttention(nn.Module):
@@ -106,7 +108,7 @@ class DeformableAttention(nn.Module):
         """query B N C; reference B N 2 or B N 4, not yet scaled by the valid ratios; tokens B S C."""
         value = self.value_proj(tokens)
         if memory.mask is not None:
-            value = value.masked_fill(memory.mask[..., None], 0.)
+            value = value.masked_fill(memory.mask[..., None], 0.0)
         value = value.unflatten(-1, (self.num_heads, -1))
         return self.output_proj(ms_deform_attn_fused(value, memory.shapes, *self._look(query, reference, memory)))
 
@@ -133,6 +135,7 @@ class DeformableAttention(nn.Module):
 @MODELS.register_module()
 class DenseSelfAttention(MultiheadAttention):
     """Every query looks at those it may see; positions are added to queries and keys (DETR)."""
+
     position_width = 1
 
     def forward(self, content: Tensor, pos: Tensor, keep: Tensor | None) -> Tensor:
@@ -143,9 +146,10 @@ class DenseSelfAttention(MultiheadAttention):
 @MODELS.register_module()
 class DenseCrossAttention(nn.Module):
     """Every query looks at every token; positions are added to queries and keys (DETR)."""
+
     position_width = 1
 
-    def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.):
+    def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.0):
         super().__init__()
         self.attn = MultiheadAttention(embed_dims, num_heads, dropout)
 
@@ -168,6 +172,7 @@ class DenseCrossAttention(nn.Module):
 @MODELS.register_module()
 class DeformableCrossAttention(nn.Module):
     """Every query samples the levels around its reference point or box (Deformable DETR)."""
+
     position_width = 1
     needs_reference = True
 
@@ -177,8 +182,10 @@ class DeformableCrossAttention(nn.Module):
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory) -> Tensor:
         if reference is None:
-            raise ValueError('DeformableCrossAttention needs references to sample around, and the queries bring none; '
-                             'take PointQueries or TopKQueries, or DenseCrossAttention')
+            raise ValueError(
+                'DeformableCrossAttention needs references to sample around, and the queries bring none; '
+                'take PointQueries or TopKQueries, or DenseCrossAttention'
+            )
         return self.attn(content + pos, reference, memory, memory.tokens)
 
     def samples(self, content: Tensor, pos: Tensor, reference: Tensor, memory: Memory) -> tuple[Tensor, Tensor]:
@@ -192,8 +199,12 @@ def keep_tokens(memory: Memory) -> Tensor | None:
 
 
 def feed_forward(embed_dims: int, ffn_channels: int, act_cfg: dict, dropout: float) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(embed_dims, ffn_channels), MODELS.build(act_cfg), nn.Dropout(dropout),
-                         nn.Linear(ffn_channels, embed_dims))
+    return nn.Sequential(
+        nn.Linear(embed_dims, ffn_channels),
+        MODELS.build(act_cfg),
+        nn.Dropout(dropout),
+        nn.Linear(ffn_channels, embed_dims),
+    )
 
 
 def xavier_init(module: nn.Module):

@@ -1,4 +1,5 @@
 """What masks are made of where queries look (DETR, Cell-DETR): maps of attention, and masks decoded on demand."""
+
 from __future__ import annotations
 
 import math
@@ -55,6 +56,7 @@ class SeparateMasks:
         size: (height, width) of the padded batch.
         decode: see :meth:`CellMaskDecoder.decode`.
     """
+
     attention: Tensor
     skips: list[Tensor]
     size: tuple[int, int]
@@ -82,13 +84,18 @@ class SeparateMasks:
             images = matches.of_layer(layer).by_image(len(targets.masks))
             found = self.chances(torch.cat([own.image for own in images]), torch.cat([own.query for own in images]))
             found = found.split([len(own.image) for own in images])
-            self._made = matches, [
-                (each[:, :truth.shape[1], :truth.shape[2]], truth[targets.slot[own.target]].float())
-                for each, own, truth in zip(found, images, targets.masks)]
+            self._made = (
+                matches,
+                [
+                    (each[:, : truth.shape[1], : truth.shape[2]], truth[targets.slot[own.target]].float())
+                    for each, own, truth in zip(found, images, targets.masks)
+                ],
+            )
         return self._made[1]
 
-    def over_image(self, image: int, extent: Tensor, size: tuple[int, int],
-                   queries: Tensor | slice = slice(None)) -> Tensor:
+    def over_image(
+        self, image: int, extent: Tensor, size: tuple[int, int], queries: Tensor | slice = slice(None)
+    ) -> Tensor:
         """P h w: logits of some queries' masks over an image of the given size; extent: see resize."""
         queries = torch.arange(self.attention.shape[2], device=self.attention.device)[queries]
         return resize(self.logits(torch.full_like(queries, image), queries), extent, size)

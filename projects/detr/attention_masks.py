@@ -1,4 +1,5 @@
 """A head whose masks are made of attention: what the queries of the last decoder layer look at (DETR, Cell-DETR)."""
+
 import torch
 from torch import Tensor
 
@@ -7,6 +8,7 @@ from .segments import SegmentationHead
 
 class AttentionMaskHead(SegmentationHead):
     """Detections and pictures of a head whose ``predictions['masks']`` are :class:`SeparateMasks` or of their kind."""
+
     needs = ('skips',)
     predicts = ('masks', 'maps')
 
@@ -25,5 +27,7 @@ class AttentionMaskHead(SegmentationHead):
 
     def _only_last(self, layer: int) -> None:
         if layer != -1:
-            raise ValueError(f'{type(self).__name__} makes masks of the last decoder layer only, not of layer {layer} '
-                             '(-1 is the last)')
+            raise ValueError(
+                f'{type(self).__name__} makes masks of the last decoder layer only, not of layer {layer} '
+                '(-1 is the last)'
+            )

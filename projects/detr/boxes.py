@@ -1,4 +1,5 @@
 """Box arithmetic of the family, on normalised (cx, cy, w, h)."""
+
 import torch
 import torch.nn.functional as F
 from mmdet.models.layers import coordinate_to_encoding, inverse_sigmoid

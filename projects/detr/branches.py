@@ -1,4 +1,5 @@
 """The two small nets that read a class and a box from a query or token."""
+
 import math
 
 from mmdet.models.layers import MLP
@@ -15,7 +16,7 @@ def class_branch(embed_dims: int, num_classes: int, no_object: bool = False) -> 
     return branch
 
 
-def box_branch(embed_dims: int, size_bias: float | None = 0.) -> MLP:
+def box_branch(embed_dims: int, size_bias: float | None = 0.0) -> MLP:
     """C -> 4 deltas.
 
     Args:

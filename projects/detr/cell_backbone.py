@@ -1,4 +1,5 @@
 """Cell-DETR's backbone and the neck behind it (https://arxiv.org/abs/2011.09763)."""
+
 from mmdet.models.data_preprocessors import DetDataPreprocessor
 from mmengine.model import BaseModule
 from torch import Tensor, nn
@@ -36,17 +37,23 @@ class CellBackbone(BaseModule):
         act_cfg: variant B has ``dict(type='mmparts.PadeUnit')``.
     """
 
-    def __init__(self, in_channels: int = 1, channels: tuple[int, ...] = (64, 128, 256, 256),
-                 conv_cfg: dict = dict(type=nn.Conv2d), act_cfg: dict = dict(type=nn.LeakyReLU),
-                 init_cfg: dict | None = None):
+    def __init__(
+        self,
+        in_channels: int = 1,
+        channels: tuple[int, ...] = (64, 128, 256, 256),
+        conv_cfg: dict = dict(type=nn.Conv2d),
+        act_cfg: dict = dict(type=nn.LeakyReLU),
+        init_cfg: dict | None = None,
+    ):
         super().__init__(init_cfg)
         self.in_channels = in_channels
         self.channels = tuple(channels)
         self.strides = tuple(2 ** (index + 1) for index in range(len(channels)))
         bricks = Bricks(conv_cfg, act_cfg, nn.BatchNorm2d)
         self.stem = bricks.conv(in_channels, channels[0], 7)
-        self.blocks = nn.ModuleList(ResidualBlock(before, before, after, bricks)
-                                    for before, after in zip((in_channels, *channels), channels))
+        self.blocks = nn.ModuleList(
+            ResidualBlock(before, before, after, bricks) for before, after in zip((in_channels, *channels), channels)
+        )
         self.pool = nn.AvgPool2d(2, ceil_mode=True)
         for name, module in self.named_modules():
             if isinstance(module, nn.Conv2d) and not name.endswith('offset_mask'):
@@ -74,16 +81,24 @@ class SkipMapper(nn.Module):
         conv_cfg: of the others.
     """
 
-    def __init__(self, in_channels: list[int], out_channels: int, skip_channels: tuple[int, ...],
-                 conv_cfg: dict = dict(type=nn.Conv2d)):
+    def __init__(
+        self,
+        in_channels: list[int],
+        out_channels: int,
+        skip_channels: tuple[int, ...],
+        conv_cfg: dict = dict(type=nn.Conv2d),
+    ):
         super().__init__()
         if len(in_channels) != len(skip_channels) + 1:
-            raise ValueError(f'the backbone gives {len(in_channels)} levels (channels {list(in_channels)}), so '
-                             f'{len(in_channels) - 1} skip_channels are needed, got {list(skip_channels)}')
+            raise ValueError(
+                f'the backbone gives {len(in_channels)} levels (channels {list(in_channels)}), so '
+                f'{len(in_channels) - 1} skip_channels are needed, got {list(skip_channels)}'
+            )
         self.num_skips = len(skip_channels)
         self.skips = nn.ModuleList(
             MODELS.build(dict(conv_cfg, in_channels=before, out_channels=after, kernel_size=1))
-            for before, after in zip(in_channels, skip_channels))
+            for before, after in zip(in_channels, skip_channels)
+        )
         self.level = nn.Conv2d(in_channels[-1], out_channels, 1)
 
     def forward(self, feats: tuple[Tensor, ...]) -> tuple[Tensor, ...]:

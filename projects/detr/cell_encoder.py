@@ -1,4 +1,5 @@
 """Cell-DETR's encoder: DETR's on the coarsest level, positions learned for each row and each column."""
+
 import torch
 from torch import Tensor, nn
 
@@ -27,8 +28,10 @@ class LearnedPositions(nn.Module):
         """For a map B C H W: B 2F H W. Padding stands to the right and below, so the mask changes nothing."""
         batch, _, height, width = input.shape
         if max(height, width) > len(self.rows):
-            raise ValueError(f'a map of {height}x{width} cells, and positions for {len(self.rows)} rows and columns; '
-                             f'set positional_encoding.size={max(height, width)} or scale the images down')
+            raise ValueError(
+                f'a map of {height}x{width} cells, and positions for {len(self.rows)} rows and columns; '
+                f'set positional_encoding.size={max(height, width)} or scale the images down'
+            )
         columns = self.columns[:width].T[:, None].expand(-1, height, -1)
         rows = self.rows[:height].T[:, :, None].expand(-1, -1, width)
         return torch.cat([columns, rows]).expand(batch, -1, -1, -1)
@@ -37,6 +40,7 @@ class LearnedPositions(nn.Module):
 @MODELS.register_module()
 class CellEncoder(DenseEncoder):
     """Encodes the coarsest level and hands the others on to the mask decoder: ``memory.skips``."""
+
     gives = ('skips',)
 
     def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:

@@ -3,14 +3,15 @@
 The official code takes the loss of each image on its own and averages over the images; here the class, box and focal
 terms average over all queries, boxes and pixels of the batch.
 """
+
 import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor, nn
 
 from ..registry import MODELS, build_part
+from .attention_maps import AttentionMaps, last_layer
 from .attention_masks import AttentionMaskHead
 from .boxes import move
-from .attention_maps import AttentionMaps, last_layer
 from .cell_masks import CellMaskDecoder
 from .structures import Memory
 from .terms import LossTerm, dice_distance, per_layer
@@ -28,28 +29,50 @@ class CellHead(AttentionMaskHead):
         as_published: see :class:`AttentionMaps` and :class:`CellMaskDecoder`.
         others: as those of :class:`SetPredictionHead`.
     """
+
     takes_groups = False
 
-    def __init__(self, select: dict, mask_decoder: dict = dict(type=CellMaskDecoder), num_heads: int = 8,
-                 act_cfg: dict = dict(type=nn.LeakyReLU), as_published: bool = False, num_classes: int = 80,
-                 embed_dims: int = 128, num_queries: int = 12, logit_eps: float = 1e-5, **kwargs):
-        super().__init__(select=select, num_classes=num_classes, embed_dims=embed_dims, num_layers=1, no_object=True,
-                         size_bias=None, logit_eps=logit_eps, **kwargs)
+    def __init__(
+        self,
+        select: dict,
+        mask_decoder: dict = dict(type=CellMaskDecoder),
+        num_heads: int = 8,
+        act_cfg: dict = dict(type=nn.LeakyReLU),
+        as_published: bool = False,
+        num_classes: int = 80,
+        embed_dims: int = 128,
+        num_queries: int = 12,
+        logit_eps: float = 1e-5,
+        **kwargs,
+    ):
+        super().__init__(
+            select=select,
+            num_classes=num_classes,
+            embed_dims=embed_dims,
+            num_layers=1,
+            no_object=True,
+            size_bias=None,
+            logit_eps=logit_eps,
+            **kwargs,
+        )
         self.num_queries = num_queries
         wide, narrow = embed_dims // 2, embed_dims // 8
         self.class_branches = nn.ModuleList([branch((embed_dims, wide, num_classes + 1), act_cfg)])
         self.box_branches = nn.ModuleList([branch((embed_dims, wide, narrow, 4), act_cfg)])
         self.attention = AttentionMaps(embed_dims, num_heads, relative=not as_published, multiply=as_published)
-        self.mask_decoder = build_part(mask_decoder, embed_dims=embed_dims, num_heads=num_heads,
-                                       num_queries=num_queries, as_published=as_published)
+        self.mask_decoder = build_part(
+            mask_decoder, embed_dims=embed_dims, num_heads=num_heads, num_queries=num_queries, as_published=as_published
+        )
 
     def forward(self, hidden: list[Tensor], references: list[Tensor | None], memory: Memory) -> dict:
         """Hidden states B N C and references of every layer -> logits 1 B N K, boxes 1 B N 4, masks."""
         state, reference = hidden[-1], references[-1]
         if state.shape[1] != self.num_queries:
-            raise ValueError(f'CellHead was built for {self.num_queries} queries and got {state.shape[1]}; its masks '
-                             'compete with each other, so query groups that train beside the matching one do not go '
-                             'with it')
+            raise ValueError(
+                f'CellHead was built for {self.num_queries} queries and got {state.shape[1]}; its masks '
+                'compete with each other, so query groups that train beside the matching one do not go '
+                'with it'
+            )
         logits = self.class_branch(0)(state).float()
         boxes = move(self.box_branch(0)(state), reference, self.logit_eps)
         masks = self.mask_decoder(self.attention(state, memory), memory)
@@ -72,10 +95,11 @@ class ClassWeightTerm(LossTerm):
         class_weights: of each class, or one for all.
         no_object_weight: of "no object".
     """
+
     no_object = True
     name = 'loss_cls'
 
-    def __init__(self, weight: float = 1., class_weights: list[float] | float = 1.5, no_object_weight: float = 0.5):
+    def __init__(self, weight: float = 1.0, class_weights: list[float] | float = 1.5, no_object_weight: float = 0.5):
         super().__init__(weight)
         self.class_weights, self.no_object_weight = class_weights, no_object_weight
 
@@ -98,6 +122,7 @@ class ClassWeightTerm(LossTerm):
 @MODELS.register_module()
 class CornerL1Term(LossTerm):
     """Mean distance of the four sides of matched boxes, in shares of the image."""
+
     name = 'loss_bbox'
 
     def forward(self, predictions, matches, num_boxes):
@@ -109,6 +134,7 @@ class CornerL1Term(LossTerm):
 @MODELS.register_module()
 class AreaDiceTerm(LossTerm):
     """One minus twice the overlap over the areas, of all matched masks of an image as one; mean over the images."""
+
     name = 'loss_dice'
     reads = ('maps',)
 
@@ -121,10 +147,11 @@ class AreaDiceTerm(LossTerm):
 @MODELS.register_module()
 class PixelFocalTerm(LossTerm):
     """Binary focal loss of every pixel of matched masks; mean over the pixels."""
+
     name = 'loss_mask'
     reads = ('maps',)
 
-    def __init__(self, weight: float = 1., alpha: float = 0.25, gamma: float = 2.):
+    def __init__(self, weight: float = 1.0, alpha: float = 0.25, gamma: float = 2.0):
         super().__init__(weight)
         self.alpha, self.gamma = alpha, gamma
 

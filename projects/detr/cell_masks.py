@@ -4,6 +4,7 @@ A query's attention maps stand beside the features of the coarsest level; block 
 and meet the backbone's finer features. At last either the maps of all queries are read together, and a pixel belongs
 to one of them (softmax), or each is read on its own (sigmoid), and only those that somebody asks for are decoded.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -54,13 +55,16 @@ class JointOutput(nn.Module):
     def __init__(self, channels: int, num_queries: int, bricks: Bricks):
         super().__init__()
         if num_queries < 2:
-            raise ValueError(f'a pixel is to choose among the queries, got num_queries={num_queries}; with one take '
-                             "output=dict(type='mmparts.SeparateOutput')")
+            raise ValueError(
+                f'a pixel is to choose among the queries, got num_queries={num_queries}; with one take '
+                "output=dict(type='mmparts.SeparateOutput')"
+            )
         self.num_queries = num_queries
         wide = channels * num_queries
         self.block = ResidualBlock(wide, wide // 2, wide // 8, bricks)
-        self.output = nn.Sequential(bricks.conv(wide // 8, channels, 3), bricks.act(),
-                                    bricks.conv(channels, num_queries, 1))
+        self.output = nn.Sequential(
+            bricks.conv(wide // 8, channels, 3), bricks.act(), bricks.conv(channels, num_queries, 1)
+        )
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         x = x.unflatten(0, (-1, self.num_queries)).flatten(1, 2)
@@ -83,8 +87,9 @@ class SeparateOutput(nn.Module):
     def __init__(self, channels: int, bricks: Bricks, mid_channels: int = 1):
         super().__init__()
         self.block = ResidualBlock(channels, channels, channels, bricks)
-        self.output = nn.Sequential(bricks.conv(channels, mid_channels, 3), bricks.act(),
-                                    bricks.conv(mid_channels, 1, 1))
+        self.output = nn.Sequential(
+            bricks.conv(channels, mid_channels, 3), bricks.act(), bricks.conv(mid_channels, 1, 1)
+        )
 
     def forward(self, x: Tensor, size: tuple[int, int]) -> Tensor:
         large = enlarge(self.block(x), size).contiguous(memory_format=torch.channels_last)  # as CPUs like it
@@ -107,15 +112,24 @@ class CellMaskDecoder(nn.Module):
             those of the map at hand; official weights need it.
     """
 
-    def __init__(self, embed_dims: int = 128, num_heads: int = 8, num_queries: int = 12,
-                 channels: tuple[int, ...] = (128, 64, 32), block: dict = dict(type=SkipBlock),
-                 output: dict = dict(type=JointOutput), conv_cfg: dict = dict(type=nn.Conv2d),
-                 act_cfg: dict = dict(type=nn.LeakyReLU), as_published: bool = False):
+    def __init__(
+        self,
+        embed_dims: int = 128,
+        num_heads: int = 8,
+        num_queries: int = 12,
+        channels: tuple[int, ...] = (128, 64, 32),
+        block: dict = dict(type=SkipBlock),
+        output: dict = dict(type=JointOutput),
+        conv_cfg: dict = dict(type=nn.Conv2d),
+        act_cfg: dict = dict(type=nn.LeakyReLU),
+        as_published: bool = False,
+    ):
         super().__init__()
         bricks = Bricks(conv_cfg, act_cfg, partial(nn.InstanceNorm2d, affine=True, track_running_stats=as_published))
         self.blocks = nn.ModuleList(
             build_part(block, in_channels=before, out_channels=after, bricks=bricks)
-            for before, after in zip((embed_dims + num_heads, *channels), channels))
+            for before, after in zip((embed_dims + num_heads, *channels), channels)
+        )
         self.output = build_part(output, channels=channels[-1], num_queries=num_queries, bricks=bricks)
 
     def forward(self, attention: Tensor, memory: Memory) -> SeparateMasks:

@@ -5,6 +5,7 @@ Differences from the official code: what it decodes in a pass of its own for eac
 unseen by them; a head has an embedding of C channels where that keeps one number; only places that the head's own
 assigner took for background fill up an image with few positives, and where there are none slots stay empty.
 """
+
 from dataclasses import dataclass
 from math import gcd, log2
 
@@ -31,6 +32,7 @@ class Chosen:
         features: M C.
         target: P, numbers of the objects in their image.
     """
+
     boxes: Tensor
     features: Tensor
     target: Tensor
@@ -78,20 +80,36 @@ class Collaborative(BaseModule):
             derives them from its references (Co-DINO).
         embed_features: the features of the places are part of the content (Co-Deformable-DETR).
     """
+
     coordinates = 4
 
-    def __init__(self, heads: list[dict], num_classes: int = 80, embed_dims: int = 256, num_levels: int = 4,
-                 finest_stride: int = 8, weight: float = 12., query_weight: float = 1., num: int = 300, least: int = 9,
-                 fill: bool = True, embed_boxes: bool = False, embed_features: bool = False):
+    def __init__(
+        self,
+        heads: list[dict],
+        num_classes: int = 80,
+        embed_dims: int = 256,
+        num_levels: int = 4,
+        finest_stride: int = 8,
+        weight: float = 12.0,
+        query_weight: float = 1.0,
+        num: int = 300,
+        least: int = 9,
+        fill: bool = True,
+        embed_boxes: bool = False,
+        embed_features: bool = False,
+    ):
         super().__init__()
         self.brings_positions = embed_boxes
         self.weight, self.query_weight = weight, query_weight
         self.num, self.least, self.fill = num, least, fill
-        self.strides = [finest_stride * 2 ** level for level in range(num_levels + 1)]
-        self.downsample = nn.Sequential(nn.Conv2d(embed_dims, embed_dims, 3, stride=2, padding=1),
-                                        nn.GroupNorm(gcd(32, embed_dims // 2), embed_dims))
-        self.heads = ModuleList(build_part(
-            head, embed_dims=embed_dims, num_classes=num_classes, strides=self.strides) for head in heads)
+        self.strides = [finest_stride * 2**level for level in range(num_levels + 1)]
+        self.downsample = nn.Sequential(
+            nn.Conv2d(embed_dims, embed_dims, 3, stride=2, padding=1),
+            nn.GroupNorm(gcd(32, embed_dims // 2), embed_dims),
+        )
+        self.heads = ModuleList(
+            build_part(head, embed_dims=embed_dims, num_classes=num_classes, strides=self.strides) for head in heads
+        )
         self.names = [head.name for head in self.heads]
         self.embeddings = nn.ModuleList(PlaceEmbedding(embed_dims, embed_boxes, embed_features) for _ in heads)
 
@@ -112,8 +130,10 @@ class Collaborative(BaseModule):
         width = targets.samples[0].batch_input_shape[1]
         stride = 2 ** round(log2(width / finest.shape[-1]))
         if stride != self.strides[0]:
-            raise ValueError(f'images {width} pixels wide have a finest map of {finest.shape[-1]} columns: write '
-                             f'finest_stride={stride}, got {self.strides[0]}')
+            raise ValueError(
+                f'images {width} pixels wide have a finest map of {finest.shape[-1]} columns: write '
+                f'finest_stride={stride}, got {self.strides[0]}'
+            )
 
     def _weighed(self, name: str, value: Tensor | list[Tensor]) -> Tensor:
         """A loss, of which some heads have one for each level; accuracies are left as they are."""
@@ -143,8 +163,17 @@ class Collaborative(BaseModule):
         known = self._known(chosen, targets)
         empty = self._empty(chosen, boxes)
         divisor = reduce_mean(boxes.new_full((), len(known[0]))).clamp(min=1)
-        return QueryGroup(name, content, boxes, pos, known=known, valid=None if empty is None else ~empty,
-                          divisor=divisor, weight=self.query_weight, empty=empty)
+        return QueryGroup(
+            name,
+            content,
+            boxes,
+            pos,
+            known=known,
+            valid=None if empty is None else ~empty,
+            divisor=divisor,
+            weight=self.query_weight,
+            empty=empty,
+        )
 
     def _known(self, chosen: list[Chosen], targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
         pairs, first = [], 0

@@ -4,6 +4,7 @@ A collaborator is called as ``collaborator(maps, targets)`` with feature maps B 
 losses and what it took for what in each image. The heads are mmdet's own, with their own assigners, losses and
 initialisation (hence `BaseModule`, which passes it on).
 """
+
 import copy
 from dataclasses import dataclass
 
@@ -32,6 +33,7 @@ class Places:
         target: A, the number of the object in its image, or BACKGROUND, or IGNORED.
         features: F C; equally many places in turn share one.
     """
+
     boxes: Tensor
     target: Tensor
     features: Tensor
@@ -62,8 +64,12 @@ class AnchorCollaborator(BaseModule):
 
         metas = [sample.metainfo for sample in targets.samples]
         anchors, flags = self.head.get_anchors([each.shape[-2:] for each in maps], metas, device=maps[0].device)
-        return losses, [self._places(*image) for image in zip(
-            map(torch.cat, anchors), map(torch.cat, flags), metas, self.head.sampler.results, by_image(maps))]
+        return losses, [
+            self._places(*image)
+            for image in zip(
+                map(torch.cat, anchors), map(torch.cat, flags), metas, self.head.sampler.results, by_image(maps)
+            )
+        ]
 
     def _places(self, boxes: Tensor, valid: Tensor, meta: dict, result, features: Tensor) -> Places:
         """The assigner sees the anchors inside the image alone."""
@@ -84,8 +90,9 @@ class PointCollaborator(BaseModule):
         others: as those of :class:`AnchorCollaborator`.
     """
 
-    def __init__(self, head: dict, embed_dims: int, num_classes: int, strides: list[int], size: float = 8.,
-                 name: str = 'fcos'):
+    def __init__(
+        self, head: dict, embed_dims: int, num_classes: int, strides: list[int], size: float = 8.0, name: str = 'fcos'
+    ):
         super().__init__()
         self.name, self.size = name, size
         self.head = build_head(head, embed_dims, num_classes=num_classes, strides=strides)
@@ -102,8 +109,9 @@ class PointCollaborator(BaseModule):
         labels = torch.cat(self.head.get_targets(points, [numbered])[0])
 
         height, width = sample.img_shape[:2]
-        half = torch.cat([each.new_full((len(each), 1), self.size * stride / 2)
-                          for each, stride in zip(points, self.head.strides)])
+        half = torch.cat(
+            [each.new_full((len(each), 1), self.size * stride / 2) for each, stride in zip(points, self.head.strides)]
+        )
         points = torch.cat(points)
         target = torch.where((points < points.new_tensor([width, height])).all(1), BACKGROUND, IGNORED)
         target = torch.where(labels < 0, -1 - labels, target)
@@ -120,15 +128,27 @@ class RegionCollaborator(BaseModule):
         others: as those of :class:`AnchorCollaborator`; the second stage has no map for the coarsest stride.
     """
 
-    def __init__(self, rpn_head: dict, roi_head: dict, proposals: dict, embed_dims: int, num_classes: int,
-                 strides: list[int], name: str = 'rcnn'):
+    def __init__(
+        self,
+        rpn_head: dict,
+        roi_head: dict,
+        proposals: dict,
+        embed_dims: int,
+        num_classes: int,
+        strides: list[int],
+        name: str = 'rcnn',
+    ):
         super().__init__()
         self.name = name
         self.proposals = ConfigDict(copy.deepcopy(proposals))
         self.rpn_head = build_head(rpn_head, embed_dims, anchor_generator=dict(strides=strides))
-        self.roi_head = build_head(roi_head, bbox_roi_extractor=dict(
-            out_channels=embed_dims, featmap_strides=strides[:-1], finest_scale=14 * strides[0]), bbox_head=dict(
-            in_channels=embed_dims, num_classes=num_classes))
+        self.roi_head = build_head(
+            roi_head,
+            bbox_roi_extractor=dict(
+                out_channels=embed_dims, featmap_strides=strides[:-1], finest_scale=14 * strides[0]
+            ),
+            bbox_head=dict(in_channels=embed_dims, num_classes=num_classes),
+        )
 
     def forward(self, maps: list[Tensor], targets: Targets) -> tuple[dict, list[Places]]:
         losses, proposals = self._propose(maps, targets.samples)
@@ -144,7 +164,8 @@ class RegionCollaborator(BaseModule):
         losses = dense_losses(self.rpn_head, out, [without_classes(sample) for sample in samples])
         with torch.no_grad():
             proposals = self.rpn_head.predict_by_feat(
-                *in_float(out), batch_img_metas=[sample.metainfo for sample in samples], cfg=self.proposals)
+                *in_float(out), batch_img_metas=[sample.metainfo for sample in samples], cfg=self.proposals
+            )
         return losses, proposals
 
     def _sample(self, proposals: InstanceData, sample: DetDataSample):

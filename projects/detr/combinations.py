@@ -3,6 +3,7 @@
 What stands around the three is chosen to suit them, see :func:`config`. All are a few channels wide and two layers
 deep.
 """
+
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -25,7 +26,8 @@ QUERIES = {
     'AnchorQueries': dict(type='mmparts.AnchorQueries'),
     'TopKQueries': dict(type='mmparts.TopKQueries'),
     'TopKQueries, mixed': dict(
-        type='mmparts.TopKQueries', mixed_selection=True, embed_boxes=False, class_agnostic=False),
+        type='mmparts.TopKQueries', mixed_selection=True, embed_boxes=False, class_agnostic=False
+    ),
     'MaskQueries': dict(type='mmparts.MaskQueries'),
 }
 DENSE, CONDITIONAL = (dict(type=f'mmparts.{kind}CrossAttention') for kind in ('Dense', 'Conditional'))
@@ -41,12 +43,14 @@ ATSS = dict(
     type='ATSSHead',  # mmdet's
     stacked_convs=1,
     anchor_generator=dict(type='AnchorGenerator', ratios=[1.0], octave_base_scale=8, scales_per_octave=1),
-    train_cfg=dict(assigner=dict(type='ATSSAssigner', topk=9), allowed_border=-1, pos_weight=-1))
+    train_cfg=dict(assigner=dict(type='ATSSAssigner', topk=9), allowed_border=-1, pos_weight=-1),
+)
 PLAIN = dict(type='mmparts.Denoising', num=10, box_noise=0.4, contrastive=False)
 CONTRASTIVE = dict(type='mmparts.Denoising', num=10)
 ONE_TO_MANY = dict(type='mmparts.OneToMany', num=8, repeat=2)
 COLLABORATIVE = dict(
-    type='mmparts.Collaborative', finest_stride=16, heads=[dict(type='mmparts.AnchorCollaborator', head=ATSS)])
+    type='mmparts.Collaborative', finest_stride=16, heads=[dict(type='mmparts.AnchorCollaborator', head=ATSS)]
+)
 GROUPS = {
     'none': [],
     'Denoising, plain': [PLAIN],
@@ -59,14 +63,16 @@ GROUPS = {
     'all three': [CONTRASTIVE, ONE_TO_MANY, COLLABORATIVE],
 }
 BACKBONE = dict(
-    type='ResNet', depth=18, base_channels=8, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), norm_eval=True)
+    type='ResNet', depth=18, base_channels=8, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), norm_eval=True
+)
 HEAD = dict(
     type='mmparts.SetPredictionHead',
     terms=[dict(type=f'mmparts.{name}Term') for name in ('Focal', 'BoxL1', 'GIoU')],
     matcher=dict(
-        type='mmparts.HungarianMatcher',
-        costs=[dict(type=f'mmparts.{name}Cost') for name in ('Focal', 'BoxL1', 'GIoU')]),
-    select=dict(type='mmparts.TopKSelection'))
+        type='mmparts.HungarianMatcher', costs=[dict(type=f'mmparts.{name}Cost') for name in ('Focal', 'BoxL1', 'GIoU')]
+    ),
+    select=dict(type='mmparts.TopKSelection'),
+)
 MASK_DINO = dict(
     backbone=dict(BACKBONE, out_indices=(1, 2)),
     neck=dict(type='mmparts.PixelMapper', norm_cfg=dict(type='GN', num_groups=8)),
@@ -77,7 +83,9 @@ MASK_DINO = dict(
         num_points=100,
         terms=[*HEAD['terms'], dict(type='mmparts.PointTerm'), dict(type='mmparts.PointDiceTerm')],
         matcher=dict(HEAD['matcher'], type='mmparts.MaskMatcher'),
-        select=dict(type='mmparts.TopKMasks')))
+        select=dict(type='mmparts.TopKMasks'),
+    ),
+)
 
 
 @dataclass
@@ -89,9 +97,10 @@ class Outcome:
         problem: what went wrong with one that was built; empty where nothing did. Such a combination is a bug.
         difference: the largest one of the matching queries' logits and boxes, with and without the extra groups.
     """
+
     refused: str = ''
     problem: str = ''
-    difference: float = 0.
+    difference: float = 0.0
 
 
 def every() -> Iterator[tuple[str, str, str]]:
@@ -130,8 +139,9 @@ def train_step(detector: nn.Module, inputs: Tensor, data_samples: list) -> str:
     if wrong:
         return f'not finite: {", ".join(wrong)}'
     sum(value for name, value in losses.items() if 'loss' in name).backward()
-    missed = [name for name, value in detector.named_parameters()
-              if value.grad is None or not value.grad.isfinite().all()]
+    missed = [
+        name for name, value in detector.named_parameters() if value.grad is None or not value.grad.isfinite().all()
+    ]
     return f'no gradient, or none that is finite: {", ".join(missed)}' if missed else ''
 
 
@@ -143,7 +153,7 @@ def compare(detector: nn.Module, inputs: Tensor, data_samples: list) -> float:
     match, _ = detector.ask(memory, data_samples)
     groups = [match, *detector.extra(match, memory, Targets.from_samples(data_samples))]
     alone, beside = detector.decode([match], memory), detector.decode(groups, memory)
-    return max((alone[name] - beside[name][:, :, :match.size]).abs().max().item() for name in ('logits', 'boxes'))
+    return max((alone[name] - beside[name][:, :, : match.size]).abs().max().item() for name in ('logits', 'boxes'))
 
 
 def config(queries: str, cross_attn: str, group: str) -> dict:
@@ -163,7 +173,7 @@ def config(queries: str, cross_attn: str, group: str) -> dict:
         SHARED,
         type='mmparts.QueryDetector',
         data_preprocessor=dict(type='DetDataPreprocessor'),
-        backbone=dict(BACKBONE, out_indices=(2, )),
+        backbone=dict(BACKBONE, out_indices=(2,)),
         neck=dict(type='ChannelMapper', kernel_size=1),
         encoder=dict(type=f'mmparts.{"Deformable" if cross_attn == "Deformable" else "Dense"}Encoder'),
         queries=QUERIES[queries],
@@ -172,16 +182,20 @@ def config(queries: str, cross_attn: str, group: str) -> dict:
             type='mmparts.QueryDecoder',
             cross_attn=CROSS_ATTENTION[cross_attn],
             reference_update=dict(
-                type='mmparts.LookForwardTwice' if source.coordinates == 4 else 'mmparts.FixedReference')),
-        head=HEAD)
+                type='mmparts.LookForwardTwice' if source.coordinates == 4 else 'mmparts.FixedReference'
+            ),
+        ),
+        head=HEAD,
+    )
     if hasattr(source, 'asks_head'):
         parts.update(copy.deepcopy(MASK_DINO))
         parts['decoder'].update(type='mmparts.InitialPredictionDecoder')
     if 'gated' in cross_attn:
         parts['decoder'].update(type='mmparts.LevelGatedDecoder')
     if 'Conditional' in cross_attn:
-        parts['decoder'].update(self_attn=dict(type='mmparts.ConditionalSelfAttention'),
-                                position=dict(type='mmparts.ConditionalPosition'))
+        parts['decoder'].update(
+            self_attn=dict(type='mmparts.ConditionalSelfAttention'), position=dict(type='mmparts.ConditionalPosition')
+        )
     elif derived:
         parts['decoder'].update(position=dict(type='mmparts.BoxPosition'))
     if 'Gaussian' in cross_attn:

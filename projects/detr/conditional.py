@@ -4,6 +4,7 @@ DAB-DETR (https://arxiv.org/abs/2201.12329), after Conditional DETR. The three p
 gives each query two vectors, its position among the queries and its spatial query, which points at places of the image.
 The official code does not guard the division by the anchor's size; here sizes below 1e-4 count as 1e-4.
 """
+
 import torch
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
@@ -24,6 +25,7 @@ class ConditionalPosition(nn.Module):
     stretched by the ratio of the size that the content asks for to that of the anchor (section 4.4): a flat anchor
     looks along its length.
     """
+
     position_width = 2
 
     def __init__(self, embed_dims: int):
@@ -36,7 +38,7 @@ class ConditionalPosition(nn.Module):
     def forward(self, reference: Tensor, memory: Memory, content: Tensor, layer: int) -> Tensor:
         """reference B N 4; content B N C that enters decoder layer number ``layer``."""
         sines = sine_yxwh(reference, self.embed_dims)
-        spatial = sines[..., :self.embed_dims]  # y, then x
+        spatial = sines[..., : self.embed_dims]  # y, then x
         if layer > 0:
             spatial = spatial * self.scale(content)
 
@@ -48,9 +50,10 @@ class ConditionalPosition(nn.Module):
 @MODELS.register_module()
 class ConditionalSelfAttention(nn.Module):
     """Queries and keys are sums of projected content and projected position."""
+
     position_width = 2
 
-    def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.):
+    def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.0):
         super().__init__()
         self.num_heads, self.dropout = num_heads, dropout
         for name in ('query_content', 'query_pos', 'key_content', 'key_pos', 'value', 'out_proj'):
@@ -60,7 +63,7 @@ class ConditionalSelfAttention(nn.Module):
     def forward(self, content: Tensor, pos: Tensor, keep: Tensor | None) -> Tensor:
         """content B N C; pos B N 2C, of which the first half is used."""
         key = self.key_content(content) + self.key_pos(halves(content, pos)[0])
-        dropout = self.dropout if self.training else 0.
+        dropout = self.dropout if self.training else 0.0
         query, value = self.query(content, pos), self.value(content)
         return self.out_proj(attend(query, key, value, self.num_heads, keep, dropout))
 
@@ -76,9 +79,10 @@ class ConditionalCrossAttention(nn.Module):
     Args:
         layer: number of the decoder layer; in the first one positions join the contents as well.
     """
+
     position_width = 2
 
-    def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0., layer: int = 0):
+    def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.0, layer: int = 0):
         super().__init__()
         self.num_heads, self.dropout = num_heads, dropout
         for name in ('query_content', 'query_spatial', 'key_content', 'key_pos', 'value', 'out_proj'):
@@ -88,7 +92,7 @@ class ConditionalCrossAttention(nn.Module):
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory) -> Tensor:
         """content B N C; pos B N 2C."""
-        dropout = self.dropout if self.training else 0.
+        dropout = self.dropout if self.training else 0.0
         projected = self.project(content, pos, memory)
         return self.out_proj(attend(*projected, self.num_heads, keep_tokens(memory), dropout))
 
@@ -115,7 +119,9 @@ class ConditionalCrossAttention(nn.Module):
 def halves(content: Tensor, pos: Tensor) -> tuple[Tensor, Tensor]:
     """Query positions and spatial queries, each B N C."""
     if pos.shape[-1] != 2 * content.shape[-1]:
-        raise ValueError(f'conditional attention takes {2 * content.shape[-1]} channels of position, got '
-                         f"{pos.shape[-1]}; give the decoder `position=dict(type='mmparts.ConditionalPosition')` and "
-                         'take queries and groups that bring no positions of their own')
+        raise ValueError(
+            f'conditional attention takes {2 * content.shape[-1]} channels of position, got '
+            f"{pos.shape[-1]}; give the decoder `position=dict(type='mmparts.ConditionalPosition')` and "
+            'take queries and groups that bring no positions of their own'
+        )
     return pos.chunk(2, dim=-1)

@@ -5,6 +5,7 @@ The variant follows from the model: single-scale or not, refined or not (own bra
 or not. Official class rows stand for COCO's category ids 0 to 90, of which 80 are in use; `classes='coco'` picks those,
 for a model whose classes are COCO's in their usual order.
 """
+
 import re
 from itertools import product
 
@@ -57,12 +58,14 @@ class DETRLayout:
     """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object". And UP-DETR and DETReg on
     DETR, pre-trained or fine-tuned; the classes of a pre-trained one mean nothing
     (`--skip 'head.class_branches.*'`)."""
+
     part = None
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return _any(r'transformer\.decoder\.layers\.\d+\.multihead_attn\..*', keys) and not _any(
-            r'detr\..*|transformer\.decoder\.layers\.0\.point1\..*|segmentation_attention_head\..*', keys)
+            r'detr\..*|transformer\.decoder\.layers\.0\.point1\..*|segmentation_attention_head\..*', keys
+        )
 
     @staticmethod
     def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
@@ -81,12 +84,14 @@ class DeformableDETRLayout:
     under the decoder, two-stage ones the class heads too, and the head of the proposals after the last layer's.
     H-DETR has one table of learned content: the rows of the matching queries, then those of the one-to-many group.
     """
+
     part = None
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return _any(r'transformer\.decoder\.layers\.\d+\.cross_attn\.sampling_offsets\..*', keys) and not _any(
-            r'label_enc\..*|transformer\.(enc_out_\w+|decoder\.ref_point_head|decoder\.norm)\..*', keys)
+            r'label_enc\..*|transformer\.(enc_out_\w+|decoder\.ref_point_head|decoder\.norm)\..*', keys
+        )
 
     @staticmethod
     def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
@@ -97,68 +102,89 @@ class DeformableDETRLayout:
         class_heads = ['class_embed'] + ['transformer.decoder.class_embed'] * two_stage
         box_heads = ['bbox_embed'] + ['transformer.decoder.bbox_embed'] * refined
         after = [model.decoder.num_layers]
-        rules = BACKBONE + DEFORMABLE_LAYERS + neck_rules(model) + [
-            *head_rules(model, class_heads, box_heads, classes),
-            Rule(r'queries\.pos\.weight', ['query_embed.weight'], block(0, 2, dim=1)),
-            *content_rules(model, two_stage),
-            Rule(r'queries\.point\.(\w+)', [r'transformer.reference_points.\1']),
-            Rule(r'queries\.embed\.(\w+)', [r'transformer.pos_trans.\1']),
-            Rule(r'queries\.embed_norm\.(\w+)', [r'transformer.pos_trans_norm.\1']),
-            Rule(r'queries\.class_branch\.(\w+)', copies(class_heads, after), class_rows(classes, agnostic=True)),
-            Rule(r'queries\.box_branch\.(.*)', copies(box_heads, after)),
-            embedding_rule(state),
-        ]
+        rules = (
+            BACKBONE
+            + DEFORMABLE_LAYERS
+            + neck_rules(model)
+            + [
+                *head_rules(model, class_heads, box_heads, classes),
+                Rule(r'queries\.pos\.weight', ['query_embed.weight'], block(0, 2, dim=1)),
+                *content_rules(model, two_stage),
+                Rule(r'queries\.point\.(\w+)', [r'transformer.reference_points.\1']),
+                Rule(r'queries\.embed\.(\w+)', [r'transformer.pos_trans.\1']),
+                Rule(r'queries\.embed_norm\.(\w+)', [r'transformer.pos_trans_norm.\1']),
+                Rule(r'queries\.class_branch\.(\w+)', copies(class_heads, after), class_rows(classes, agnostic=True)),
+                Rule(r'queries\.box_branch\.(.*)', copies(box_heads, after)),
+                embedding_rule(state),
+            ]
+        )
         return draw(state, model, rules, {**INDEX, **without_pretraining(model, DETREG)}, COUNTERS)
 
 
 @WEIGHT_LAYOUTS.register_module(name='dino')
 class DINOLayout:
     """IDEA-Research/DINO, ResNet and Swin, 4 and 5 scales: heads for each layer, twice; equal ones where shared."""
+
     part = None
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return _any(r'transformer\.decoder\.layers\.\d+\.cross_attn\.sampling_offsets\..*', keys) and _any(
-            r'transformer\.enc_out_(class|bbox)_embed\..*', keys)
+            r'transformer\.enc_out_(class|bbox)_embed\..*', keys
+        )
 
     @staticmethod
     def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
         if not isinstance(model, QueryDetector):
             return not_for(model, QueryDetector)
-        class_heads, box_heads = ([prefix + kind for prefix in ('', 'transformer.decoder.')]
-                                  for kind in ('class_embed', 'bbox_embed'))
-        rules = BACKBONE + DEFORMABLE_LAYERS + neck_rules(model) + [
-            *head_rules(model, class_heads, box_heads, classes),
-            Rule(r'decoder\.position\.net\.0\.(\w+)', [r'transformer.decoder.ref_point_head.layers.0.\1']),
-            Rule(r'decoder\.position\.net\.2\.(\w+)', [r'transformer.decoder.ref_point_head.layers.1.\1']),
-            Rule(r'queries\.content\.weight', ['transformer.tgt_embed.weight']),
-            Rule(r'queries\.class_branch\.(\w+)', [r'transformer.enc_out_class_embed.\1'], class_rows(classes)),
-            Rule(r'queries\.box_branch\.(.*)', [r'transformer.enc_out_bbox_embed.\1']),
-            Rule(r'groups\.\d+\.label_embed\.weight', ['label_enc.weight'], class_rows(classes)),
-        ]
+        class_heads, box_heads = (
+            [prefix + kind for prefix in ('', 'transformer.decoder.')] for kind in ('class_embed', 'bbox_embed')
+        )
+        rules = (
+            BACKBONE
+            + DEFORMABLE_LAYERS
+            + neck_rules(model)
+            + [
+                *head_rules(model, class_heads, box_heads, classes),
+                Rule(r'decoder\.position\.net\.0\.(\w+)', [r'transformer.decoder.ref_point_head.layers.0.\1']),
+                Rule(r'decoder\.position\.net\.2\.(\w+)', [r'transformer.decoder.ref_point_head.layers.1.\1']),
+                Rule(r'queries\.content\.weight', ['transformer.tgt_embed.weight']),
+                Rule(r'queries\.class_branch\.(\w+)', [r'transformer.enc_out_class_embed.\1'], class_rows(classes)),
+                Rule(r'queries\.box_branch\.(.*)', [r'transformer.enc_out_bbox_embed.\1']),
+                Rule(r'groups\.\d+\.label_embed\.weight', ['label_enc.weight'], class_rows(classes)),
+            ]
+        )
         drop = INDEX if len(model.groups) else {**INDEX, r'label_enc\.weight': 'the model has no denoising group'}
         return draw(state, model, rules, drop, COUNTERS)
 
 
 def detr_rules(state: dict[str, Tensor], classes: str | None) -> list[Rule]:
     """Of DETR, and of what pre-trains it."""
-    return BACKBONE + DENSE_LAYERS + [
-        Rule(r'neck\.convs\.0\.conv\.(\w+)', [r'input_proj.\1']),
-        Rule(r'queries\.pos\.weight', ['query_embed.weight']),
-        Rule(r'head\.class_branches\.0\.(\w+)', [r'class_embed.\1'], class_rows(classes)),
-        Rule(r'head\.box_branches\.0\.(.*)', [r'bbox_embed.\1']),
-        Rule(r'prompt\.project\.(\w+)', [r'patch2query.\1']),
-        embedding_rule(state),
-    ]
+    return (
+        BACKBONE
+        + DENSE_LAYERS
+        + [
+            Rule(r'neck\.convs\.0\.conv\.(\w+)', [r'input_proj.\1']),
+            Rule(r'queries\.pos\.weight', ['query_embed.weight']),
+            Rule(r'head\.class_branches\.0\.(\w+)', [r'class_embed.\1'], class_rows(classes)),
+            Rule(r'head\.box_branches\.0\.(.*)', [r'bbox_embed.\1']),
+            Rule(r'prompt\.project\.(\w+)', [r'patch2query.\1']),
+            embedding_rule(state),
+        ]
+    )
 
 
 def neck_rules(model: nn.Module) -> list[Rule]:
     """Official levels are numbered through; ours are those of the backbone and those added to them."""
     given = len(model.neck.convs)
     part = {'conv': 0, 'gn': 1}
-    return [Rule(r'neck\.convs\.(\d+)\.(conv|gn)\.(\w+)', lambda m: [f'input_proj.{m[1]}.{part[m[2]]}.{m[3]}']),
-            Rule(r'neck\.extra_convs\.(\d+)\.(conv|gn)\.(\w+)',
-                 lambda m: [f'input_proj.{given + int(m[1])}.{part[m[2]]}.{m[3]}'])]
+    return [
+        Rule(r'neck\.convs\.(\d+)\.(conv|gn)\.(\w+)', lambda m: [f'input_proj.{m[1]}.{part[m[2]]}.{m[3]}']),
+        Rule(
+            r'neck\.extra_convs\.(\d+)\.(conv|gn)\.(\w+)',
+            lambda m: [f'input_proj.{given + int(m[1])}.{part[m[2]]}.{m[3]}'],
+        ),
+    ]
 
 
 def embedding_rule(state: dict[str, Tensor]) -> Rule:
@@ -178,8 +204,10 @@ def content_rules(model: nn.Module, two_stage: bool) -> list[Rule]:
         return [Rule(r'queries\.content\.weight', ['query_embed.weight'], block(1, 2, dim=1))]
     own = model.queries.num_queries
     total = own + sum(group.num for group in model.groups)
-    return [Rule(r'queries\.content\.weight', ['query_embed.weight'], rows(0, own, total)),
-            Rule(r'groups\.0\.content\.weight', ['query_embed.weight'], rows(own, total, total))]
+    return [
+        Rule(r'queries\.content\.weight', ['query_embed.weight'], rows(0, own, total)),
+        Rule(r'groups\.0\.content\.weight', ['query_embed.weight'], rows(own, total, total)),
+    ]
 
 
 def rows(start: int, stop: int, total: int) -> Make:
@@ -187,8 +215,10 @@ def rows(start: int, stop: int, total: int) -> Make:
 
     def make(tensor: Tensor, shape: Size) -> Tensor:
         if len(tensor) != total:
-            raise ValueError(f'got {len(tensor)} rows, the model has {total} in its matching queries and groups; 1800 '
-                             'are 300 and OneToMany(num=1500)')
+            raise ValueError(
+                f'got {len(tensor)} rows, the model has {total} in its matching queries and groups; 1800 '
+                'are 300 and OneToMany(num=1500)'
+            )
         return tensor[start:stop].clone()
 
     return make
@@ -198,10 +228,14 @@ def head_rules(model: nn.Module, class_heads: list[str], box_heads: list[str], c
     """Branches of the decoder layers; a shared one is every official one."""
     if len(model.head.class_branches) == 1:
         layers = range(model.decoder.num_layers)
-        return [Rule(r'head\.class_branches\.0\.(\w+)', copies(class_heads, layers), class_rows(classes)),
-                Rule(r'head\.box_branches\.0\.(.*)', copies(box_heads, layers))]
-    return [Rule(r'head\.class_branches\.(\d+\.\w+)', [rf'{head}.\1' for head in class_heads], class_rows(classes)),
-            Rule(r'head\.box_branches\.(\d+\..*)', [rf'{head}.\1' for head in box_heads])]
+        return [
+            Rule(r'head\.class_branches\.0\.(\w+)', copies(class_heads, layers), class_rows(classes)),
+            Rule(r'head\.box_branches\.0\.(.*)', copies(box_heads, layers)),
+        ]
+    return [
+        Rule(r'head\.class_branches\.(\d+\.\w+)', [rf'{head}.\1' for head in class_heads], class_rows(classes)),
+        Rule(r'head\.box_branches\.(\d+\..*)', [rf'{head}.\1' for head in box_heads]),
+    ]
 
 
 def copies(heads: list[str], layers: range | list[int]) -> list[str]:
@@ -224,9 +258,11 @@ def class_rows(classes: str | None, agnostic: bool = False) -> Make:
         by_category = rows in (NUM_CATEGORY_IDS, NUM_CATEGORY_IDS + 1)
         if classes is None:
             if by_category and shape[0] != rows and tensor.shape[1:] == shape[1:]:
-                raise ValueError(f"got {rows} rows, for COCO's category ids up to 90, wanted {shape[0]}: "
-                                 '--classes coco picks those of its 80 classes, --cfg-options model.num_classes=91 '
-                                 'keeps them all, --skip leaves them out')
+                raise ValueError(
+                    f"got {rows} rows, for COCO's category ids up to 90, wanted {shape[0]}: "
+                    '--classes coco picks those of its 80 classes, --cfg-options model.num_classes=91 '
+                    'keeps them all, --skip leaves them out'
+                )
             return tensor
         if not by_category:
             raise ValueError(f'got {rows} rows, from which the classes of COCO cannot be picked: it takes 91 or 92')

@@ -4,8 +4,9 @@ The names of A are those of the official code. B's convolutions, activations and
 other packages, and have the names that these give them. No file of the authors was at hand to hold this against: one
 with other names is refused, and says which.
 """
+
 import re
-from typing import Callable
+from collections.abc import Callable
 
 import torch
 from torch import Size, Tensor, nn
@@ -21,6 +22,7 @@ BRICKS = {'offset_mask': 'conv_offset_mask', 'numerator': 'weight_numerator', 'd
 @WEIGHT_LAYOUTS.register_module(name='cell-detr')
 class CellDETRLayout:
     """ChristophReich1996/Cell-DETR. "No object" is the first class there, the last here."""
+
     part = None
 
     @staticmethod
@@ -33,9 +35,13 @@ class CellDETRLayout:
         if not isinstance(head, CellHead):
             return not_for(head, CellHead)
         if not any(name.endswith('running_mean') for name in head.state_dict()):
-            return Conversion(refused={'head': 'official masks are made with statistics of the training and with '
-                                               'attention that is not scaled down: --cfg-options '
-                                               'model.head.as_published=True'})
+            return Conversion(
+                refused={
+                    'head': 'official masks are made with statistics of the training and with '
+                    'attention that is not scaled down: --cfg-options '
+                    'model.head.as_published=True'
+                }
+            )
         return draw(state, model, rules(model))
 
 

@@ -2,6 +2,7 @@
 
 Their classes are COCO's 80. The embedding of a head is one number there, which stands for all channels.
 """
+
 import re
 
 from torch import Size, Tensor, nn
@@ -38,14 +39,17 @@ LAYERS = [
     Rule(r'groups\.\d+\.embeddings\.(\d+)\.feature_norm\.(\w+)', [rf'{NET}.pos_feats_norm.\1.\2']),
 ]
 TRAINING_ONLY = {
-    rf'(rpn_head|roi_head|bbox_head|{HEAD}\.downsample|{NET}\.(aux_pos|pos_feats|head_pos)_\w+)\..*':
-        'the model has no collaborative heads',
-    rf'{HEAD}\.label_embedding\.weight': 'the model has no denoising group'}
+    (
+        rf'(rpn_head|roi_head|bbox_head|{HEAD}\.downsample|{NET}\.(aux_pos|pos_feats|head_pos)_\w+)\..*'
+    ): 'the model has no collaborative heads',
+    rf'{HEAD}\.label_embedding\.weight': 'the model has no denoising group',
+}
 
 
 @WEIGHT_LAYOUTS.register_module(name='co-detr')
 class CoDETRLayout:
     """Sense-X/Co-DETR, and the port of it in mmdetection: Co-Deformable-DETR and Co-DINO."""
+
     part = None
 
     @staticmethod
@@ -58,8 +62,9 @@ class CoDETRLayout:
             return not_for(model, QueryDetector)
         reads_boxes = getattr(model.queries, 'embed', None) is not None
         content = f'{HEAD}.query_embedding' if reads_boxes else f'{NET}.query_embed'
-        rules = LAYERS + branch_rules(model.decoder.num_layers) + [
-            Rule(r'queries\.content\.weight', [f'{content}.weight'])]
+        rules = (
+            LAYERS + branch_rules(model.decoder.num_layers) + [Rule(r'queries\.content\.weight', [f'{content}.weight'])]
+        )
         groups = {index: group for index, group in enumerate(model.groups) if isinstance(group, Collaborative)}
         for index, group in groups.items():
             rules += collaborator_rules(index, group)
@@ -73,9 +78,11 @@ def branch_rules(num_layers: int) -> list[Rule]:
         layer, linear, kind = match[1] or num_layers, 2 * int(match[2]), match[3]
         return [f'{HEAD}.reg_branches.{layer}.{linear}.{kind}']
 
-    return [Rule(r'head\.class_branches\.(\d+\.\w+)', [rf'{HEAD}.cls_branches.\1']),
-            Rule(r'queries\.class_branch\.(\w+)', [rf'{HEAD}.cls_branches.{num_layers}.\1']),
-            Rule(r'(?:head\.box_branches\.(\d+)|queries\.box_branch)\.layers\.(\d+)\.(\w+)', box)]
+    return [
+        Rule(r'head\.class_branches\.(\d+\.\w+)', [rf'{HEAD}.cls_branches.\1']),
+        Rule(r'queries\.class_branch\.(\w+)', [rf'{HEAD}.cls_branches.{num_layers}.\1']),
+        Rule(r'(?:head\.box_branches\.(\d+)|queries\.box_branch)\.layers\.(\d+)\.(\w+)', box),
+    ]
 
 
 def collaborator_rules(index: int, group: Collaborative) -> list[Rule]:
@@ -84,14 +91,17 @@ def collaborator_rules(index: int, group: Collaborative) -> list[Rule]:
     for number, head in enumerate(group.heads):
         ours = rf'groups\.{index}\.heads\.{number}\.'
         if hasattr(head, 'roi_head'):
-            rules += [Rule(ours + r'(rpn_head\..*)', [r'\1']),
-                      Rule(ours + r'roi_head\.(.*)', [rf'roi_head.{regions}.\1'])]
+            rules += [
+                Rule(ours + r'(rpn_head\..*)', [r'\1']),
+                Rule(ours + r'roi_head\.(.*)', [rf'roi_head.{regions}.\1']),
+            ]
             regions += 1
         else:
             rules.append(Rule(ours + r'head\.(.*)', [rf'bbox_head.{dense}.\1']))
             dense += 1
-        rules.append(Rule(rf'groups\.{index}\.embeddings\.{number}\.head', [f'{NET}.head_pos_embed.weight'],
-                          row(number)))
+        rules.append(
+            Rule(rf'groups\.{index}\.embeddings\.{number}\.head', [f'{NET}.head_pos_embed.weight'], row(number))
+        )
     return rules
 
 
@@ -99,6 +109,6 @@ def row(number: int) -> Make:
     """One row, its one number repeated where we have more."""
 
     def make(tensor: Tensor, shape: Size) -> Tensor:
-        return tensor[number:number + 1].expand(shape).clone()
+        return tensor[number : number + 1].expand(shape).clone()
 
     return make

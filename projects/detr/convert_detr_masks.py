@@ -1,4 +1,5 @@
 """The official checkpoints of DETR with masks: a detector under 'detr.', and what makes masks of its attention."""
+
 from torch import Tensor, nn
 
 from ..layers.keys import Conversion, Rule, draw, not_for
@@ -21,6 +22,7 @@ MASKS = [
 @WEIGHT_LAYOUTS.register_module(name='detr-masks')
 class DETRMasksLayout:
     """facebookresearch/detr with masks: 92 class rows, or the 251 of the panoptic files (`num_classes=250`)."""
+
     part = None
 
     @staticmethod

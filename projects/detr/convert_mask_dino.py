@@ -3,6 +3,7 @@
 Official levels go from coarse to fine in the query decoder and from fine to coarse in the pixel decoder; ours go from
 fine to coarse everywhere, so what the query decoder has for each level is turned round.
 """
+
 import re
 
 from torch import Size, Tensor, nn
@@ -30,12 +31,14 @@ DROP = {
 @WEIGHT_LAYOUTS.register_module(name='mask-dino')
 class MaskDINOLayout:
     """IDEA-Research/MaskDINO, ResNet and Swin, instance, panoptic and semantic."""
+
     part = None
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return f'{PREDICTOR}.decoder.layers.0.norm1.weight' in keys and _any(
-            r'sem_seg_head\.pixel_decoder\.adapter_1\..*', keys)
+            r'sem_seg_head\.pixel_decoder\.adapter_1\..*', keys
+        )
 
     @staticmethod
     def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
@@ -46,8 +49,10 @@ class MaskDINOLayout:
 
 def resnet_rules() -> list[Rule]:
     """detectron2's names of a ResNet: stages from res2, norms within their convolutions."""
-    stem = [Rule(r'backbone\.conv1\.weight', ['backbone.stem.conv1.weight']),
-            Rule(r'backbone\.bn1\.(\w+)', [r'backbone.stem.conv1.norm.\1'])]
+    stem = [
+        Rule(r'backbone\.conv1\.weight', ['backbone.stem.conv1.weight']),
+        Rule(r'backbone\.bn1\.(\w+)', [r'backbone.stem.conv1.norm.\1']),
+    ]
 
     def block(match: re.Match) -> list[str]:
         part = RESNET_NORM.get(match[3]) or RESNET_CONV.get(match[3], match[3])
@@ -60,18 +65,26 @@ def pixel_rules(model: nn.Module) -> list[Rule]:
     given = len(model.neck.convs)
     norm = NORMS['encoder']
     return [
-        Rule(r'neck\.convs\.(\d+)\.(conv|gn)\.(\w+)',
-             lambda m: [f'{ENCODER}.input_proj.{m[1]}.{CONVOLUTIONS[m[2]]}.{m[3]}']),
-        Rule(r'neck\.extra_convs\.(\d+)\.(conv|gn)\.(\w+)',
-             lambda m: [f'{ENCODER}.input_proj.{given + int(m[1])}.{CONVOLUTIONS[m[2]]}.{m[3]}']),
+        Rule(
+            r'neck\.convs\.(\d+)\.(conv|gn)\.(\w+)',
+            lambda m: [f'{ENCODER}.input_proj.{m[1]}.{CONVOLUTIONS[m[2]]}.{m[3]}'],
+        ),
+        Rule(
+            r'neck\.extra_convs\.(\d+)\.(conv|gn)\.(\w+)',
+            lambda m: [f'{ENCODER}.input_proj.{given + int(m[1])}.{CONVOLUTIONS[m[2]]}.{m[3]}'],
+        ),
         Rule(r'neck\.lateral\.(conv|gn)\.(\w+)', lambda m: [f'{ENCODER}.adapter_1.{ADAPTERS[m[1]]}{m[2]}']),
         Rule(r'encoder\.smooth\.(conv|gn)\.(\w+)', lambda m: [f'{ENCODER}.layer_1.{ADAPTERS[m[1]]}{m[2]}']),
         Rule(r'encoder\.mask_features\.(\w+)', [rf'{ENCODER}.mask_features.\1']),
         Rule(r'encoder\.level_embed', [f'{ENCODER}.transformer.level_embed']),
-        Rule(r'encoder\.(layers\.\d+)\.norm_(\w+)\.(\w+)',
-             lambda m: [f'{ENCODER}.transformer.encoder.{m[1]}.{norm[m[2]]}.{m[3]}']),
-        Rule(r'encoder\.(layers\.\d+)\.(ffn\.\d)\.(\w+)',
-             lambda m: [f'{ENCODER}.transformer.encoder.{m[1]}.{LAYER_PARTS[m[2]]}.{m[3]}']),
+        Rule(
+            r'encoder\.(layers\.\d+)\.norm_(\w+)\.(\w+)',
+            lambda m: [f'{ENCODER}.transformer.encoder.{m[1]}.{norm[m[2]]}.{m[3]}'],
+        ),
+        Rule(
+            r'encoder\.(layers\.\d+)\.(ffn\.\d)\.(\w+)',
+            lambda m: [f'{ENCODER}.transformer.encoder.{m[1]}.{LAYER_PARTS[m[2]]}.{m[3]}'],
+        ),
         Rule(r'encoder\.(layers\.\d+\.self_attn\..*)', [rf'{ENCODER}.transformer.encoder.\1']),
     ]
 
@@ -80,15 +93,24 @@ def predictor_rules(model: nn.Module) -> list[Rule]:
     levels = model.decoder.layers[0].cross_attn.attn.num_levels
     heads = model.decoder.layers[0].cross_attn.attn.num_heads
     norm = NORMS['decoder']
-    box_heads = [rf'{PREDICTOR}.{home}bbox_embed.{layer}.\1' for home in ('', 'decoder.')
-                 for layer in range(model.decoder.num_layers)]
+    box_heads = [
+        rf'{PREDICTOR}.{home}bbox_embed.{layer}.\1'
+        for home in ('', 'decoder.')
+        for layer in range(model.decoder.num_layers)
+    ]
     return [
-        Rule(r'decoder\.(layers\.\d+)\.norm_(\w+)\.(\w+)',
-             lambda m: [f'{PREDICTOR}.decoder.{m[1]}.{norm[m[2]]}.{m[3]}']),
-        Rule(r'decoder\.(layers\.\d+)\.(ffn\.\d)\.(\w+)',
-             lambda m: [f'{PREDICTOR}.decoder.{m[1]}.{LAYER_PARTS[m[2]]}.{m[3]}']),
-        Rule(r'decoder\.(layers\.\d+)\.cross_attn\.attn\.((?:sampling_offsets|attention_weights)\.\w+)',
-             [rf'{PREDICTOR}.decoder.\1.cross_attn.\2'], turn_levels(heads, levels)),
+        Rule(
+            r'decoder\.(layers\.\d+)\.norm_(\w+)\.(\w+)', lambda m: [f'{PREDICTOR}.decoder.{m[1]}.{norm[m[2]]}.{m[3]}']
+        ),
+        Rule(
+            r'decoder\.(layers\.\d+)\.(ffn\.\d)\.(\w+)',
+            lambda m: [f'{PREDICTOR}.decoder.{m[1]}.{LAYER_PARTS[m[2]]}.{m[3]}'],
+        ),
+        Rule(
+            r'decoder\.(layers\.\d+)\.cross_attn\.attn\.((?:sampling_offsets|attention_weights)\.\w+)',
+            [rf'{PREDICTOR}.decoder.\1.cross_attn.\2'],
+            turn_levels(heads, levels),
+        ),
         Rule(r'decoder\.(layers\.\d+)\.cross_attn\.attn\.(.*)', [rf'{PREDICTOR}.decoder.\1.cross_attn.\2']),
         Rule(r'decoder\.(layers\.\d+\.self_attn\..*)', [rf'{PREDICTOR}.decoder.\1']),
         Rule(r'decoder\.position\.net\.0\.(\w+)', [rf'{PREDICTOR}.decoder.ref_point_head.layers.0.\1']),

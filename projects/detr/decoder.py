@@ -1,4 +1,5 @@
 """The decoder: runs all query groups through self-attention, cross-attention and feed-forward layers."""
+
 import inspect
 
 import torch
@@ -20,8 +21,16 @@ class DecoderLayer(nn.Module):
         shared: what the attention parts take of it unless their configs set it.
     """
 
-    def __init__(self, embed_dims: int, ffn_channels: int, dropout: float, act_cfg: dict, self_attn: dict,
-                 cross_attn: dict, **shared):
+    def __init__(
+        self,
+        embed_dims: int,
+        ffn_channels: int,
+        dropout: float,
+        act_cfg: dict,
+        self_attn: dict,
+        cross_attn: dict,
+        **shared,
+    ):
         super().__init__()
         shared.update(embed_dims=embed_dims, dropout=dropout)
         self.self_attn = build_part(self_attn, **shared)
@@ -32,8 +41,15 @@ class DecoderLayer(nn.Module):
         self.norm_ffn = nn.LayerNorm(embed_dims)
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory,
-                runs: list[tuple[int, Tensor | None]], *prior) -> Tensor:
+    def forward(
+        self,
+        content: Tensor,
+        pos: Tensor,
+        reference: Tensor | None,
+        memory: Memory,
+        runs: list[tuple[int, Tensor | None]],
+        *prior,
+    ) -> Tensor:
         content = self.norm_self(content + self.dropout(self._attend(content, pos, runs)))
         content = self.norm_cross(content + self.dropout(self.cross_attn(content, pos, reference, memory, *prior)))
         return self.norm_ffn(content + self.dropout(self.ffn(content)))
@@ -54,6 +70,7 @@ class BoxPosition(nn.Module):
     Args:
         scale_positions: multiply them by a small net of the content, but in the first layer (DAB-Deformable-DETR).
     """
+
     position_width = 1
 
     def __init__(self, embed_dims: int, scale_positions: bool = False):
@@ -85,36 +102,66 @@ class QueryDecoder(nn.Module):
         logit_eps: clamp of the inverse sigmoid.
         with_cp: recompute each layer in the backward pass to save memory.
     """
+
     layer_type = DecoderLayer
 
-    def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 1024,
-                 dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 4,
-                 self_attn: dict = dict(type=DenseSelfAttention),
-                 cross_attn: dict = dict(type=DeformableCrossAttention),
-                 reference_update: dict = dict(type=FixedReference), position: dict | None = None,
-                 spatial_prior: dict | None = None, output_norm: bool = False, logit_eps: float = 1e-5,
-                 with_cp: bool = False):
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        ffn_channels: int = 1024,
+        dropout: float = 0.1,
+        act_cfg: dict = dict(type=nn.ReLU),
+        num_levels: int = 4,
+        self_attn: dict = dict(type=DenseSelfAttention),
+        cross_attn: dict = dict(type=DeformableCrossAttention),
+        reference_update: dict = dict(type=FixedReference),
+        position: dict | None = None,
+        spatial_prior: dict | None = None,
+        output_norm: bool = False,
+        logit_eps: float = 1e-5,
+        with_cp: bool = False,
+    ):
         super().__init__()
         if bool(spatial_prior) != ('prior' in inspect.signature(resolve(cross_attn).forward).parameters):
-            raise ValueError(f'{resolve(cross_attn).__name__} and spatial_prior={spatial_prior} do not go together: a '
-                             'cross-attention that takes a prior needs one, any other ignores it; '
-                             'GaussianCrossAttention and GaussianPrior are a pair')
+            raise ValueError(
+                f'{resolve(cross_attn).__name__} and spatial_prior={spatial_prior} do not go together: a '
+                'cross-attention that takes a prior needs one, any other ignores it; '
+                'GaussianCrossAttention and GaussianPrior are a pair'
+            )
         self.num_layers = num_layers
         self.logit_eps = logit_eps
         self.with_cp = with_cp
         self.layers = nn.ModuleList(
-            self.layer_type(embed_dims, ffn_channels, dropout, act_cfg, self_attn, cross_attn, num_heads=num_heads,
-                            num_levels=num_levels, layer=layer)
-            for layer in range(num_layers))
+            self.layer_type(
+                embed_dims,
+                ffn_channels,
+                dropout,
+                act_cfg,
+                self_attn,
+                cross_attn,
+                num_heads=num_heads,
+                num_levels=num_levels,
+                layer=layer,
+            )
+            for layer in range(num_layers)
+        )
         self.reference_update = MODELS.build(reference_update)
         self.position = build_part(position, embed_dims=embed_dims) if position else None
         self.norm = nn.LayerNorm(embed_dims) if output_norm else nn.Identity()
         xavier_init(self)
-        self.spatial_prior = build_part(spatial_prior, embed_dims=embed_dims, num_heads=num_heads,
-                                        num_layers=num_layers, num_levels=num_levels) if spatial_prior else None
+        self.spatial_prior = (
+            build_part(
+                spatial_prior, embed_dims=embed_dims, num_heads=num_heads, num_layers=num_layers, num_levels=num_levels
+            )
+            if spatial_prior
+            else None
+        )
 
-    def forward(self, groups: list[QueryGroup], memory: Memory, runs: list[tuple[int, Tensor | None]],
-                head: nn.Module) -> tuple[list[Tensor], list[Tensor | None]]:
+    def forward(
+        self, groups: list[QueryGroup], memory: Memory, runs: list[tuple[int, Tensor | None]], head: nn.Module
+    ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Run the groups side by side.
 
         Args:
@@ -150,22 +197,28 @@ class QueryDecoder(nn.Module):
             return reference
         return self.spatial_prior.reference(reference, content, groups)
 
-    def _positions(self, groups: list[QueryGroup], reference: Tensor | None, memory: Memory, content: Tensor,
-                   layer: int) -> Tensor:
+    def _positions(
+        self, groups: list[QueryGroup], reference: Tensor | None, memory: Memory, content: Tensor, layer: int
+    ) -> Tensor:
         if all(group.pos is None for group in groups):
             return self._derive(groups[0], reference, memory, content, layer)
         parts, start = [], 0
         for group in groups:
             own = slice(start, start + group.size)
-            parts.append(group.pos if group.pos is not None else
-                         self._derive(group, reference[:, own], memory, content[:, own], layer))
+            parts.append(
+                group.pos
+                if group.pos is not None
+                else self._derive(group, reference[:, own], memory, content[:, own], layer)
+            )
             start = own.stop
         return torch.cat(parts, dim=1)
 
     def _derive(self, group: QueryGroup, *args) -> Tensor:
         if self.position is None:
-            raise ValueError(f"query group '{group.name}' brings no positions and the decoder has no part to derive "
-                             "them from reference boxes; give it `position=dict(type='mmparts.BoxPosition')`")
+            raise ValueError(
+                f"query group '{group.name}' brings no positions and the decoder has no part to derive "
+                "them from reference boxes; give it `position=dict(type='mmparts.BoxPosition')`"
+            )
         return self.position(*args)
 
 
@@ -173,6 +226,8 @@ def join_references(groups: list[QueryGroup]) -> Tensor | None:
     """B N 2|4 of all groups; None when no group has any."""
     kinds = {group.name: None if group.reference is None else group.reference.shape[-1] for group in groups}
     if len(set(kinds.values())) > 1:
-        raise ValueError(f'query groups disagree on their references: {kinds} coordinates; all need boxes (4), '
-                         'all points (2), or all none')
+        raise ValueError(
+            f'query groups disagree on their references: {kinds} coordinates; all need boxes (4), '
+            'all points (2), or all none'
+        )
     return None if groups[0].reference is None else torch.cat([group.reference for group in groups], dim=1)

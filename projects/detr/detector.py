@@ -1,4 +1,5 @@
 """The set-prediction detector: one class for the whole family; a paper is a choice of parts."""
+
 import torch.nn.functional as F
 from mmdet.models.detectors import BaseDetector
 from mmengine.model import ModuleList
@@ -32,14 +33,34 @@ class QueryDetector(BaseDetector):
         ValueError: two parts do not go together, see compatibility.py; settings that no part would read.
     """
 
-    def __init__(self, backbone: dict, neck: dict, encoder: dict, queries: dict, decoder: dict, head: dict,
-                 groups: list[dict] = (), embed_dims: int = 256, num_queries: int = 300, num_classes: int = 80,
-                 num_levels: int = 4, logit_eps: float = 1e-5, data_preprocessor: dict | None = None,
-                 train_cfg: dict | None = None, test_cfg: dict | None = None, init_cfg: dict | None = None):
+    def __init__(
+        self,
+        backbone: dict,
+        neck: dict,
+        encoder: dict,
+        queries: dict,
+        decoder: dict,
+        head: dict,
+        groups: list[dict] = (),
+        embed_dims: int = 256,
+        num_queries: int = 300,
+        num_classes: int = 80,
+        num_levels: int = 4,
+        logit_eps: float = 1e-5,
+        data_preprocessor: dict | None = None,
+        train_cfg: dict | None = None,
+        test_cfg: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         refuse_settings(type(self).__name__, train_cfg=train_cfg, test_cfg=test_cfg)
-        shared = dict(embed_dims=embed_dims, num_queries=num_queries, num_classes=num_classes, num_levels=num_levels,
-                      logit_eps=logit_eps)
+        shared = dict(
+            embed_dims=embed_dims,
+            num_queries=num_queries,
+            num_classes=num_classes,
+            num_levels=num_levels,
+            logit_eps=logit_eps,
+        )
         self.backbone = MODELS.build(backbone)
         self.neck = build_neck(neck, self.backbone, embed_dims, num_levels)
         self.encoder = build_part(encoder, **shared)
@@ -101,10 +122,12 @@ def refuse_settings(owner: str, **given: dict | None):
     """mmdet's settings for training and testing, which nobody would read."""
     for name, settings in given.items():
         if settings:
-            raise ValueError(f'{owner} reads no {name}, got {settings}: matching and its costs stand in '
-                             'model.head.matcher, losses in model.head.terms, number of detections and NMS in '
-                             'model.head.select, settings of auxiliary heads in their own configs in model.groups; '
-                             f'leave model.{name} out')
+            raise ValueError(
+                f'{owner} reads no {name}, got {settings}: matching and its costs stand in '
+                'model.head.matcher, losses in model.head.terms, number of detections and NMS in '
+                'model.head.select, settings of auxiliary heads in their own configs in model.groups; '
+                f'leave model.{name} out'
+            )
 
 
 def padding_masks(batch_inputs: Tensor, feats: tuple[Tensor, ...], samples: list | None) -> list[Tensor] | None:

@@ -3,6 +3,7 @@
 The official code trains them on a frozen detector, or with it; averages over the pixels of the padded batch, not of
 each image; and resizes them to the batch's size, as here.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -32,7 +33,8 @@ class PyramidMaskDecoder(nn.Module):
         widths = (embed_dims + num_heads, embed_dims + num_heads, *channels)
         self.blocks = nn.ModuleList(
             nn.Sequential(nn.Conv2d(before, after, 3, padding=1), nn.GroupNorm(min(GROUPS, after), after), nn.ReLU())
-            for before, after in zip(widths, widths[1:]))
+            for before, after in zip(widths, widths[1:])
+        )
         self.output = nn.Conv2d(channels[-1], 1, 3, padding=1)
 
     def forward(self, attention: Tensor, memory: Memory) -> SeparateMasks:
@@ -58,10 +60,19 @@ class DETRMaskHead(AttentionMaskHead):
         others: as those of :class:`SetPredictionHead`.
     """
 
-    def __init__(self, mask_decoder: dict = dict(type=PyramidMaskDecoder), num_heads: int = 8, num_classes: int = 80,
-                 embed_dims: int = 256, num_layers: int = 6, logit_eps: float = 1e-5, **kwargs):
-        super().__init__(num_classes=num_classes, embed_dims=embed_dims, num_layers=num_layers, logit_eps=logit_eps,
-                         **kwargs)
+    def __init__(
+        self,
+        mask_decoder: dict = dict(type=PyramidMaskDecoder),
+        num_heads: int = 8,
+        num_classes: int = 80,
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        logit_eps: float = 1e-5,
+        **kwargs,
+    ):
+        super().__init__(
+            num_classes=num_classes, embed_dims=embed_dims, num_layers=num_layers, logit_eps=logit_eps, **kwargs
+        )
         self.attention = AttentionMaps(embed_dims, num_heads)
         self.mask_decoder = build_part(mask_decoder, embed_dims=embed_dims, num_heads=num_heads)
 
@@ -76,18 +87,23 @@ class MaskFocalTerm(PixelFocalTerm):
     """Binary focal loss, the mean over the pixels of each matched mask; summed, divided by the number of boxes."""
 
     def forward(self, predictions, matches, num_boxes):
-        losses = [self._sum(found, truth) / found[0].numel() if len(found) else found.sum()
-                  for found, truth in last_layer(predictions, matches)]
+        losses = [
+            self._sum(found, truth) / found[0].numel() if len(found) else found.sum()
+            for found, truth in last_layer(predictions, matches)
+        ]
         return self.weight * torch.stack(losses).sum()[None] / num_boxes
 
 
 @MODELS.register_module()
 class MaskDiceTerm(LossTerm):
     """One minus twice the overlap over the areas of each matched mask; summed, divided by the number of boxes."""
+
     reads = ('maps',)
     name = 'loss_dice'
 
     def forward(self, predictions, matches, num_boxes):
-        losses = [dice_distance((found * truth).sum((1, 2)), found.sum((1, 2)) + truth.sum((1, 2))).sum()
-                  for found, truth in last_layer(predictions, matches)]
+        losses = [
+            dice_distance((found * truth).sum((1, 2)), found.sum((1, 2)) + truth.sum((1, 2))).sum()
+            for found, truth in last_layer(predictions, matches)
+        ]
         return self.weight * torch.stack(losses).sum()[None] / num_boxes

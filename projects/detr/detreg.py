@@ -2,6 +2,7 @@
 
 The detector, its head and the patches are those of `pretext.py`, without a prompt: queries are not told what to find.
 """
+
 from ..registry import MODELS
 from .pretext import wanted
 from .terms import LossTerm
@@ -11,6 +12,7 @@ from .terms import LossTerm
 class EmbeddingTerm(LossTerm):
     """Mean absolute difference of embedding and descriptor, over matched queries and channels; in the last layer alone.
     Neither is brought to a length of one."""
+
     name = 'loss_embed'
     reads = ('embeddings',)
 

@@ -1,9 +1,9 @@
 """Encoders: feature maps in, :class:`Memory` out. Dense self-attention (DETR) or deformable (Deformable DETR)."""
+
 import torch
+from mmdet.models.layers import MLP, SinePositionalEncoding
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-
-from mmdet.models.layers import MLP, SinePositionalEncoding
 
 from ..registry import MODELS, build_part
 from .attention import DeformableAttention, MultiheadAttention, feed_forward, keep_tokens, xavier_init
@@ -29,7 +29,6 @@ class EncoderLayer(nn.Module):
 
 
 class DenseEncoderLayer(EncoderLayer):
-
     def __init__(self, embed_dims: int, num_heads: int, ffn_channels: int, dropout: float, act_cfg: dict):
         super().__init__(embed_dims, ffn_channels, dropout, act_cfg)
         self.self_attn = MultiheadAttention(embed_dims, num_heads, dropout)
@@ -40,9 +39,16 @@ class DenseEncoderLayer(EncoderLayer):
 
 
 class DeformableEncoderLayer(EncoderLayer):
-
-    def __init__(self, embed_dims: int, num_heads: int, ffn_channels: int, dropout: float, act_cfg: dict,
-                 num_levels: int, num_points: int):
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        ffn_channels: int,
+        dropout: float,
+        act_cfg: dict,
+        num_levels: int,
+        num_points: int,
+    ):
         super().__init__(embed_dims, ffn_channels, dropout, act_cfg)
         self.self_attn = DeformableAttention(embed_dims, num_heads, num_levels, num_points)
 
@@ -60,10 +66,19 @@ class Encoder(nn.Module):
         scale_positions: multiply the positional map by a small net of the tokens that enter a layer (DAB-DETR).
         with_cp: recompute each layer in the backward pass to save memory.
     """
+
     gives: tuple[str, ...] = ()  #: fields of :class:`Memory` beside the tokens
 
-    def __init__(self, layers: list[EncoderLayer], embed_dims: int, num_levels: int, positional_encoding: dict,
-                 level_embed: bool, scale_positions: bool, with_cp: bool):
+    def __init__(
+        self,
+        layers: list[EncoderLayer],
+        embed_dims: int,
+        num_levels: int,
+        positional_encoding: dict,
+        level_embed: bool,
+        scale_positions: bool,
+        with_cp: bool,
+    ):
         super().__init__()
         self.with_cp = with_cp
         self.positional_encoding = build_part(positional_encoding, num_feats=embed_dims // 2)
@@ -88,8 +103,10 @@ class Encoder(nn.Module):
         return memory
 
     def _positions(self, feats: list[Tensor], masks: list[Tensor] | None) -> list[Tensor]:
-        pos = [self.positional_encoding(None if masks is None else masks[level], input=feat)
-               for level, feat in enumerate(feats)]
+        pos = [
+            self.positional_encoding(None if masks is None else masks[level], input=feat)
+            for level, feat in enumerate(feats)
+        ]
         if self.level_embed is None:
             return pos
         return [level + embed[:, None, None] for level, embed in zip(pos, self.level_embed)]
@@ -103,15 +120,32 @@ class DenseEncoder(Encoder):
         positional_encoding: default: sines, temperature 10000, no offset.
         scale_positions: see :class:`Encoder`.
     """
+
     layer_type = DenseEncoderLayer
 
-    def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 2048,
-                 dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 1,
-                 positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True),
-                 scale_positions: bool = False, with_cp: bool = False):
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        ffn_channels: int = 2048,
+        dropout: float = 0.1,
+        act_cfg: dict = dict(type=nn.ReLU),
+        num_levels: int = 1,
+        positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True),
+        scale_positions: bool = False,
+        with_cp: bool = False,
+    ):
         layers = [self.layer_type(embed_dims, num_heads, ffn_channels, dropout, act_cfg) for _ in range(num_layers)]
-        super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=False,
-                         scale_positions=scale_positions, with_cp=with_cp)
+        super().__init__(
+            layers,
+            embed_dims,
+            num_levels,
+            positional_encoding,
+            level_embed=False,
+            scale_positions=scale_positions,
+            with_cp=with_cp,
+        )
 
 
 @MODELS.register_module()
@@ -122,11 +156,29 @@ class DeformableEncoder(Encoder):
         positional_encoding: default: sines, temperature 10000, coordinates shifted by half a cell.
     """
 
-    def __init__(self, embed_dims: int = 256, num_layers: int = 6, num_heads: int = 8, ffn_channels: int = 1024,
-                 dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU), num_levels: int = 4, num_points: int = 4,
-                 positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True, offset=-0.5),
-                 with_cp: bool = False):
-        layers = [DeformableEncoderLayer(embed_dims, num_heads, ffn_channels, dropout, act_cfg, num_levels, num_points)
-                  for _ in range(num_layers)]
-        super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=True, scale_positions=False,
-                         with_cp=with_cp)
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        num_heads: int = 8,
+        ffn_channels: int = 1024,
+        dropout: float = 0.1,
+        act_cfg: dict = dict(type=nn.ReLU),
+        num_levels: int = 4,
+        num_points: int = 4,
+        positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True, offset=-0.5),
+        with_cp: bool = False,
+    ):
+        layers = [
+            DeformableEncoderLayer(embed_dims, num_heads, ffn_channels, dropout, act_cfg, num_levels, num_points)
+            for _ in range(num_layers)
+        ]
+        super().__init__(
+            layers,
+            embed_dims,
+            num_levels,
+            positional_encoding,
+            level_embed=True,
+            scale_positions=False,
+            with_cp=with_cp,
+        )

@@ -2,6 +2,7 @@
 
 Our backbones publish ``channels`` and ``strides``; those of others are asked by a trial run on the meta device.
 """
+
 import copy
 from dataclasses import dataclass
 
@@ -24,16 +25,20 @@ class FeatureSpec:
 
 def backbone_spec(backbone: nn.Module) -> FeatureSpec:
     """The channels and strides of a backbone's outputs: those it publishes, or those that a trial run shows."""
-    if hasattr(backbone, 'channels') and hasattr(backbone, 'strides') and len(backbone.channels) == len(
-            backbone.strides):
+    if (
+        hasattr(backbone, 'channels')
+        and hasattr(backbone, 'strides')
+        and len(backbone.channels) == len(backbone.strides)
+    ):
         return FeatureSpec(tuple(backbone.channels), tuple(backbone.strides))
     image = torch.empty(1, getattr(backbone, 'in_channels', 3), PROBE_SIZE, PROBE_SIZE, device='meta')
     try:
         return _spec_of(_on_meta(backbone)(image))
     except Exception as error:
         raise RuntimeError(
-            f"cannot find out the channels of {type(backbone).__name__}: it publishes no `channels` and `strides`, and "
-            f"a trial run failed ({error}); write the neck's in_channels instead of 'auto'") from error
+            f'cannot find out the channels of {type(backbone).__name__}: it publishes no `channels` and `strides`, and '
+            f"a trial run failed ({error}); write the neck's in_channels instead of 'auto'"
+        ) from error
 
 
 def build_neck(cfg: dict, backbone: nn.Module, embed_dims: int, num_levels: int) -> nn.Module:
@@ -52,22 +57,28 @@ def build_neck(cfg: dict, backbone: nn.Module, embed_dims: int, num_levels: int)
         return build_part(cfg, **shared)  # nothing to hold it against
 
     if wanted != 'auto' and list(wanted) != list(given.channels):
-        raise ValueError(f'neck {resolve(cfg).__name__} takes in_channels {list(wanted)}, backbone '
-                         f"{type(backbone).__name__} gives {given}; write in_channels='auto' or "
-                         f"{list(given.channels)}, or change the backbone's out_indices")
+        raise ValueError(
+            f'neck {resolve(cfg).__name__} takes in_channels {list(wanted)}, backbone '
+            f"{type(backbone).__name__} gives {given}; write in_channels='auto' or "
+            f"{list(given.channels)}, or change the backbone's out_indices"
+        )
     neck = build_part({**cfg, 'in_channels': list(given.channels)}, **shared)
     _check_outputs(neck, given, embed_dims, num_levels)
     return neck
 
 
 def _check_outputs(neck: nn.Module, given: FeatureSpec, embed_dims: int, num_levels: int):
-    feats = tuple(torch.empty(1, channels, PROBE_SIZE // stride, PROBE_SIZE // stride, device='meta')
-                  for channels, stride in zip(given.channels, given.strides))
+    feats = tuple(
+        torch.empty(1, channels, PROBE_SIZE // stride, PROBE_SIZE // stride, device='meta')
+        for channels, stride in zip(given.channels, given.strides)
+    )
     spec = _spec_of(_on_meta(neck)(feats))
-    tokens = spec.channels[getattr(neck, 'num_skips', 0):]  # what goes past the transformer may have any width
+    tokens = spec.channels[getattr(neck, 'num_skips', 0) :]  # what goes past the transformer may have any width
     if tokens != (embed_dims,) * (num_levels + getattr(neck, 'num_pixel_levels', 0)):
-        raise ValueError(f'neck {type(neck).__name__} gives {spec}; the detector was told num_levels={num_levels} and '
-                         f'embed_dims={embed_dims}, that is channels {[embed_dims] * num_levels}')
+        raise ValueError(
+            f'neck {type(neck).__name__} gives {spec}; the detector was told num_levels={num_levels} and '
+            f'embed_dims={embed_dims}, that is channels {[embed_dims] * num_levels}'
+        )
 
 
 def _spec_of(feats: tuple[torch.Tensor, ...]) -> FeatureSpec:

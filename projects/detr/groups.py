@@ -3,6 +3,7 @@
 A group part is called as ``group(match, memory, targets)`` and returns one group or several, in training only: at
 inference the matching queries run alone, which is all the difference there is between the two.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -46,8 +47,13 @@ def visibility(groups: list[QueryGroup]) -> Tensor | None:
     blocked = ~(own | sees[owner][:, owner])
     if all(group.empty is None for group in groups):
         return blocked
-    empty = torch.cat([group.content.new_zeros(group.content.shape[:2], dtype=torch.bool)
-                       if group.empty is None else group.empty for group in groups], dim=1)
+    empty = torch.cat(
+        [
+            group.content.new_zeros(group.content.shape[:2], dtype=torch.bool) if group.empty is None else group.empty
+            for group in groups
+        ],
+        dim=1,
+    )
     # An empty slot looks at itself: attention to nothing at all would be NaN.
     return (blocked | empty[:, None, None]) & ~torch.eye(len(owner), dtype=torch.bool, device=device)
 
@@ -86,12 +92,25 @@ class Denoising(nn.Module):
         logit_eps: references stay this far within (0, 1).
         name: of the group; two groups of one detector need two.
     """
+
     coordinates, brings_positions = 4, False
 
-    def __init__(self, num_classes: int = 80, embed_dims: int = 256, num: int = 100, copies: int | None = None,
-                 label_noise: float = 0.25, box_noise: float = 1.0, contrastive: bool = True,
-                 pad_as_background: bool | None = None, indicator: bool = False, spare_row: bool = True,
-                 local_norm: bool = False, logit_eps: float = 1e-3, name: str = 'dn'):
+    def __init__(
+        self,
+        num_classes: int = 80,
+        embed_dims: int = 256,
+        num: int = 100,
+        copies: int | None = None,
+        label_noise: float = 0.25,
+        box_noise: float = 1.0,
+        contrastive: bool = True,
+        pad_as_background: bool | None = None,
+        indicator: bool = False,
+        spare_row: bool = True,
+        local_norm: bool = False,
+        logit_eps: float = 1e-3,
+        name: str = 'dn',
+    ):
         super().__init__()
         self.name = name
         self.num_classes, self.num, self.copies = num_classes, num, copies
@@ -122,13 +141,20 @@ class Denoising(nn.Module):
 
         target = torch.arange(len(targets.labels), device=query.device).expand_as(query)
         known = tuple(index[:, 0].flatten() for index in (image, query, target))
-        return QueryGroup(self.name, content, reference, known=known, valid=self._valid(content, image, query),
-                          blocks=copies, see=(match.name,),
-                          divisor=max(copies * len(targets.labels), 1) if self.local_norm else None)
+        return QueryGroup(
+            self.name,
+            content,
+            reference,
+            known=known,
+            valid=self._valid(content, image, query),
+            blocks=copies,
+            see=(match.name,),
+            divisor=max(copies * len(targets.labels), 1) if self.local_norm else None,
+        )
 
     def _embed(self, labels: Tensor) -> Tensor:
         embedding = self.label_embed(labels)
-        return F.pad(embedding, (0, 1), value=1.) if self.indicator else embedding
+        return F.pad(embedding, (0, 1), value=1.0) if self.indicator else embedding
 
     def _noise(self, boxes: Tensor, negative: Tensor) -> Tensor:
         if self.contrastive:

@@ -1,4 +1,5 @@
 """The head: reads classes and boxes from the decoder's output, trains them, turns them into detections."""
+
 import torch
 from mmdet.structures import DetDataSample
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
@@ -27,22 +28,34 @@ class SetPredictionHead(nn.Module):
         num_layers: decoder layers.
         logit_eps: clamp of the inverse sigmoid.
     """
+
     takes_initial = False  # see InitialPredictionDecoder
     predicts: tuple[str, ...] = ()  #: what beside classes and boxes
 
-    def __init__(self, terms: list[dict], matcher: dict, select: dict, num_classes: int = 80, embed_dims: int = 256,
-                 num_layers: int = 6, share_branches: bool = True, no_object: bool = False,
-                 size_bias: float | None = 0., logit_eps: float = 1e-5):
+    def __init__(
+        self,
+        terms: list[dict],
+        matcher: dict,
+        select: dict,
+        num_classes: int = 80,
+        embed_dims: int = 256,
+        num_layers: int = 6,
+        share_branches: bool = True,
+        no_object: bool = False,
+        size_bias: float | None = 0.0,
+        logit_eps: float = 1e-5,
+    ):
         super().__init__()
         self.num_classes = num_classes
         self.num_layers = num_layers
         self.no_object = no_object
         self.logit_eps = logit_eps
         copies = 1 if share_branches else num_layers
-        later = None if size_bias is None else 0.
+        later = None if size_bias is None else 0.0
         self.class_branches = nn.ModuleList(class_branch(embed_dims, num_classes, no_object) for _ in range(copies))
         self.box_branches = nn.ModuleList(
-            box_branch(embed_dims, size_bias if layer == 0 else later) for layer in range(copies))
+            box_branch(embed_dims, size_bias if layer == 0 else later) for layer in range(copies)
+        )
         self.terms = nn.ModuleList(MODELS.build(term) for term in terms)
         self.matcher = TASK_UTILS.build(matcher)
         self.select = TASK_UTILS.build(select)
@@ -53,16 +66,20 @@ class SetPredictionHead(nn.Module):
     def box_branch(self, layer: int) -> nn.Module:
         return self.box_branches[min(layer, len(self.box_branches) - 1)]
 
-    def forward(self, hidden: list[Tensor], references: list[Tensor | None],
-                memory: Memory | None = None) -> dict[str, Tensor]:
+    def forward(
+        self, hidden: list[Tensor], references: list[Tensor | None], memory: Memory | None = None
+    ) -> dict[str, Tensor]:
         """Hidden states B N C and references of every layer -> logits L B N K, boxes L B N 4."""
         logits = [self.class_branch(layer)(state) for layer, state in enumerate(hidden)]
-        boxes = [move(self.box_branch(layer)(state), reference, self.logit_eps)
-                 for layer, (state, reference) in enumerate(zip(hidden, references))]
+        boxes = [
+            move(self.box_branch(layer)(state), reference, self.logit_eps)
+            for layer, (state, reference) in enumerate(zip(hidden, references))
+        ]
         return dict(logits=torch.stack(logits).float(), boxes=torch.stack(boxes))
 
-    def loss(self, predictions: dict[str, Tensor], groups: list[QueryGroup], proposals: Proposals | None,
-             targets: Targets) -> dict[str, Tensor]:
+    def loss(
+        self, predictions: dict[str, Tensor], groups: list[QueryGroup], proposals: Proposals | None, targets: Targets
+    ) -> dict[str, Tensor]:
         """Every term of every layer of every group, under mmdet's names: `loss_cls`, `d0.loss_cls`, `dn_loss_cls`."""
         sets = list(split_groups(predictions, groups, targets))
         if proposals is not None:
@@ -102,10 +119,21 @@ def split_groups(predictions: dict[str, Tensor], groups: list[QueryGroup], targe
     """One prediction set for each group, in the order in which their queries stand."""
     start = 0
     for group in groups:
-        part = {name: value[:, :, start:start + group.size] for name, value in predictions.items()}
-        yield PredictionSet(group.name, part['logits'], part['boxes'], targets, group.known, group.valid,
-                            group.repeat, group.copies, group.divisor, group.weight, part.get('masks'),
-                            part.get('embeddings'))
+        part = {name: value[:, :, start : start + group.size] for name, value in predictions.items()}
+        yield PredictionSet(
+            group.name,
+            part['logits'],
+            part['boxes'],
+            targets,
+            group.known,
+            group.valid,
+            group.repeat,
+            group.copies,
+            group.divisor,
+            group.weight,
+            part.get('masks'),
+            part.get('embeddings'),
+        )
         start += group.size
 
 

@@ -1,4 +1,5 @@
 """Mask DINO's head: classes, boxes and masks of the same queries (https://arxiv.org/abs/2206.02777)."""
+
 from dataclasses import replace
 
 import torch
@@ -16,6 +17,7 @@ from .structures import Memory, QueryGroup
 @MODELS.register_module()
 class InitialPredictionDecoder(QueryDecoder):
     """A decoder that also hands out what enters its first layer, so that the head is trained on it too."""
+
     gives_initial = True
 
     def forward(self, groups: list[QueryGroup], memory: Memory, runs: list, head: nn.Module):
@@ -36,15 +38,31 @@ class MaskHead(SegmentationHead):
             official code; official weights need it.
         others: as those of :class:`SetPredictionHead`.
     """
+
     needs = ('pixels',)
     predicts = ('masks', 'kernels')
     takes_initial = True
 
-    def __init__(self, select: dict, maps: list[dict] = (), num_classes: int = 80, embed_dims: int = 256,
-                 num_layers: int = 9, logit_eps: float = 1e-5, num_points: int = 12544, norm_twice: bool = False,
-                 **kwargs):
-        super().__init__(select=select, num_classes=num_classes, embed_dims=embed_dims, num_layers=num_layers,
-                         logit_eps=logit_eps, **kwargs)
+    def __init__(
+        self,
+        select: dict,
+        maps: list[dict] = (),
+        num_classes: int = 80,
+        embed_dims: int = 256,
+        num_layers: int = 9,
+        logit_eps: float = 1e-5,
+        num_points: int = 12544,
+        norm_twice: bool = False,
+        **kwargs,
+    ):
+        super().__init__(
+            select=select,
+            num_classes=num_classes,
+            embed_dims=embed_dims,
+            num_layers=num_layers,
+            logit_eps=logit_eps,
+            **kwargs,
+        )
         self.num_points = num_points
         self.norm_twice = norm_twice
         self.norm = nn.LayerNorm(embed_dims)
@@ -58,8 +76,10 @@ class MaskHead(SegmentationHead):
         """
         initial = len(hidden) - self.num_layers
         states = [self.norm(state) for state in hidden]
-        boxes = [reference if layer < 0 else move(self.box_branch(layer)(state), reference, self.logit_eps)
-                 for layer, (state, reference) in enumerate(zip(states, references), start=-initial)]
+        boxes = [
+            reference if layer < 0 else move(self.box_branch(layer)(state), reference, self.logit_eps)
+            for layer, (state, reference) in enumerate(zip(states, references), start=-initial)
+        ]
         if self.norm_twice:
             states[initial:] = [self.norm(state) for state in states[initial:]]
         logits = [self.class_branch(max(layer, 0))(state) for layer, state in enumerate(states, start=-initial)]
@@ -94,24 +114,41 @@ class EllipseMaskHead(MaskHead):
         others: as those of :class:`MaskHead`.
     """
 
-    def __init__(self, select: dict, sharpness: float = 2., num_classes: int = 80, embed_dims: int = 256,
-                 num_layers: int = 9, logit_eps: float = 1e-5, **kwargs):
-        super().__init__(select=select, num_classes=num_classes, embed_dims=embed_dims, num_layers=num_layers,
-                         logit_eps=logit_eps, **kwargs)
+    def __init__(
+        self,
+        select: dict,
+        sharpness: float = 2.0,
+        num_classes: int = 80,
+        embed_dims: int = 256,
+        num_layers: int = 9,
+        logit_eps: float = 1e-5,
+        **kwargs,
+    ):
+        super().__init__(
+            select=select,
+            num_classes=num_classes,
+            embed_dims=embed_dims,
+            num_layers=num_layers,
+            logit_eps=logit_eps,
+            **kwargs,
+        )
         self.sharpness = sharpness
 
     def masks(self, states: list[Tensor], boxes: Tensor, memory: Memory) -> Masks:
         plain = super().masks(states, boxes, memory)
         ellipses = self.sharpness * ellipse_kernels(boxes.detach())
         squares = squared_coordinates(plain.pixels, memory)
-        return replace(plain, kernels=torch.cat([plain.kernels, ellipses], dim=-1),
-                       pixels=torch.cat([plain.pixels, squares], dim=1))
+        return replace(
+            plain,
+            kernels=torch.cat([plain.kernels, ellipses], dim=-1),
+            pixels=torch.cat([plain.pixels, squares], dim=1),
+        )
 
 
 def ellipse_kernels(boxes: Tensor) -> Tensor:
     """... 4 -> ... 5: times (x², x, y², y, 1) they are 1 minus the squared distance, 1 on the edge of the ellipse."""
     centre, size = boxes[..., :2], boxes[..., 2:].clamp(min=1e-2)
-    x, y = torch.stack([-4 / size ** 2, 8 * centre / size ** 2], dim=-1).unbind(-2)
+    x, y = torch.stack([-4 / size**2, 8 * centre / size**2], dim=-1).unbind(-2)
     return torch.cat([x, y, 1 - (2 * centre / size).square().sum(-1, keepdim=True)], dim=-1)
 
 
@@ -122,4 +159,4 @@ def squared_coordinates(pixels: Tensor, memory: Memory) -> Tensor:
         share = torch.tensor(shares).to(pixels.device, non_blocking=True)
         axes.append((torch.arange(count, device=pixels.device) + 0.5) / count / share[:, None])
     x, y = axes[0][:, None], axes[1][:, :, None]
-    return torch.stack(torch.broadcast_tensors(x ** 2, x, y ** 2, y, torch.ones_like(x)), dim=1)
+    return torch.stack(torch.broadcast_tensors(x**2, x, y**2, y, torch.ones_like(x)), dim=1)

@@ -4,6 +4,7 @@ Differences from the official code: a box around a mask includes the mask's last
 the image, not by that in whole cells of a feature map; where a mask is empty, the box proposed with it stays; tokens on
 padding and at the border come last.
 """
+
 from dataclasses import dataclass
 from functools import partial
 
@@ -19,6 +20,7 @@ from .structures import Memory, PredictionSet, QueryGroup, Targets
 @dataclass
 class MaskProposals(Proposals):
     """The encoder's predictions with their masks."""
+
     masks: Masks
 
     def as_set(self, targets: Targets) -> PredictionSet:
@@ -37,13 +39,15 @@ class MaskQueries(nn.Module):
         coarse_first: the smallest prior boxes belong to the coarsest level, as in the official code, whose levels go
             the other way; official weights need it.
     """
+
     coordinates, brings_positions = 4, False
     asks_head, proposes = ('read',), ('kernels',)
     no_object = False  # tokens are ranked by sigmoids
     mixed_selection = False  # content is read from the tokens
 
-    def __init__(self, num_queries: int = 300, embed_dims: int = 256, boxes_from_masks: bool = True,
-                 coarse_first: bool = False):
+    def __init__(
+        self, num_queries: int = 300, embed_dims: int = 256, boxes_from_masks: bool = True, coarse_first: bool = False
+    ):
         super().__init__()
         self.num_queries = num_queries
         self.boxes_from_masks = boxes_from_masks
@@ -55,7 +59,7 @@ class MaskQueries(nn.Module):
 
     def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, MaskProposals]:
         anchors, usable = priors(memory, self.coarse_first)
-        tokens = self.output_norm(self.output(memory.tokens.masked_fill(~usable[..., None], 0.)))
+        tokens = self.output_norm(self.output(memory.tokens.masked_fill(~usable[..., None], 0.0)))
         scores = head.class_branch(0)(tokens).max(-1).values.float().masked_fill(~usable, -torch.inf)
         index = best(scores, self.num_queries)
 
@@ -65,8 +69,9 @@ class MaskQueries(nn.Module):
         group = QueryGroup('match', content.detach(), reference, more=more)
         return group, MaskProposals(read['logits'], boxes, False, read['masks'])
 
-    def _read(self, tokens: Tensor, anchors: Tensor, index: Tensor, memory: Memory,
-              head: nn.Module) -> tuple[Tensor, Tensor, dict]:
+    def _read(
+        self, tokens: Tensor, anchors: Tensor, index: Tensor, memory: Memory, head: nn.Module
+    ) -> tuple[Tensor, Tensor, dict]:
         """Content B N C, boxes B N 4 and what the head says of the tokens number ``index``."""
         content = take(tokens, index)
         boxes = (head.box_branch(0)(content).float() + take(anchors, index)).sigmoid()
@@ -82,9 +87,10 @@ class MaskQueries(nn.Module):
             references.append(torch.where(found[:, None], around, proposed))
         return torch.stack(references)
 
-    def _more(self, tokens: Tensor, anchors: Tensor, scores: Tensor, memory: Memory, head: nn.Module,
-              num: int) -> tuple[Tensor, Tensor, None]:
+    def _more(
+        self, tokens: Tensor, anchors: Tensor, scores: Tensor, memory: Memory, head: nn.Module, num: int
+    ) -> tuple[Tensor, Tensor, None]:
         """Content and references of the ``num`` next-best tokens; the decoder derives positions."""
-        index = best(scores, self.num_queries + num)[:, self.num_queries:]
+        index = best(scores, self.num_queries + num)[:, self.num_queries :]
         content, boxes, read = self._read(tokens, anchors, index, memory, head)
         return content.detach(), self._reference(boxes, read['masks'], memory), None

@@ -1,4 +1,5 @@
 """Matching by masks and the losses of masks, both in sampled points (Mask2Former, Mask DINO)."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,9 +22,10 @@ class MaskMatcher(HungarianMatcher):
         cross_entropy, dice: weights of the two distances.
         others: as those of :class:`HungarianMatcher`.
     """
+
     reads = ('kernels',)
 
-    def __init__(self, costs: list[dict], cross_entropy: float = 5., dice: float = 5., on_non_finite: str = 'raise'):
+    def __init__(self, costs: list[dict], cross_entropy: float = 5.0, dice: float = 5.0, on_non_finite: str = 'raise'):
         super().__init__(costs, on_non_finite)
         self.cross_entropy, self.dice = cross_entropy, dice
 
@@ -53,6 +55,7 @@ class MaskMatcher(HungarianMatcher):
 @MODELS.register_module()
 class PointTerm(LossTerm):
     """Binary cross-entropy of matched masks in points where they are in doubt, divided by the number of objects."""
+
     name = 'loss_mask'
     reads = ('kernels',)
 
@@ -64,6 +67,7 @@ class PointTerm(LossTerm):
 @MODELS.register_module()
 class PointDiceTerm(LossTerm):
     """Dice loss of matched masks in the same points."""
+
     name = 'loss_dice'
     reads = ('kernels',)
 

@@ -4,6 +4,7 @@ A product of sampled features is the sample of a product, so masks that are comp
 of the hundreds of queries in ten layers only those matched with an object ever become maps. Points are normalised by
 the size of the image without its padding, as boxes are.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,7 @@ class Masks:
         pixels: B C H W, of the padded images.
         num_points: in how many points masks are compared.
     """
+
     kernels: Tensor
     pixels: Tensor
     num_points: int = 12544
@@ -39,8 +41,9 @@ class Masks:
     def __getitem__(self, index) -> Masks:
         return replace(self, kernels=self.kernels[index])
 
-    def over_image(self, image: int, extent: Tensor, size: tuple[int, int],
-                   queries: Tensor | slice = slice(None)) -> Tensor:
+    def over_image(
+        self, image: int, extent: Tensor, size: tuple[int, int], queries: Tensor | slice = slice(None)
+    ) -> Tensor:
         """P h w: logits of some queries' masks, of the last layer, over an image of the given size."""
         return resize(product(self.kernels[-1, image, queries], self.pixels[image]).float(), extent, size)
 
@@ -79,6 +82,7 @@ class Masks:
 @dataclass
 class Points:
     """P masks in K points: logits P K, truth P K, and the decoder layer P of each mask."""
+
     logits: Tensor
     truth: Tensor
     layer: Tensor
@@ -130,7 +134,7 @@ def read(bits: Tensor, points: Tensor, which: Tensor | None = None) -> Tensor:
     which = torch.arange(len(bits), device=bits.device) if which is None else which
     x, y = points[..., 0] * width - 0.5, points[..., 1] * height - 0.5
     left, top = x.floor(), y.floor()
-    total = 0.
+    total = 0.0
     for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
         weight = (1 - (x - column).abs()) * (1 - (y - row).abs())
         weight = weight * (column >= 0) * (column < width) * (row >= 0) * (row < height)

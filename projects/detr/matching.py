@@ -3,6 +3,7 @@
 The costs of all layers, groups and images are computed together and cross to the host in one copy; the solutions go
 back in one. mmdet's match costs take one layer of one image at a time, hence ours.
 """
+
 from collections.abc import Iterator
 from itertools import islice
 
@@ -26,7 +27,7 @@ NUMBERS_FOR_THREADS = 2**18
 class MatchCost:
     """Called as ``cost(logits L B N K, boxes L B N 4, labels B G, target boxes B G 4)``; returns L B N G."""
 
-    def __init__(self, weight: float = 1.):
+    def __init__(self, weight: float = 1.0):
         self.weight = weight
 
     def __call__(self, logits: Tensor, boxes: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
@@ -36,6 +37,7 @@ class MatchCost:
 @TASK_UTILS.register_module()
 class SoftmaxCost(MatchCost):
     """Minus the probability of the object's class (DETR)."""
+
     no_object = True
 
     def __call__(self, logits, boxes, labels, targets):
@@ -45,22 +47,22 @@ class SoftmaxCost(MatchCost):
 @TASK_UTILS.register_module()
 class FocalCost(MatchCost):
     """Focal loss of saying yes, minus that of saying no, to the object's class (Deformable DETR)."""
+
     no_object = False
 
-    def __init__(self, weight: float = 2., alpha: float = 0.25, gamma: float = 2.):
+    def __init__(self, weight: float = 2.0, alpha: float = 0.25, gamma: float = 2.0):
         super().__init__(weight)
         self.alpha, self.gamma = alpha, gamma
 
     def __call__(self, logits, boxes, labels, targets):
         p = of_classes(logits, labels).sigmoid()
         yes = self.alpha * (1 - p) ** self.gamma * -(p + 1e-8).log()
-        no = (1 - self.alpha) * p ** self.gamma * -(1 - p + 1e-8).log()
+        no = (1 - self.alpha) * p**self.gamma * -(1 - p + 1e-8).log()
         return self.weight * (yes - no)
 
 
 @TASK_UTILS.register_module()
 class BoxL1Cost(MatchCost):
-
     def __call__(self, logits, boxes, labels, targets):
         # Coordinate by coordinate: a sum over a last axis of 4 is several times slower on CPUs.
         pairs = zip(boxes[..., None, :].unbind(-1), targets[:, None].unbind(-1))
@@ -69,7 +71,6 @@ class BoxL1Cost(MatchCost):
 
 @TASK_UTILS.register_module()
 class GIoUCost(MatchCost):
-
     def __call__(self, logits, boxes, labels, targets):
         return -self.weight * giou(boxes[..., None, :], targets[:, None])
 
@@ -131,10 +132,12 @@ class HungarianMatcher:
         finite = np.isfinite(cost)
         if finite.all():
             return cost
-        message = (f'{(~finite).sum()} of {cost.size} matching costs of {each.targets.names[image]} are not finite '
-                   f"(query group '{each.name}', layers {sorted(set(np.nonzero(~finite)[0].tolist()))}): the "
-                   'predictions have diverged; look at the learning rate, gradient clipping and AMP dtype, and at the '
-                   'boxes of this image')
+        message = (
+            f'{(~finite).sum()} of {cost.size} matching costs of {each.targets.names[image]} are not finite '
+            f"(query group '{each.name}', layers {sorted(set(np.nonzero(~finite)[0].tolist()))}): the "
+            'predictions have diverged; look at the learning rate, gradient clipping and AMP dtype, and at the '
+            'boxes of this image'
+        )
         if self.on_non_finite == 'raise':
             raise FloatingPointError(message)
         MMLogger.get_current_instance().warning(message)

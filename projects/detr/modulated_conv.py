@@ -1,4 +1,5 @@
 """Deformable convolution, version 2, as a layer that reads its own offsets (https://arxiv.org/abs/1811.11168)."""
+
 from torch import Tensor, nn
 
 from ..ops.deform_conv import deform_conv2d
@@ -11,7 +12,7 @@ class ModulatedDeformConv(nn.Conv2d):
 
     def __init__(self, in_channels: int, out_channels: int, kernel_size: int, stride: int = 1, padding: int = 0):
         super().__init__(in_channels, out_channels, kernel_size, stride, padding)
-        self.offset_mask = nn.Conv2d(in_channels, 3 * kernel_size ** 2, kernel_size, stride, padding)
+        self.offset_mask = nn.Conv2d(in_channels, 3 * kernel_size**2, kernel_size, stride, padding)
         nn.init.zeros_(self.offset_mask.weight)
         nn.init.zeros_(self.offset_mask.bias)
 

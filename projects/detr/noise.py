@@ -1,4 +1,5 @@
 """Noise on labels and boxes for denoising queries; boxes are normalised (cx, cy, w, h)."""
+
 import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
 from torch import Tensor

@@ -2,6 +2,7 @@
 
 The official code runs both groups under one mask; here each attends on its own, which is the same and does less.
 """
+
 from torch import nn
 
 from ..registry import MODELS
@@ -20,14 +21,24 @@ class OneToMany(nn.Module):
         weight: of the losses, the paper's lambda.
         name: of the group; two groups of one detector need two.
     """
+
     coordinates = 4
 
-    def __init__(self, queries: nn.Module, embed_dims: int = 256, num: int = 1500, repeat: int = 6, weight: float = 1.,
-                 name: str = 'o2m'):
+    def __init__(
+        self,
+        queries: nn.Module,
+        embed_dims: int = 256,
+        num: int = 1500,
+        repeat: int = 6,
+        weight: float = 1.0,
+        name: str = 'o2m',
+    ):
         super().__init__()
         if not hasattr(queries, 'mixed_selection'):
-            raise ValueError(f'OneToMany takes the next-best proposals, and {type(queries).__name__} ranks none; '
-                             'take TopKQueries or MaskQueries')
+            raise ValueError(
+                f'OneToMany takes the next-best proposals, and {type(queries).__name__} ranks none; '
+                'take TopKQueries or MaskQueries'
+            )
         self.num, self.repeat, self.weight, self.name = num, repeat, weight, name
         self.brings_positions = queries.brings_positions
         self.content = nn.Embedding(num, embed_dims) if queries.mixed_selection else None
@@ -35,5 +46,5 @@ class OneToMany(nn.Module):
     def forward(self, match: QueryGroup, memory: Memory, targets: Targets) -> QueryGroup:
         content, reference, pos = match.more(self.num)
         if self.content is not None:
-            content = self.content.weight[:reference.shape[1]].expand(len(reference), -1, -1)
+            content = self.content.weight[: reference.shape[1]].expand(len(reference), -1, -1)
         return QueryGroup(self.name, content, reference, pos, repeat=self.repeat, weight=self.weight)

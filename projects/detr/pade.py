@@ -6,6 +6,7 @@ F(x) = (a0 + a1 x + ... + a5 x^5) / (1 + |b1 x| + ... + |b4 x^4|).
 The paper writes the denominator as 1 + |b1 x + ... + b4 x^4|; the coefficients in its appendix, and its code, are those
 of the sum of absolute values.
 """
+
 import torch
 from torch import Tensor, nn
 

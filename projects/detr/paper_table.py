@@ -1,4 +1,5 @@
 """The tables paper x parts of README.md, read from the model bases of the configs; nothing is built."""
+
 import inspect
 import os
 from collections.abc import Callable, Iterator
@@ -8,21 +9,27 @@ from mmengine.config import Config, ConfigDict
 
 from ..registry import MODELS, TASK_UTILS, resolve
 
-MARKS = ('<!-- papers: made by tools/check_configs.py --write-readmes from configs/_base_/models -->',
-         '<!-- /papers -->')
+MARKS = (
+    '<!-- papers: made by tools/check_configs.py --write-readmes from configs/_base_/models -->',
+    '<!-- /papers -->',
+)
 NONE = '-'
 
 
 def bases(folder: Path) -> dict[Path, ConfigDict]:
     """The model bases of the family, each behind the one that it is a diff of; small variants are left out."""
-    models = {path: Config.fromfile(path).get('model', {}) for path in sorted(folder.glob('*.py'))
-              if not path.stem.endswith('small')}
+    models = {
+        path: Config.fromfile(path).get('model', {})
+        for path in sorted(folder.glob('*.py'))
+        if not path.stem.endswith('small')
+    }
     ours = [path for path, model in models.items() if 'queries' in model and 'decoder' in model]
 
     def behind(base: Path | None) -> Iterator[Path]:
         for path in ours:
             if parent(path) == base:
                 yield from (path, *behind(path))
+
     return {path: models[path] for path in behind(None)}
 
 
@@ -85,9 +92,11 @@ def default(kind: type, argument: str):
 
 def of(owner: str, argument: str) -> Callable[[ConfigDict], str]:
     """A cell with a part of another part, also where that stands in a default."""
+
     def cell(model: ConfigDict) -> str:
         cfg = model[owner].get(argument, default(kind_of(model[owner]), argument))
         return part(cfg) if cfg else ''
+
     return cell
 
 

@@ -3,6 +3,7 @@
 out(i) = sum over the window of K(f(i), f(j)) W(p(j) - p(i)) v(j) + b: a convolution whose taps weigh by how much the
 guide f at the two pixels is alike, K being a Gaussian. Outside the picture values and guide are zero.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -39,4 +40,4 @@ class PixelAdaptiveConv(nn.Conv2d):
         padded = F.pad(maps, [side // 2] * 4)
         for row in range(side):
             for column in range(side):
-                yield (row, column), padded[..., row:row + height, column:column + width]
+                yield (row, column), padded[..., row : row + height, column : column + width]

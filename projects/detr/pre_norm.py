@@ -2,6 +2,7 @@
 
 The encoder's output then needs a norm of its own; the decoder's has one in both forms (`output_norm=True`).
 """
+
 from torch import Tensor, nn
 
 from ..registry import MODELS
@@ -11,7 +12,6 @@ from .structures import Memory
 
 
 class PreNormEncoderLayer(DenseEncoderLayer):
-
     def forward(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
         tokens = tokens + self.dropout(self.attend(self.norm_attn(tokens), pos, memory))
         return tokens + self.dropout(self.ffn(self.norm_ffn(tokens)))
@@ -20,6 +20,7 @@ class PreNormEncoderLayer(DenseEncoderLayer):
 @MODELS.register_module()
 class PreNormEncoder(DenseEncoder):
     """:class:`DenseEncoder` of pre-norm layers."""
+
     layer_type = PreNormEncoderLayer
 
     def __init__(self, embed_dims: int = 256, **kwargs):
@@ -33,9 +34,15 @@ class PreNormEncoder(DenseEncoder):
 
 
 class PreNormDecoderLayer(DecoderLayer):
-
-    def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory,
-                runs: list[tuple[int, Tensor | None]], *prior) -> Tensor:
+    def forward(
+        self,
+        content: Tensor,
+        pos: Tensor,
+        reference: Tensor | None,
+        memory: Memory,
+        runs: list[tuple[int, Tensor | None]],
+        *prior,
+    ) -> Tensor:
         content = content + self.dropout(self._attend(self.norm_self(content), pos, runs))
         content = content + self.dropout(self.cross_attn(self.norm_cross(content), pos, reference, memory, *prior))
         return content + self.dropout(self.ffn(self.norm_ffn(content)))
@@ -44,4 +51,5 @@ class PreNormDecoderLayer(DecoderLayer):
 @MODELS.register_module()
 class PreNormDecoder(QueryDecoder):
     """:class:`QueryDecoder` of pre-norm layers."""
+
     layer_type = PreNormDecoderLayer

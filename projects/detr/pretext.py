@@ -4,6 +4,7 @@ What UP-DETR and DETReg share. A patch is cut from the picture and augmented by 
 (`datasets/patches.py`); it arrives as ``gt_instances.patches``, P 3 H W uint8, one for each box. The names of all
 parts are those of the detector that is fine-tuned; what only pre-training has is `prompt` and `head.embedding_branch`.
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -34,11 +35,25 @@ class PretextDetector(QueryDetector):
         others: as those of :class:`QueryDetector`.
     """
 
-    def __init__(self, backbone: dict, head: dict, stage: str = 'layer4', prompt: dict | None = None,
-                 adapt_norms: bool = False, embed_dims: int = 256, num_queries: int = 300, **kwargs):
+    def __init__(
+        self,
+        backbone: dict,
+        head: dict,
+        stage: str = 'layer4',
+        prompt: dict | None = None,
+        adapt_norms: bool = False,
+        embed_dims: int = 256,
+        num_queries: int = 300,
+        **kwargs,
+    ):
         dims = descriptor_dims(backbone, stage)
-        super().__init__(backbone=backbone, head=dict(head, descriptor_dims=dims), embed_dims=embed_dims,
-                         num_queries=num_queries, **kwargs)
+        super().__init__(
+            backbone=backbone,
+            head=dict(head, descriptor_dims=dims),
+            embed_dims=embed_dims,
+            num_queries=num_queries,
+            **kwargs,
+        )
         self.stage, self.adapt_norms = stage, adapt_norms
         shared = dict(embed_dims=embed_dims, num_queries=num_queries, descriptor_dims=dims)
         self.prompt = build_part(prompt, **shared) if prompt else None
@@ -86,8 +101,10 @@ def pooled(backbone: nn.Module, stage: str, images: Tensor) -> Tensor:
     finally:
         handle.remove()
     if len(outputs) != 1 or getattr(outputs[0], 'ndim', 0) != 4:
-        raise ValueError(f'stage={stage!r} of {type(backbone).__name__} gives no feature map B C H W, by which a patch '
-                         'could be described')
+        raise ValueError(
+            f'stage={stage!r} of {type(backbone).__name__} gives no feature map B C H W, by which a patch '
+            'could be described'
+        )
     return outputs[0].float().mean((2, 3))
 
 
@@ -115,8 +132,10 @@ def descriptors(samples: list | None) -> list[Tensor]:
     found = [sample.get('gt_instances', {}).get('descriptors') for sample in samples or []]
     missing = [i for i, each in enumerate(found) if each is None]
     if missing or not found:
-        raise ValueError(f'images {missing} of {len(found)} come without patches to look for; gt_instances.patches '
-                         '(P 3 H W uint8) are made by RandomQueryPatches or CutPatches and PackPatches')
+        raise ValueError(
+            f'images {missing} of {len(found)} come without patches to look for; gt_instances.patches '
+            '(P 3 H W uint8) are made by RandomQueryPatches or CutPatches and PackPatches'
+        )
     return found
 
 
@@ -127,6 +146,7 @@ class Embeddings:
     Args:
         hidden: L B N C.
     """
+
     hidden: Tensor
     branch: nn.Module
 
@@ -146,12 +166,22 @@ class EmbeddingHead(SetPredictionHead):
         descriptor_dims: channels of the descriptors; the detector knows them.
         others: as those of :class:`SetPredictionHead`.
     """
+
     predicts = ('embeddings',)
 
-    def __init__(self, *, descriptor_dims: int, embed_dims: int = 256, num_classes: int = 80, num_layers: int = 6,
-                 logit_eps: float = 1e-5, **kwargs):
-        super().__init__(embed_dims=embed_dims, num_classes=num_classes, num_layers=num_layers, logit_eps=logit_eps,
-                         **kwargs)
+    def __init__(
+        self,
+        *,
+        descriptor_dims: int,
+        embed_dims: int = 256,
+        num_classes: int = 80,
+        num_layers: int = 6,
+        logit_eps: float = 1e-5,
+        **kwargs,
+    ):
+        super().__init__(
+            embed_dims=embed_dims, num_classes=num_classes, num_layers=num_layers, logit_eps=logit_eps, **kwargs
+        )
         self.embedding_branch = MLP(embed_dims, embed_dims, descriptor_dims, num_layers=2)
 
     def forward(self, hidden: list[Tensor], references: list[Tensor | None], memory: Memory | None = None) -> dict:

@@ -3,6 +3,7 @@
 Called as ``queries(memory, head)``; returns the group 'match' and, where tokens are classified to choose them, the
 encoder's :class:`Proposals`, to be trained beside the decoder's predictions; else None.
 """
+
 from dataclasses import dataclass
 from functools import partial
 
@@ -18,6 +19,7 @@ from .structures import Memory, PredictionSet, QueryGroup, Targets
 @dataclass
 class Proposals:
     """The encoder's own predictions (B N K, B N 4); class-agnostic ones know only class 0."""
+
     logits: Tensor
     boxes: Tensor
     class_agnostic: bool
@@ -30,6 +32,7 @@ class Proposals:
 @MODELS.register_module()
 class LearnedQueries(nn.Module):
     """DETR's: a learned position each, empty content, no reference."""
+
     coordinates, brings_positions = 0, True
 
     def __init__(self, num_queries: int = 100, embed_dims: int = 256):
@@ -44,6 +47,7 @@ class LearnedQueries(nn.Module):
 @MODELS.register_module()
 class PointQueries(nn.Module):
     """Deformable DETR's: learned content and position; a reference point is read from the position."""
+
     coordinates, brings_positions = 2, True
 
     def __init__(self, num_queries: int = 300, embed_dims: int = 256):
@@ -76,17 +80,28 @@ class TopKQueries(nn.Module):
             (they share one constant score). By default they come last.
         content_std: spread of learned content at the start (H-DETR, Co-DETR: 1); None: Xavier (DINO).
     """
+
     coordinates = 4
     proposes = ()  # beside classes and boxes
     no_object = False  # tokens are classified by sigmoids
 
-    def __init__(self, num_queries: int = 300, embed_dims: int = 256, num_classes: int = 80,
-                 mixed_selection: bool = False, embed_boxes: bool = True, class_agnostic: bool = True,
-                 select_padding: bool = False, content_std: float | None = None):
+    def __init__(
+        self,
+        num_queries: int = 300,
+        embed_dims: int = 256,
+        num_classes: int = 80,
+        mixed_selection: bool = False,
+        embed_boxes: bool = True,
+        class_agnostic: bool = True,
+        select_padding: bool = False,
+        content_std: float | None = None,
+    ):
         super().__init__()
         if not (mixed_selection or embed_boxes):
-            raise ValueError('TopKQueries has no content: give mixed_selection=True (learned) or embed_boxes=True '
-                             '(read from the proposed boxes)')
+            raise ValueError(
+                'TopKQueries has no content: give mixed_selection=True (learned) or embed_boxes=True '
+                '(read from the proposed boxes)'
+            )
         self.brings_positions = embed_boxes
         self.num_queries = num_queries
         self.mixed_selection = mixed_selection
@@ -123,7 +138,7 @@ class TopKQueries(nn.Module):
     def _candidates(self, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens B S C, the logit of each one's prior box B S 4 (inf where it is unusable), and usable B S."""
         anchors, usable = priors(memory)
-        tokens = memory.tokens.masked_fill(~usable[..., None], 0.)
+        tokens = memory.tokens.masked_fill(~usable[..., None], 0.0)
         return self.output_norm(self.output(tokens)), anchors, usable
 
     def _scores(self, logits: Tensor, usable: Tensor) -> Tensor:
@@ -133,7 +148,7 @@ class TopKQueries(nn.Module):
 
     def _more(self, tokens: Tensor, anchors: Tensor, scores: Tensor, num: int) -> tuple[Tensor | None, ...]:
         """Content, boxes and positions of the ``num`` next-best tokens; content is None where ours is learned."""
-        index = best(scores, self.num_queries + num)[:, self.num_queries:]
+        index = best(scores, self.num_queries + num)[:, self.num_queries :]
         with torch.no_grad():
             boxes = self._boxes(take(tokens, index), take(anchors, index))
         content, pos = self._read(boxes)
@@ -145,7 +160,7 @@ class TopKQueries(nn.Module):
     def _embed(self, boxes: Tensor) -> tuple[Tensor, Tensor | None]:
         content, pos = self._read(boxes)
         if self.content is not None:
-            content = self.content.weight[:boxes.shape[1]].expand(len(boxes), -1, -1)
+            content = self.content.weight[: boxes.shape[1]].expand(len(boxes), -1, -1)
         return content, pos
 
     def _read(self, boxes: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -162,7 +177,7 @@ def priors(memory: Memory, coarse_first: bool = False) -> tuple[Tensor, Tensor]:
         coarse_first: the smallest boxes belong to the coarsest level, and not to the finest.
     """
     levels = list(enumerate(reversed(memory.shapes) if coarse_first else memory.shapes))
-    sizes = [torch.full((h * w,), 0.05 * 2 ** level) for level, (h, w) in levels]
+    sizes = [torch.full((h * w,), 0.05 * 2**level) for level, (h, w) in levels]
     sizes = torch.cat(sizes[::-1] if coarse_first else sizes).to(memory.tokens.device, non_blocking=True)
     sizes = sizes[None, :, None].expand(len(memory.tokens), -1, 2)
     prior = torch.cat([memory.centres.expand(len(memory.tokens), -1, -1), sizes], dim=-1)

@@ -3,6 +3,7 @@
 Each rule is called as ``rule(branch, hidden, reference, eps)`` with the layer's box branch and returns
 ``(into the next layer, kept for the next layer's prediction)``.
 """
+
 from torch import Tensor, nn
 
 from ..registry import MODELS

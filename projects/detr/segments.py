@@ -3,6 +3,7 @@
 :class:`SegmentationHead` calls the parts with logits N K and ``make(queries)``, which gives the logits M H W of some
 queries' masks in the size of the answer.
 """
+
 from collections.abc import Callable
 from functools import partial
 
@@ -18,6 +19,7 @@ from .masks import extent_of
 
 class SegmentationHead(SetPredictionHead):
     """A head whose ``predictions['masks']`` are :class:`Masks`, :class:`SeparateMasks` or of their kind."""
+
     maps = ()  #: parts that make one map of all masks of an image
 
     def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
@@ -29,8 +31,14 @@ class SegmentationHead(SetPredictionHead):
             make = partial(predictions['masks'].over_image, image, extent_of(sample), size)
             scores, labels, boxes, masks = self.select(logits, boxes, make)
             order = scores.argsort(descending=True)
-            results.append(InstanceData(bboxes=in_pixels(boxes, sample, rescale)[order], scores=scores[order],
-                                        labels=labels[order], masks=masks[order]))
+            results.append(
+                InstanceData(
+                    bboxes=in_pixels(boxes, sample, rescale)[order],
+                    scores=scores[order],
+                    labels=labels[order],
+                    masks=masks[order],
+                )
+            )
             for part in self.maps:
                 setattr(sample, part.field, part(logits, make))
         return results
@@ -45,6 +53,7 @@ class TopKMasks:
         things: labels below are objects; None: all are.
         no_object: the head's classes compete with a last one, "no object".
     """
+
     reads = ('masks',)
 
     def __init__(self, num: int = 100, things: int | None = None, no_object: bool = False):
@@ -53,7 +62,7 @@ class TopKMasks:
     def __call__(self, logits: Tensor, boxes: Tensor, make: Callable) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Scores, labels, boxes and masks (bool)."""
         chances = logits.softmax(-1)[:, :-1] if self.no_object else logits.sigmoid()
-        chances = chances[:, :self.things]
+        chances = chances[:, : self.things]
         scores, index = chances.flatten().topk(min(self.num, chances.numel()))
         labels = index % chances.shape[1]
         query, place = (index // chances.shape[1]).unique(return_inverse=True)  # a query may report several classes
@@ -75,6 +84,7 @@ class SemanticMap:
     Args:
         temperature: see :func:`sharpened`; None: the classes compete already, with a last one, "no object".
     """
+
     field = 'pred_sem_seg'
 
     def __init__(self, temperature: float | None = 0.06):
@@ -98,10 +108,17 @@ class PanopticMap:
         min_share: of the pixels of a mask that it has to get.
         temperature: see :func:`sharpened`.
     """
+
     field = 'pred_panoptic_seg'
 
-    def __init__(self, things: int = 80, num_classes: int = 133, min_score: float = 0.25, min_share: float = 0.8,
-                 temperature: float = 0.06):
+    def __init__(
+        self,
+        things: int = 80,
+        num_classes: int = 133,
+        min_score: float = 0.25,
+        min_share: float = 0.8,
+        temperature: float = 0.06,
+    ):
         self.things, self.num_classes = things, num_classes
         self.min_score, self.min_share, self.temperature = min_score, min_share, temperature
 

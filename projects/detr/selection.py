@@ -2,6 +2,7 @@
 
 Called as ``select(logits N K, boxes N 4)``; returns scores, labels and boxes.
 """
+
 import torch
 from mmcv.ops import batched_nms
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
@@ -13,6 +14,7 @@ from ..registry import TASK_UTILS
 @TASK_UTILS.register_module()
 class TopKSelection:
     """The best pairs over all queries and classes of a sigmoid head; a query may report several classes."""
+
     no_object, reads = False, ()
 
     def __init__(self, num: int = 100):
@@ -33,6 +35,7 @@ class SoftNMSSelection:
         iou_threshold: boxes that overlap a better one by more have their score multiplied by 1 - IoU.
         min_score: pairs below are dropped.
     """
+
     no_object, reads = False, ()
 
     def __init__(self, num: int = 300, iou_threshold: float = 0.8, min_score: float = 1e-3):
@@ -48,6 +51,7 @@ class SoftNMSSelection:
 @TASK_UTILS.register_module()
 class BestClassSelection:
     """Every query with its best class, "no object" left out, of a softmax head (DETR)."""
+
     no_object, reads = True, ()
 
     def __call__(self, logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:

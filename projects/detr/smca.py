@@ -9,6 +9,7 @@ tokens, which the softmax ignores, the logarithm is a product of four numbers of
 they are four more channels of queries and keys, and attention stays fused. The official code takes the images' sizes
 from the annotations, fixes the stride at 32, and with several levels gives all images the gates of the first one.
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -34,6 +35,7 @@ class Prior:
         mixed: B N heads levels, factor of a further term -dx^2 dy^2; None where there is none.
         gate: B N levels, share of each level; None where there is one.
     """
+
     offset: Tensor
     fall: Tensor
     mixed: Tensor | None = None
@@ -42,8 +44,10 @@ class Prior:
     def centre(self, reference: Tensor, memory: Memory) -> Tensor:
         """B N heads levels 2, (x, y) of the Gaussian's centre in cells."""
         if self.offset.shape[3] != len(memory.shapes):
-            raise ValueError(f'GaussianPrior has {self.offset.shape[3]} levels, the encoder gives '
-                             f'{len(memory.shapes)}; write num_levels once, on the detector')
+            raise ValueError(
+                f'GaussianPrior has {self.offset.shape[3]} levels, the encoder gives '
+                f'{len(memory.shapes)}; write num_levels once, on the detector'
+            )
         return (reference[:, :, None, :2] * memory.extents[:, None])[:, :, None] + self.offset
 
 
@@ -83,14 +87,24 @@ class GaussianPrior(nn.Module):
         divide: divide by the squared scales, as in the paper; else multiply, as in the official code and its weights.
     """
 
-    def __init__(self, embed_dims: int = 256, num_heads: int = 8, num_layers: int = 6, num_levels: int = 1,
-                 num_scales: int = 2, beta: float = 8., centre: bool = True, divide: bool = False):
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_heads: int = 8,
+        num_layers: int = 6,
+        num_levels: int = 1,
+        num_scales: int = 2,
+        beta: float = 8.0,
+        centre: bool = True,
+        divide: bool = False,
+    ):
         super().__init__()
         if num_scales not in range(4):
             raise ValueError(f'num_scales is 0, 1, 2 or 3, got {num_scales!r}')
         self.embed_dims, self.num_scales, self.beta, self.divide = embed_dims, num_scales, beta, divide
         self.layers = nn.ModuleList(
-            LayerPrior(embed_dims, num_heads, num_levels, num_scales) for _ in range(num_layers))
+            LayerPrior(embed_dims, num_heads, num_levels, num_scales) for _ in range(num_layers)
+        )
         self.gives_reference = centre
         self.centre = MLP(embed_dims, embed_dims, 2, num_layers=3) if centre else None
         if centre:
@@ -109,16 +123,18 @@ class GaussianPrior(nn.Module):
     def reference(self, given: Tensor | None, content: Tensor, groups: list[QueryGroup]) -> Tensor:
         """B N 2, the centres; or what the queries bring."""
         if (given is None) != (self.centre is not None):
-            raise ValueError('queries without references need GaussianPrior(centre=True), which predicts them; those '
-                             f'that bring references, GaussianPrior(centre=False); got {groups[0].name!r} '
-                             f'{"without" if given is None else "with"} them')
+            raise ValueError(
+                'queries without references need GaussianPrior(centre=True), which predicts them; those '
+                f'that bring references, GaussianPrior(centre=False); got {groups[0].name!r} '
+                f'{"without" if given is None else "with"} them'
+            )
         if given is not None:
             return given
         query = self._query(content, torch.cat([group.pos for group in groups], dim=1))
         return self.centre(self.layers[0].norm(query)).float().sigmoid()
 
     def _query(self, content: Tensor, pos: Tensor) -> Tensor:
-        return content + pos[..., :self.embed_dims]
+        return content + pos[..., : self.embed_dims]
 
 
 @MODELS.register_module()
@@ -129,28 +145,41 @@ class GaussianCrossAttention(nn.Module):
         base: config of the attention that compares queries with tokens.
     """
 
-    def __init__(self, embed_dims: int = 256, num_heads: int = 8, dropout: float = 0., layer: int = 0,
-                 base: dict = dict(type=DenseCrossAttention)):
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_heads: int = 8,
+        dropout: float = 0.0,
+        layer: int = 0,
+        base: dict = dict(type=DenseCrossAttention),
+    ):
         super().__init__()
         self.num_heads, self.dropout = num_heads, dropout
         self.base = build_part(base, embed_dims=embed_dims, num_heads=num_heads, dropout=dropout, layer=layer)
         if not hasattr(self.base, 'project'):
-            raise ValueError('GaussianCrossAttention modulates how queries compare with tokens, and '
-                             f'{type(self.base).__name__} has no method `project` for that; take DenseCrossAttention '
-                             'or ConditionalCrossAttention as its base')
+            raise ValueError(
+                'GaussianCrossAttention modulates how queries compare with tokens, and '
+                f'{type(self.base).__name__} has no method `project` for that; take DenseCrossAttention '
+                'or ConditionalCrossAttention as its base'
+            )
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor, memory: Memory, prior: Prior) -> Tensor:
         """content, pos: B N C; reference: B N 2 or B N 4, divided by the images' sizes without padding."""
         heads = [split_heads(x, self.num_heads) for x in self.base.project(content, pos, memory)]
-        centre, dropout = prior.centre(reference, memory), self.dropout if self.training else 0.
+        centre, dropout = prior.centre(reference, memory), self.dropout if self.training else 0.0
 
         # In float32 whatever the autocast: the squares of coordinates do not fit a half.
         with without_autocast(content):
             query, key, value = (x.float() for x in heads)
-            looks = [modulated(query, key[:, :, tokens], value[:, :, tokens], gaussian, shape, keep, dropout)
-                     for gaussian, shape, tokens, keep in by_level(prior, centre, memory)]
-            look = looks[0] if prior.gate is None else sum(
-                gate[:, None, :, None] * each for gate, each in zip(prior.gate.unbind(-1), looks))
+            looks = [
+                modulated(query, key[:, :, tokens], value[:, :, tokens], gaussian, shape, keep, dropout)
+                for gaussian, shape, tokens, keep in by_level(prior, centre, memory)
+            ]
+            look = (
+                looks[0]
+                if prior.gate is None
+                else sum(gate[:, None, :, None] * each for gate, each in zip(prior.gate.unbind(-1), looks))
+            )
         return self.base.out_proj(look.transpose(1, 2).flatten(2).to(content.dtype))
 
     def weights(self, content: Tensor, pos: Tensor, reference: Tensor, memory: Memory, prior: Prior) -> Tensor:
@@ -166,13 +195,14 @@ class GaussianCrossAttention(nn.Module):
         """B heads N S: the Gaussians themselves, 1 at their centres times the gate of the level; 0 on padding."""
         levels = []
         for gaussian, shape, _, keep in by_level(prior, prior.centre(reference, memory), memory):
-            levels.append(gaussian.log_map(shape).exp() * (1. if keep is None else keep))
+            levels.append(gaussian.log_map(shape).exp() * (1.0 if keep is None else keep))
         return _gated(levels, prior.gate)
 
 
 @dataclass
 class Gaussian:
     """Of every query and head in one level: centre B heads N 2 in cells, fall B heads N 2, mixed B heads N or None."""
+
     centre: Tensor
     fall: Tensor
     mixed: Tensor | None
@@ -190,8 +220,9 @@ class Gaussian:
         height, width = shape
         x, y = self.centre[..., :1] - (width - 1) / 2, self.centre[..., 1:] - (height - 1) / 2
         query = torch.cat([2 * self.fall * torch.cat([x, y], dim=-1), -self.fall], dim=-1)
-        y, x = torch.meshgrid(*(torch.arange(size, device=query.device) - (size - 1) / 2 for size in shape),
-                              indexing='ij')
+        y, x = torch.meshgrid(
+            *(torch.arange(size, device=query.device) - (size - 1) / 2 for size in shape), indexing='ij'
+        )
         cells = torch.stack([x, y], dim=-1).flatten(0, 1)
         return query, torch.cat([cells, cells.square()], dim=-1)
 
@@ -201,8 +232,15 @@ def squared_distance(centre: Tensor, size: int) -> Tensor:
     return (torch.arange(size, device=centre.device) - centre[..., None]).square()
 
 
-def modulated(query: Tensor, key: Tensor, value: Tensor, gaussian: Gaussian, shape: tuple[int, int],
-              keep: Tensor | None, dropout: float) -> Tensor:
+def modulated(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    gaussian: Gaussian,
+    shape: tuple[int, int],
+    keep: Tensor | None,
+    dropout: float,
+) -> Tensor:
     """Attention under a Gaussian: query B heads N D, key B heads S D, value B heads S C -> B heads N C."""
     scale = query.shape[-1] ** -0.5
     if gaussian.mixed is not None:  # products of squared coordinates lose too many digits as channels
@@ -215,7 +253,7 @@ def modulated(query: Tensor, key: Tensor, value: Tensor, gaussian: Gaussian, sha
     key = torch.cat([key, cells.expand(*key.shape[:2], -1, -1)], dim=-1)
     dims = value.shape[-1]
     value = F.pad(value, (0, query.shape[-1] - dims))  # the fused kernel of CPUs wants all three equally wide
-    return F.scaled_dot_product_attention(query, key, value, attn_mask=keep, dropout_p=dropout, scale=1.)[..., :dims]
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=keep, dropout_p=dropout, scale=1.0)[..., :dims]
 
 
 def by_level(prior: Prior, centre: Tensor, memory: Memory):

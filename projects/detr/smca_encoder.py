@@ -3,6 +3,7 @@ level in most blocks, and to those of all levels in the middle one.
 
 This is the paper's; the code that the authors released later mixes levels by convolutions.
 """
+
 from collections.abc import Sequence
 
 import torch
@@ -39,15 +40,30 @@ class MultiScaleEncoder(Encoder):
         positional_encoding: default: sines, temperature 10000, no offset; each level adds a learned vector.
     """
 
-    def __init__(self, embed_dims: int = 256, num_layers: int = 5, across: Sequence[int] | None = None,
-                 num_heads: int = 8, ffn_channels: int = 1024, dropout: float = 0.1, act_cfg: dict = dict(type=nn.ReLU),
-                 num_levels: int = 3,
-                 positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True),
-                 with_cp: bool = False):
+    def __init__(
+        self,
+        embed_dims: int = 256,
+        num_layers: int = 5,
+        across: Sequence[int] | None = None,
+        num_heads: int = 8,
+        ffn_channels: int = 1024,
+        dropout: float = 0.1,
+        act_cfg: dict = dict(type=nn.ReLU),
+        num_levels: int = 3,
+        positional_encoding: dict = dict(type=SinePositionalEncoding, normalize=True),
+        with_cp: bool = False,
+    ):
         across = (num_layers // 2,) if across is None else across
         if not set(across) <= set(range(num_layers)):
             raise ValueError(f'across={list(across)}: the encoder has blocks 0 to {num_layers - 1}')
         kinds = [DenseEncoderLayer if layer in across else IntraScaleEncoderLayer for layer in range(num_layers)]
         layers = [kind(embed_dims, num_heads, ffn_channels, dropout, act_cfg) for kind in kinds]
-        super().__init__(layers, embed_dims, num_levels, positional_encoding, level_embed=True, scale_positions=False,
-                         with_cp=with_cp)
+        super().__init__(
+            layers,
+            embed_dims,
+            num_levels,
+            positional_encoding,
+            level_embed=True,
+            scale_positions=False,
+            with_cp=with_cp,
+        )

@@ -3,6 +3,7 @@
 Axes: B images, N queries, L decoder layers, S tokens of all levels, C channels, M objects of all images.
 Boxes are (cx, cy, w, h), divided by the size of the image without its padding.
 """
+
 from __future__ import annotations
 
 import math
@@ -31,6 +32,7 @@ class Memory:
         images: the same of each image without its padding.
         skips: B C H W of each level of the neck, finest first, for decoders of masks; None where nobody asks.
     """
+
     tokens: Tensor
     pos: Tensor
     mask: Tensor | None
@@ -51,8 +53,9 @@ class Memory:
             ratios = feats[0].new_ones((len(feats[0]), len(feats), 2), dtype=torch.float32)
             return cls(*flat, None, shapes, ratios)
         # Measured on the first row and column of each mask, as the official code does.
-        ratios = [torch.stack([(~mask[:, 0]).float().mean(1), (~mask[:, :, 0]).float().mean(1)], dim=-1)
-                  for mask in masks]
+        ratios = [
+            torch.stack([(~mask[:, 0]).float().mean(1), (~mask[:, :, 0]).float().mean(1)], dim=-1) for mask in masks
+        ]
         return cls(*flat, torch.cat([mask.flatten(1) for mask in masks], dim=1), shapes, torch.stack(ratios, dim=1))
 
     def maps(self) -> list[Tensor]:
@@ -64,8 +67,10 @@ class Memory:
     def shares(self) -> list[tuple[float, float]]:
         """The (x, y) share of the padded batch that each image fills."""
         if self.images is None or self.padded is None:
-            raise ValueError('this memory does not say how large its images are; set `padded` and `images`, as '
-                             'QueryDetector.encode does')
+            raise ValueError(
+                'this memory does not say how large its images are; set `padded` and `images`, as '
+                'QueryDetector.encode does'
+            )
         return [(width / self.padded[1], height / self.padded[0]) for height, width in self.images]
 
     @cached_property
@@ -89,9 +94,11 @@ class Memory:
         """B S 2: the centre (x, y) of every token, divided by the valid size of its level."""
         levels = []
         for level, (h, w) in enumerate(self.shapes):
-            ys, xs = torch.meshgrid(torch.arange(h, device=self.tokens.device, dtype=torch.float32) + 0.5,
-                                    torch.arange(w, device=self.tokens.device, dtype=torch.float32) + 0.5,
-                                    indexing='ij')
+            ys, xs = torch.meshgrid(
+                torch.arange(h, device=self.tokens.device, dtype=torch.float32) + 0.5,
+                torch.arange(w, device=self.tokens.device, dtype=torch.float32) + 0.5,
+                indexing='ij',
+            )
             valid = self.valid_ratios[:, level] * self.sizes[level]
             levels.append(torch.stack([xs, ys], dim=-1).flatten(0, 1)[None] / valid[:, None])
         return torch.cat(levels, dim=1)
@@ -119,6 +126,7 @@ class Targets:
         names: what to call each image in an error, its file where that is known.
         samples: the mmdet data samples they come from, for parts that are mmdet's own.
     """
+
     labels: Tensor
     boxes: Tensor
     counts: list[int]
@@ -148,13 +156,14 @@ class Targets:
             if 'masks' not in sample.gt_instances:
                 raise ValueError(f'{name} comes without masks; load them by LoadAnnotations(with_mask=True)')
         masks = [sample.gt_instances.masks.to_tensor(torch.uint8, self.labels.device) for sample in self.samples]
-        return [each[:, :sample.img_shape[0], :sample.img_shape[1]] for each, sample in zip(masks, self.samples)]
+        return [each[:, : sample.img_shape[0], : sample.img_shape[1]] for each, sample in zip(masks, self.samples)]
 
     @cached_property
     def image(self) -> Tensor:
         """M: the image of each object."""
         images = torch.repeat_interleave(
-            torch.arange(len(self.counts)), torch.tensor(self.counts), output_size=sum(self.counts))
+            torch.arange(len(self.counts)), torch.tensor(self.counts), output_size=sum(self.counts)
+        )
         return images.to(self.labels.device, non_blocking=True)
 
     @cached_property
@@ -184,6 +193,7 @@ class Matches:
         target: P, the object's place in :class:`Targets`.
         on_host: 4 P, all of it on the host; where nobody has it there, the device is asked once.
     """
+
     layer: Tensor
     image: Tensor
     query: Tensor
@@ -231,6 +241,7 @@ class QueryGroup:
             is learned), references and positions of so many next-best ones.
         losses: what the part that made the group trains beside it.
     """
+
     name: str
     content: Tensor
     reference: Tensor | None = None
@@ -241,7 +252,7 @@ class QueryGroup:
     blocks: int = 1
     see: tuple[str, ...] = ()
     divisor: float | Tensor | None = None
-    weight: float = 1.
+    weight: float = 1.0
     empty: Tensor | None = None
     more: Callable[[int], tuple[Tensor | None, ...]] | None = None
     losses: dict[str, Tensor] = field(default_factory=dict)
@@ -269,6 +280,7 @@ class PredictionSet:
         masks: see masks.py; None where no masks are predicted.
         embeddings: see pretext.py; None where none are predicted.
     """
+
     name: str
     logits: Tensor
     boxes: Tensor
@@ -278,6 +290,6 @@ class PredictionSet:
     repeat: int = 1
     copies: int = 1
     divisor: float | Tensor | None = None
-    weight: float = 1.
+    weight: float = 1.0
     masks: Any = None
     embeddings: Any = None

@@ -2,6 +2,7 @@
 
 Called as ``term(set, matches, num_boxes)``; returns a vector with one loss for each layer.
 """
+
 import torch
 import torch.nn.functional as F
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
@@ -17,9 +18,10 @@ class LossTerm(nn.Module):
     Args:
         weight: factor of the term in the sum.
     """
+
     name: str  #: key of the loss, as in mmdet
 
-    def __init__(self, weight: float = 1.):
+    def __init__(self, weight: float = 1.0):
         super().__init__()
         self.weight = weight
 
@@ -30,6 +32,7 @@ class LossTerm(nn.Module):
 class SigmoidTerm(LossTerm):
     """Over all queries and classes what it costs to say no; for the class of a matched object to say yes instead.
     Divided by the number of boxes."""
+
     name = 'loss_cls'
     no_object = False
 
@@ -56,7 +59,7 @@ class SigmoidTerm(LossTerm):
 class FocalTerm(SigmoidTerm):
     """Sigmoid focal loss (Deformable DETR)."""
 
-    def __init__(self, weight: float = 1., alpha: float = 0.25, gamma: float = 2.):
+    def __init__(self, weight: float = 1.0, alpha: float = 0.25, gamma: float = 2.0):
         super().__init__(weight)
         self.alpha, self.gamma = alpha, gamma
 
@@ -71,7 +74,7 @@ class FocalTerm(SigmoidTerm):
 class QualityFocalTerm(SigmoidTerm):
     """Focal loss whose target is the overlap of the matched box with its object (Generalized Focal Loss, Co-DINO)."""
 
-    def __init__(self, weight: float = 1., beta: float = 2.):
+    def __init__(self, weight: float = 1.0, beta: float = 2.0):
         super().__init__(weight)
         self.beta = beta
 
@@ -79,8 +82,11 @@ class QualityFocalTerm(SigmoidTerm):
         return logits.sigmoid() ** self.beta * F.softplus(logits)
 
     def yes(self, hit, predictions, matches):
-        quality = bbox_overlaps(bbox_cxcywh_to_xyxy(predictions.boxes[matches.where].detach()),
-                                bbox_cxcywh_to_xyxy(predictions.targets.boxes[matches.target]), is_aligned=True)
+        quality = bbox_overlaps(
+            bbox_cxcywh_to_xyxy(predictions.boxes[matches.where].detach()),
+            bbox_cxcywh_to_xyxy(predictions.targets.boxes[matches.target]),
+            is_aligned=True,
+        )
         entropy = F.binary_cross_entropy_with_logits(hit, quality, reduction='none')
         return (quality - hit.sigmoid()).abs() ** self.beta * entropy
 
@@ -88,10 +94,11 @@ class QualityFocalTerm(SigmoidTerm):
 @MODELS.register_module()
 class SoftmaxTerm(LossTerm):
     """Cross-entropy over all queries, "no object" being the last class and weighing less (DETR)."""
+
     name = 'loss_cls'
     no_object = True
 
-    def __init__(self, weight: float = 1., no_object_weight: float = 0.1):
+    def __init__(self, weight: float = 1.0, no_object_weight: float = 0.1):
         super().__init__(weight)
         self.no_object_weight = no_object_weight
 
@@ -100,7 +107,7 @@ class SoftmaxTerm(LossTerm):
         nothing = logits.shape[-1] - 1
         labels = torch.full(logits.shape[:3], nothing, device=logits.device)
         labels[matches.where] = predictions.targets.labels[matches.target]
-        weights = torch.where(labels == nothing, self.no_object_weight, 1.)
+        weights = torch.where(labels == nothing, self.no_object_weight, 1.0)
         if predictions.valid is not None:
             weights = weights * predictions.valid
         losses = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction='none').view_as(labels)

@@ -3,6 +3,7 @@
 Works on anything that is keyed by our parameter names: weights, or gradients, of which some may be missing. It knows
 the four variants: base, single-scale, with box refinement, two-stage.
 """
+
 import re
 
 import torch
@@ -11,35 +12,46 @@ from torch import Tensor
 RESNET = 'model.backbone.model'
 
 # Pattern of our name, template of theirs; the first that fits decides.
-RENAMES = [(re.compile(ours), theirs) for ours, theirs in [
-    (r'backbone\.conv1\.(\w+)', RESNET + r'.embedder.embedder.convolution.\1'),
-    (r'backbone\.bn1\.(\w+)', RESNET + r'.embedder.embedder.normalization.\1'),
-    (r'backbone\.layer(?P<one>\d+)\.(\d+)\.downsample\.0\.(\w+)',
-     RESNET + r'.encoder.stages.{one}.layers.\2.shortcut.convolution.\3'),
-    (r'backbone\.layer(?P<one>\d+)\.(\d+)\.downsample\.1\.(\w+)',
-     RESNET + r'.encoder.stages.{one}.layers.\2.shortcut.normalization.\3'),
-    (r'backbone\.layer(?P<one>\d+)\.(\d+)\.conv(?P<two>\d+)\.(\w+)',
-     RESNET + r'.encoder.stages.{one}.layers.\2.layer.{two}.convolution.\4'),
-    (r'backbone\.layer(?P<one>\d+)\.(\d+)\.bn(?P<two>\d+)\.(\w+)',
-     RESNET + r'.encoder.stages.{one}.layers.\2.layer.{two}.normalization.\4'),
-    (r'neck\.convs\.(\d+)\.conv\.(\w+)', r'model.input_proj.\1.0.\2'),
-    (r'neck\.convs\.(\d+)\.gn\.(\w+)', r'model.input_proj.\1.1.\2'),
-    (r'encoder\.level_embed', r'model.level_embed'),
-    (r'(encoder|decoder)\.layers\.(\d+)\.ffn\.0\.(\w+)', r'model.\1.layers.\2.mlp.fc1.\3'),
-    (r'(encoder|decoder)\.layers\.(\d+)\.ffn\.3\.(\w+)', r'model.\1.layers.\2.mlp.fc2.\3'),
-    (r'(encoder|decoder)\.layers\.(\d+)\.norm_ffn\.(\w+)', r'model.\1.layers.\2.final_layer_norm.\3'),
-    (r'encoder\.layers\.(\d+)\.norm_attn\.(\w+)', r'model.encoder.layers.\1.self_attn_layer_norm.\2'),
-    (r'encoder\.layers\.(\d+)\.self_attn\.(.+)', r'model.encoder.layers.\1.self_attn.\2'),
-    (r'decoder\.layers\.(\d+)\.norm_self\.(\w+)', r'model.decoder.layers.\1.self_attn_layer_norm.\2'),
-    (r'decoder\.layers\.(\d+)\.norm_cross\.(\w+)', r'model.decoder.layers.\1.encoder_attn_layer_norm.\2'),
-    (r'decoder\.layers\.(\d+)\.self_attn\.out_proj\.(\w+)', r'model.decoder.layers.\1.self_attn.o_proj.\2'),
-    (r'decoder\.layers\.(\d+)\.cross_attn\.attn\.(.+)', r'model.decoder.layers.\1.encoder_attn.\2'),
-    (r'queries\.point\.(\w+)', r'model.reference_points.\1'),
-    (r'queries\.output\.(\w+)', r'model.enc_output.\1'),
-    (r'queries\.output_norm\.(\w+)', r'model.enc_output_norm.\1'),
-    (r'queries\.embed\.(\w+)', r'model.pos_trans.\1'),
-    (r'queries\.embed_norm\.(\w+)', r'model.pos_trans_norm.\1'),
-]]
+RENAMES = [
+    (re.compile(ours), theirs)
+    for ours, theirs in [
+        (r'backbone\.conv1\.(\w+)', RESNET + r'.embedder.embedder.convolution.\1'),
+        (r'backbone\.bn1\.(\w+)', RESNET + r'.embedder.embedder.normalization.\1'),
+        (
+            r'backbone\.layer(?P<one>\d+)\.(\d+)\.downsample\.0\.(\w+)',
+            RESNET + r'.encoder.stages.{one}.layers.\2.shortcut.convolution.\3',
+        ),
+        (
+            r'backbone\.layer(?P<one>\d+)\.(\d+)\.downsample\.1\.(\w+)',
+            RESNET + r'.encoder.stages.{one}.layers.\2.shortcut.normalization.\3',
+        ),
+        (
+            r'backbone\.layer(?P<one>\d+)\.(\d+)\.conv(?P<two>\d+)\.(\w+)',
+            RESNET + r'.encoder.stages.{one}.layers.\2.layer.{two}.convolution.\4',
+        ),
+        (
+            r'backbone\.layer(?P<one>\d+)\.(\d+)\.bn(?P<two>\d+)\.(\w+)',
+            RESNET + r'.encoder.stages.{one}.layers.\2.layer.{two}.normalization.\4',
+        ),
+        (r'neck\.convs\.(\d+)\.conv\.(\w+)', r'model.input_proj.\1.0.\2'),
+        (r'neck\.convs\.(\d+)\.gn\.(\w+)', r'model.input_proj.\1.1.\2'),
+        (r'encoder\.level_embed', r'model.level_embed'),
+        (r'(encoder|decoder)\.layers\.(\d+)\.ffn\.0\.(\w+)', r'model.\1.layers.\2.mlp.fc1.\3'),
+        (r'(encoder|decoder)\.layers\.(\d+)\.ffn\.3\.(\w+)', r'model.\1.layers.\2.mlp.fc2.\3'),
+        (r'(encoder|decoder)\.layers\.(\d+)\.norm_ffn\.(\w+)', r'model.\1.layers.\2.final_layer_norm.\3'),
+        (r'encoder\.layers\.(\d+)\.norm_attn\.(\w+)', r'model.encoder.layers.\1.self_attn_layer_norm.\2'),
+        (r'encoder\.layers\.(\d+)\.self_attn\.(.+)', r'model.encoder.layers.\1.self_attn.\2'),
+        (r'decoder\.layers\.(\d+)\.norm_self\.(\w+)', r'model.decoder.layers.\1.self_attn_layer_norm.\2'),
+        (r'decoder\.layers\.(\d+)\.norm_cross\.(\w+)', r'model.decoder.layers.\1.encoder_attn_layer_norm.\2'),
+        (r'decoder\.layers\.(\d+)\.self_attn\.out_proj\.(\w+)', r'model.decoder.layers.\1.self_attn.o_proj.\2'),
+        (r'decoder\.layers\.(\d+)\.cross_attn\.attn\.(.+)', r'model.decoder.layers.\1.encoder_attn.\2'),
+        (r'queries\.point\.(\w+)', r'model.reference_points.\1'),
+        (r'queries\.output\.(\w+)', r'model.enc_output.\1'),
+        (r'queries\.output_norm\.(\w+)', r'model.enc_output_norm.\1'),
+        (r'queries\.embed\.(\w+)', r'model.pos_trans.\1'),
+        (r'queries\.embed_norm\.(\w+)', r'model.pos_trans_norm.\1'),
+    ]
+]
 IN_PROJ = re.compile(r'decoder\.layers\.(\d+)\.self_attn\.in_proj_(weight|bias)')
 EXTRA_CONV = re.compile(r'neck\.extra_convs\.(\d+)\.(conv|gn)\.(\w+)')
 BRANCH = re.compile(r'head\.(class|box)_branches\.(\d+)\.(.+)')
@@ -81,7 +93,7 @@ def to_transformers(state: dict[str, Tensor], refine: bool | None = None) -> dic
             kind, *index, rest = found.groups()
             places = [layers] if not index else [int(index[0])] if branches > 1 else range(layers)
             for place in places:
-                for prefix in ('', 'model.decoder.') if in_decoder[kind] else ('', ):
+                for prefix in ('', 'model.decoder.') if in_decoder[kind] else ('',):
                     renamed[f'{prefix}{"bbox" if kind == "box" else kind}_embed.{place}.{rest}'] = tensor
         elif theirs := _rename(name):
             renamed[theirs] = tensor

@@ -2,6 +2,7 @@
 
 Each step checks before it is timed that both sides do the same work.
 """
+
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -20,6 +21,7 @@ LOGITS, BOXES, LOSS, GRADIENTS = 1e-4, 1e-5, 1e-5, 1e-2
 @dataclass
 class Contest:
     """Two callables that do the same work; ``check`` raises AssertionError if they do not, else says how close."""
+
     ours: Callable[[], object]
     theirs: Callable[[], object]
     check: Callable[[], str]
@@ -33,26 +35,44 @@ def transformers_peer(model: QueryDetector) -> nn.Module:
     """
     resnet, layer, block = model.backbone, model.decoder.layers[0], model.encoder.layers[0]
     if not (hasattr(resnet, 'stage_blocks') and hasattr(block.self_attn, 'num_levels')):
-        raise ValueError(f'the comparison takes a Deformable DETR on a ResNet, got {type(model.encoder).__name__} on '
-                         f'{type(resnet).__name__}')
+        raise ValueError(
+            f'the comparison takes a Deformable DETR on a ResNet, got {type(model.encoder).__name__} on '
+            f'{type(resnet).__name__}'
+        )
     transformers = import_transformers()
     two_stage = hasattr(model.queries, 'embed')
     refine = len(model.head.box_branches) > 1
     backbone = transformers.ResNetConfig(
-        embedding_size=resnet.stem_channels, depths=list(resnet.stage_blocks),
-        hidden_sizes=[resnet.base_channels * resnet.block.expansion * 2 ** stage for stage in range(4)],
+        embedding_size=resnet.stem_channels,
+        depths=list(resnet.stage_blocks),
+        hidden_sizes=[resnet.base_channels * resnet.block.expansion * 2**stage for stage in range(4)],
         layer_type='basic' if resnet.block.expansion == 1 else 'bottleneck',
-        out_features=[f'stage{index + 1}' for index in resnet.out_indices])
+        out_features=[f'stage{index + 1}' for index in resnet.out_indices],
+    )
     queries = model.queries.num_queries if two_stage else model.queries.pos.num_embeddings
     config = transformers.DeformableDetrConfig(
-        backbone_config=backbone, disable_custom_kernels=True, d_model=block.norm_attn.normalized_shape[0],
-        num_labels=model.head.num_classes, num_queries=queries, two_stage_num_proposals=queries,
-        num_feature_levels=block.self_attn.num_levels, encoder_n_points=block.self_attn.num_points,
-        decoder_n_points=layer.cross_attn.attn.num_points, encoder_layers=len(model.encoder.layers),
-        decoder_layers=model.decoder.num_layers, encoder_attention_heads=block.self_attn.num_heads,
-        decoder_attention_heads=layer.self_attn.num_heads, encoder_ffn_dim=block.ffn[0].out_features,
-        decoder_ffn_dim=layer.ffn[0].out_features, dropout=layer.dropout.p, two_stage=two_stage,
-        with_box_refine=refine, auxiliary_loss=True, class_cost=2, tie_word_embeddings=not refine)
+        backbone_config=backbone,
+        disable_custom_kernels=True,
+        d_model=block.norm_attn.normalized_shape[0],
+        num_labels=model.head.num_classes,
+        num_queries=queries,
+        two_stage_num_proposals=queries,
+        num_feature_levels=block.self_attn.num_levels,
+        encoder_n_points=block.self_attn.num_points,
+        decoder_n_points=layer.cross_attn.attn.num_points,
+        encoder_layers=len(model.encoder.layers),
+        decoder_layers=model.decoder.num_layers,
+        encoder_attention_heads=block.self_attn.num_heads,
+        decoder_attention_heads=layer.self_attn.num_heads,
+        encoder_ffn_dim=block.ffn[0].out_features,
+        decoder_ffn_dim=layer.ffn[0].out_features,
+        dropout=layer.dropout.p,
+        two_stage=two_stage,
+        with_box_refine=refine,
+        auxiliary_loss=True,
+        class_cost=2,
+        tie_word_embeddings=not refine,
+    )
     peer = transformers.DeformableDetrForObjectDetection(config)
     peer.load_state_dict(to_transformers(model.state_dict(), refine))
 
@@ -104,7 +124,7 @@ def training_contest(model: QueryDetector, images: Tensor, samples: list) -> Con
         images: B 3 H W, each padded at its right and lower side as its sample says.
     """
     dropouts = {module.p for module in model.modules() if isinstance(module, nn.Dropout)}
-    assert dropouts == {0.}, f'the model has dropout {dropouts}; build it with encoder.dropout=0 decoder.dropout=0'
+    assert dropouts == {0.0}, f'the model has dropout {dropouts}; build it with encoder.dropout=0 decoder.dropout=0'
     peer = transformers_peer(model).train()
     model.train()
     mask, labels = _as_theirs(images, samples)
@@ -125,8 +145,9 @@ def training_contest(model: QueryDetector, images: Tensor, samples: list) -> Con
         first, second = ours(), theirs()
         loss = abs(first - second) / second
         gradients = _largest_difference(model, peer)
-        assert loss <= LOSS and gradients <= GRADIENTS, \
+        assert loss <= LOSS and gradients <= GRADIENTS, (
             f'losses are {first} and {second}, gradients differ by {gradients:.1e}'
+        )
         return f'loss {first:.6f} within {loss:.1e}, gradients within {gradients:.1e}'
 
     return Contest(ours, theirs, check)
@@ -150,8 +171,10 @@ def _largest_difference(model: nn.Module, peer: nn.Module) -> float:
 
     A parameter whose gradient is next to nothing in the whole (a key's bias, say) is held against the whole.
     """
-    mapped = to_transformers({name: each.grad for name, each in model.named_parameters() if each.grad is not None},
-                             refine=len(model.head.box_branches) > 1)
+    mapped = to_transformers(
+        {name: each.grad for name, each in model.named_parameters() if each.grad is not None},
+        refine=len(model.head.box_branches) > 1,
+    )
     theirs = {name: each.grad for name, each in peer.named_parameters() if each.grad is not None}
     missing = theirs.keys() - mapped.keys()
     assert not missing, f'we have no gradient for {sorted(missing)}'

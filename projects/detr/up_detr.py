@@ -3,6 +3,7 @@
 Differences from the official code: the blocks of queries are as many as there are patches (the official loop counts the
 queries of a patch, which is right only where both are ten); descriptors are cut from the graph.
 """
+
 from dataclasses import replace
 
 import torch
@@ -33,12 +34,21 @@ class PatchPrompt(nn.Module):
             has more than another.
     """
 
-    def __init__(self, num_patches: int = 10, mask_ratio: float = 0.1, shuffle: bool = False,
-                 descriptor_dims: int = 2048, embed_dims: int = 256, num_queries: int = 100):
+    def __init__(
+        self,
+        num_patches: int = 10,
+        mask_ratio: float = 0.1,
+        shuffle: bool = False,
+        descriptor_dims: int = 2048,
+        embed_dims: int = 256,
+        num_queries: int = 100,
+    ):
         super().__init__()
         if num_queries % num_patches:
-            raise ValueError(f'{num_queries} queries cannot be dealt to {num_patches} patches; num_queries should be a '
-                             f'multiple, as {max(num_queries // num_patches, 1) * num_patches}')
+            raise ValueError(
+                f'{num_queries} queries cannot be dealt to {num_patches} patches; num_queries should be a '
+                f'multiple, as {max(num_queries // num_patches, 1) * num_patches}'
+            )
         self.num_patches, self.mask_ratio, self.shuffle = num_patches, mask_ratio, shuffle
         self.num_queries = num_queries
         self.project = nn.Linear(descriptor_dims, embed_dims)
@@ -48,8 +58,9 @@ class PatchPrompt(nn.Module):
         counts = [len(each) for each in described]
         patches = counts[0]
         if len(set(counts)) > 1 or not 0 < patches <= self.num_patches:
-            raise ValueError(f'images of the batch bring {counts} patches; all should bring the same number, 1 to '
-                             f'{self.num_patches}')
+            raise ValueError(
+                f'images of the batch bring {counts} patches; all should bring the same number, 1 to {self.num_patches}'
+            )
         share = self.num_queries // self.num_patches
         match = self._dealt(match, patches * share)
 
@@ -63,8 +74,10 @@ class PatchPrompt(nn.Module):
     def _dealt(self, match: QueryGroup, size: int) -> QueryGroup:
         """The queries in use, in the order in which they are dealt to patches."""
         if match.size != self.num_queries:
-            raise ValueError(f'there are {match.size} matching queries, num_queries is {self.num_queries}; a source '
-                             'with patterns or of few tokens does not go with PatchPrompt')
+            raise ValueError(
+                f'there are {match.size} matching queries, num_queries is {self.num_queries}; a source '
+                'with patterns or of few tokens does not go with PatchPrompt'
+            )
         order = torch.arange(size, device=match.content.device)
         if self.shuffle and self.training:
             order = torch.randperm(self.num_queries, device=match.content.device)[:size]
@@ -76,6 +89,7 @@ class PatchPrompt(nn.Module):
 class ReconstructionTerm(LossTerm):
     """Squared distance of embedding and descriptor, both of length one, divided by the number of boxes; in all
     layers."""
+
     name = 'loss_recon'
     reads = ('embeddings',)
 

@@ -2,8 +2,9 @@
 
 Importing this package makes mmengine load checkpoints safely, see :mod:`.checkpoint`.
 """
+
 from .amp import Bfloat16OptimWrapper
-from .checkpoint import (CorruptCheckpoint, UnsafeCheckpoint, find_resumable, install, load_checkpoint_file, trusted)
+from .checkpoint import CorruptCheckpoint, UnsafeCheckpoint, find_resumable, install, load_checkpoint_file, trusted
 from .checkpoint_hook import SafeCheckpointHook
 from .convert import OfficialWeights
 from .fine_tune import FineTuneHook
@@ -14,6 +15,22 @@ from .seed import EpochSeedHook
 
 install()
 
-__all__ = ['Bfloat16OptimWrapper', 'CorruptCheckpoint', 'EpochSeedHook', 'FineTuneHook', 'Fit', 'InterruptHook',
-           'NanGuardHook', 'NonFiniteLoss', 'SafeCheckpointHook', 'UnsafeCheckpoint', 'WeightsDoNotFit',
-           'find_resumable', 'install', 'load_and_account', 'load_checkpoint_file', 'trusted']
+__all__ = [
+    'Bfloat16OptimWrapper',
+    'CorruptCheckpoint',
+    'EpochSeedHook',
+    'FineTuneHook',
+    'Fit',
+    'InterruptHook',
+    'NanGuardHook',
+    'NonFiniteLoss',
+    'OfficialWeights',
+    'SafeCheckpointHook',
+    'UnsafeCheckpoint',
+    'WeightsDoNotFit',
+    'find_resumable',
+    'install',
+    'load_and_account',
+    'load_checkpoint_file',
+    'trusted',
+]

@@ -2,6 +2,7 @@
 
 bfloat16 has float32's range, so it needs no loss scaling; mmengine's ``AmpOptimWrapper`` always scales and wants a GPU.
 """
+
 from contextlib import contextmanager
 
 import torch

@@ -3,6 +3,7 @@
 Weights are random and images are noise: no file is read and nothing is downloaded. Times hold neither data loading nor
 preprocessing.
 """
+
 import copy
 import platform
 from collections.abc import Callable
@@ -40,8 +41,9 @@ def build_untrained(cfg: Config, device: torch.device) -> nn.Module:
     return model.to(device)
 
 
-def measure_inference(cfg: Config, batch_size: int, shape: tuple[int, int], device: torch.device,
-                      amp_dtype: str | None = None, **limits) -> dict:
+def measure_inference(
+    cfg: Config, batch_size: int, shape: tuple[int, int], device: torch.device, amp_dtype: str | None = None, **limits
+) -> dict:
     """Images in, detections out. ``limits`` are those of :func:`.timing.measure`."""
     model = build_untrained(cfg, device)
     model.eval()
@@ -54,8 +56,9 @@ def measure_inference(cfg: Config, batch_size: int, shape: tuple[int, int], devi
     return _measured(step, batch_size, device, **limits)
 
 
-def measure_training(cfg: Config, batch_size: int, shape: tuple[int, int], device: torch.device,
-                     amp_dtype: str | None = None, **limits) -> dict:
+def measure_training(
+    cfg: Config, batch_size: int, shape: tuple[int, int], device: torch.device, amp_dtype: str | None = None, **limits
+) -> dict:
     """Loss, backward and the config's optimiser, with its own mixed precision where ``amp_dtype`` names none.
 
     Raises:
@@ -69,8 +72,10 @@ def measure_training(cfg: Config, batch_size: int, shape: tuple[int, int], devic
     model.train()
     optimizer = build_optim_wrapper(model, cfg.optim_wrapper)
     if device.type != get_device() and isinstance(optimizer, (AmpOptimWrapper, Bfloat16OptimWrapper)):
-        raise SystemExit(f'error: mixed precision on {device} would be timed without it, since mmengine turns it on '
-                         f'for {get_device()} on this machine; hide the GPUs with CUDA_VISIBLE_DEVICES=-1')
+        raise SystemExit(
+            f'error: mixed precision on {device} would be timed without it, since mmengine turns it on '
+            f'for {get_device()} on this machine; hide the GPUs with CUDA_VISIBLE_DEVICES=-1'
+        )
     images, samples = random_batch(batch_size, shape, device, channels=image_channels(model))
 
     def step():
@@ -84,14 +89,25 @@ def measure_training(cfg: Config, batch_size: int, shape: tuple[int, int], devic
 def environment(device: torch.device) -> dict:
     """What the figures depend on beside the model."""
     name = torch.cuda.get_device_name(device) if device.type == 'cuda' else platform.processor() or platform.machine()
-    return dict(device=str(device), hardware=name, threads=torch.get_num_threads(), torch=torch.__version__,
-                python=platform.python_version())
+    return dict(
+        device=str(device),
+        hardware=name,
+        threads=torch.get_num_threads(),
+        torch=torch.__version__,
+        python=platform.python_version(),
+    )
 
 
 def _measured(step: Callable[[], None], batch_size: int, device: torch.device, **limits) -> dict:
     timing, memory = measure(step, device, **limits)
-    return dict(images_per_second=batch_size / timing.median, seconds_median=timing.median, seconds_best=timing.best,
-                rounds=len(timing.seconds), peak_memory_bytes=memory.bytes, peak_memory_kind=memory.kind)
+    return dict(
+        images_per_second=batch_size / timing.median,
+        seconds_median=timing.median,
+        seconds_best=timing.best,
+        rounds=len(timing.seconds),
+        peak_memory_bytes=memory.bytes,
+        peak_memory_kind=memory.kind,
+    )
 
 
 def _autocast(device: torch.device, dtype: str | None):
@@ -101,8 +117,13 @@ def _autocast(device: torch.device, dtype: str | None):
 def _without_pretrained(cfg):
     """The same config without the entries that load weights from a file."""
     if isinstance(cfg, dict):
-        return type(cfg)({key: _without_pretrained(value) for key, value in cfg.items()
-                          if not (key == 'pretrained' or key == 'init_cfg' and 'checkpoint' in (value or ()))})
+        return type(cfg)(
+            {
+                key: _without_pretrained(value)
+                for key, value in cfg.items()
+                if not (key == 'pretrained' or key == 'init_cfg' and 'checkpoint' in (value or ()))
+            }
+        )
     if isinstance(cfg, (list, tuple)):
         return type(cfg)(_without_pretrained(value) for value in cfg)
     return cfg

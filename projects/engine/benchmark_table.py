@@ -1,4 +1,5 @@
 """The figures of a benchmark for people."""
+
 from rich.console import Console
 from rich.table import Table
 
@@ -40,18 +41,22 @@ def _caption(report: dict) -> str | None:
     if 'macs' not in report:
         return None
     height, width = report['shape']
-    return (f'Multiply-adds at {height}x{width}, what papers call GFLOPs (floating point operations: twice as many); '
-            'with attention and deformable sampling, without norms, activations and softmax.')
+    return (
+        f'Multiply-adds at {height}x{width}, what papers call GFLOPs (floating point operations: twice as many); '
+        'with attention and deformable sampling, without norms, activations and softmax.'
+    )
 
 
 def _speed(name: str, figures: dict, environment: dict) -> str:
     height, width = figures['shape']
     dtype = figures['amp_dtype'] or 'float32'
-    return (f'[bold]{name}[/bold], batch {figures["batch_size"]} of {height}x{width}, {dtype}: '
-            f'[bold]{figures["images_per_second"]:.3g} img/s[/bold] (median of {figures["rounds"]}, '
-            f'{_time(figures["seconds_median"])} a batch, best {_time(figures["seconds_best"])}); '
-            f'peak memory {figures["peak_memory_bytes"] / 2**20:,.0f} MiB ({figures["peak_memory_kind"]}); '
-            f'{environment["hardware"]}, {environment["threads"]} threads')
+    return (
+        f'[bold]{name}[/bold], batch {figures["batch_size"]} of {height}x{width}, {dtype}: '
+        f'[bold]{figures["images_per_second"]:.3g} img/s[/bold] (median of {figures["rounds"]}, '
+        f'{_time(figures["seconds_median"])} a batch, best {_time(figures["seconds_best"])}); '
+        f'peak memory {figures["peak_memory_bytes"] / 2**20:,.0f} MiB ({figures["peak_memory_kind"]}); '
+        f'{environment["hardware"]}, {environment["threads"]} threads'
+    )
 
 
 def _race(race: dict) -> Table:
@@ -61,8 +66,7 @@ def _race(race: dict) -> Table:
         table.add_column(heading, justify='right')
     for side in ('ours', 'theirs'):
         seconds = race[side]
-        table.add_row({'theirs': 'transformers'}.get(side, 'mmparts'), _time(seconds['best']),
-                      _time(seconds['median']))
+        table.add_row({'theirs': 'transformers'}.get(side, 'mmparts'), _time(seconds['best']), _time(seconds['median']))
     table.add_row('ratio', f'{race["ratio"]:.2f}x', f'{low:.2f} to {high:.2f}', style='bold')
     return table
 

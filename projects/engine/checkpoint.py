@@ -7,6 +7,7 @@ stand-ins. :func:`install` puts this under mmengine's own loading functions, so 
 ``init_cfg=dict(type='Pretrained')`` and mmdet's ``init_detector`` use it too. The files that
 :class:`~.checkpoint_hook.SafeCheckpointHook` writes hold tensors and plain data only: ``torch.load`` alone reads them.
 """
+
 import argparse
 import contextlib
 import logging
@@ -62,12 +63,16 @@ def _allowed() -> list:
     core = getattr(np, '_core', None) or np.core
     plain = [argparse.Namespace, np.ndarray, np.dtype]
     plain += [type(np.dtype(name)) for name in ('b1', 'u1', 'i1', 'i2', 'i4', 'i8', 'f2', 'f4', 'f8', 'U1', 'S1')]
-    renamed = [(_PickledHistory, 'mmengine.logging.history_buffer.HistoryBuffer'),
-               (_inert_getattr, 'builtins.getattr'),
-               (dict, 'mmengine.config.config.ConfigDict')]
+    renamed = [
+        (_PickledHistory, 'mmengine.logging.history_buffer.HistoryBuffer'),
+        (_inert_getattr, 'builtins.getattr'),
+        (dict, 'mmengine.config.config.ConfigDict'),
+    ]
     for package in ('numpy._core', 'numpy.core'):
-        renamed += [(core.multiarray._reconstruct, f'{package}.multiarray._reconstruct'),
-                    (core.multiarray.scalar, f'{package}.multiarray.scalar')]
+        renamed += [
+            (core.multiarray._reconstruct, f'{package}.multiarray._reconstruct'),
+            (core.multiarray.scalar, f'{package}.multiarray.scalar'),
+        ]
     # `BUILD` is checked against the class itself, hence the stand-ins appear by their own names too.
     return plain + [_PickledHistory] + renamed
 
@@ -105,20 +110,23 @@ def _explain(path: str, error: Exception) -> RuntimeError:
         return UnsafeCheckpoint(
             f'{path} was not loaded: it asks for `{culprit}`, which is neither a tensor nor plain data and could run '
             f'code. If you know who made the file, load it with --trust-checkpoint (or {TRUST_VARIABLE}=1); otherwise '
-            'ask for a file with weights only.')
+            'ask for a file with weights only.'
+        )
     size = osp.getsize(path)
     reason = text.strip().splitlines()[-1] if text.strip() else type(error).__name__
     return CorruptCheckpoint(
         f'{path} ({size} bytes) is no readable checkpoint: it is truncated, or another kind of file ({reason}). '
-        'Fetch or copy it again, or resume from an earlier one.')
+        'Fetch or copy it again, or resume from an earlier one.'
+    )
 
 
 def _to_history(value: Any) -> Any:
     if isinstance(value, _PickledHistory):
         return HistoryBuffer(value.log_history, value.count_history, value.max_length)
     if isinstance(value, dict) and value.keys() == {'log_history', 'count_history', 'max_length'}:
-        return HistoryBuffer(value['log_history'].cpu().numpy(), value['count_history'].cpu().numpy(),
-                             value['max_length'])
+        return HistoryBuffer(
+            value['log_history'].cpu().numpy(), value['count_history'].cpu().numpy(), value['max_length']
+        )
     return value
 
 
@@ -139,10 +147,9 @@ def load_checkpoint_file(path: str, map_location: Any = 'cpu', trust: bool = Fal
     if not osp.isfile(path):
         raise FileNotFoundError(f'no checkpoint at {path}')
     checkpoint = _read(path, map_location, trust)
-    if isinstance(checkpoint, dict) and not trust:
+    if isinstance(checkpoint, dict) and not trust and isinstance(checkpoint.get('meta'), dict):
         # Runner.resume runs this text as Python. Only mmdet 2.x wrote it; nothing of mmengine's is lost without it.
-        if isinstance(checkpoint.get('meta'), dict):
-            checkpoint['meta'].pop('config', None)
+        checkpoint['meta'].pop('config', None)
     if isinstance(checkpoint, dict) and isinstance(checkpoint.get('message_hub'), dict):
         scalars = checkpoint['message_hub'].get('log_scalars', {})
         checkpoint['message_hub']['log_scalars'] = OrderedDict((k, _to_history(v)) for k, v in scalars.items())
@@ -197,8 +204,10 @@ def write_atomically(data: bytes, path: str, verify=None) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
         if isinstance(error, OSError):
-            raise OSError(error.errno, f'{path} was not written: {error.strerror or error}; the files that were there '
-                                       'before are intact') from error
+            raise OSError(
+                error.errno,
+                f'{path} was not written: {error.strerror or error}; the files that were there before are intact',
+            ) from error
         raise
 
 
@@ -225,8 +234,11 @@ def verify_checkpoint(path: str) -> None:
     try:
         _read(path, 'meta', trust=False)
     except UnsafeCheckpoint as error:
-        print_log(f'The checkpoint being saved can be loaded only with --trust-checkpoint. {error}',
-                  logger='current', level=logging.WARNING)
+        print_log(
+            f'The checkpoint being saved can be loaded only with --trust-checkpoint. {error}',
+            logger='current',
+            level=logging.WARNING,
+        )
 
 
 class AtomicBackend(LocalBackend):

@@ -3,6 +3,7 @@
 mmengine's removes the old file first and writes the new one over its final name. This one writes beside, verifies,
 renames, moves the pointer, and only then removes.
 """
+
 import os.path as osp
 from collections import deque
 
@@ -43,8 +44,10 @@ class SafeCheckpointHook(CheckpointHook):
         if not (runner._resume and runner._has_loaded and fit is not None):
             return
         if fit.loaded_tensors < fit.tensors:
-            raise WeightsDoNotFit(f'Cannot resume: {fit}; missing: {fit.missing[:4]}. The config builds another '
-                                  'model than the checkpoint holds; to start from its weights, use load_from.')
+            raise WeightsDoNotFit(
+                f'Cannot resume: {fit}; missing: {fit.missing[:4]}. The config builds another '
+                'model than the checkpoint holds; to start from its weights, use load_from.'
+            )
 
     def _save_checkpoint_with_step(self, runner, step: int, meta: dict) -> None:
         outdated = self._keep(runner, step)
@@ -64,9 +67,17 @@ class SafeCheckpointHook(CheckpointHook):
             name: File name.
             meta: ``epoch`` and ``iter`` that a resume starts from.
         """
-        runner.save_checkpoint(self.out_dir, name, self.file_client_args, save_optimizer=self.save_optimizer,
-                               save_param_scheduler=self.save_param_scheduler, meta=meta, by_epoch=self.by_epoch,
-                               backend_args=self.backend_args, **self.args)
+        runner.save_checkpoint(
+            self.out_dir,
+            name,
+            self.file_client_args,
+            save_optimizer=self.save_optimizer,
+            save_param_scheduler=self.save_param_scheduler,
+            meta=meta,
+            by_epoch=self.by_epoch,
+            backend_args=self.backend_args,
+            **self.args,
+        )
         if is_main_process():
             path = self.file_backend.join_path(self.out_dir, name)
             write_atomically(path.encode(), osp.join(runner.work_dir, POINTER))

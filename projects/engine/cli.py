@@ -1,4 +1,5 @@
 """What the command line tools share: arguments, configs, overrides, errors in one line."""
+
 import argparse
 import difflib
 import glob
@@ -12,7 +13,7 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
-from .checkpoint import CorruptCheckpoint, TRUST_VARIABLE, UnsafeCheckpoint, find_resumable
+from .checkpoint import TRUST_VARIABLE, CorruptCheckpoint, UnsafeCheckpoint, find_resumable
 from .fit import MINIMUM_VARIABLE, WeightsDoNotFit
 from .nan_guard import NonFiniteLoss
 
@@ -37,19 +38,31 @@ def parser(description: str, checkpoint: bool = False, launcher: bool = True) ->
     parser.add_argument('--work-dir', help='folder for logs and checkpoints; default: work_dirs/NAME_OF_CONFIG')
     add_common(parser)
     if launcher:
-        parser.add_argument('--launcher', choices=['none', 'pytorch', 'slurm', 'mpi'], default='none',
-                            help='how the processes were started; the dist_* and slurm_* scripts set it')
+        parser.add_argument(
+            '--launcher',
+            choices=['none', 'pytorch', 'slurm', 'mpi'],
+            default='none',
+            help='how the processes were started; the dist_* and slurm_* scripts set it',
+        )
         parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
     return parser
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
     """Add ``--cfg-options`` and ``--trust-checkpoint``."""
-    parser.add_argument('--cfg-options', nargs='+', action=DictAction, metavar='KEY=VALUE',
-                        help='override entries of the config, e.g. train_dataloader.batch_size=4; data_root=/my/data '
-                             'moves every data set and evaluator of the config at once')
-    parser.add_argument('--trust-checkpoint', action='store_true',
-                        help='unpickle arbitrary objects from checkpoints: only for files whose maker you know')
+    parser.add_argument(
+        '--cfg-options',
+        nargs='+',
+        action=DictAction,
+        metavar='KEY=VALUE',
+        help='override entries of the config, e.g. train_dataloader.batch_size=4; data_root=/my/data '
+        'moves every data set and evaluator of the config at once',
+    )
+    parser.add_argument(
+        '--trust-checkpoint',
+        action='store_true',
+        help='unpickle arbitrary objects from checkpoints: only for files whose maker you know',
+    )
 
 
 def load_config(path: str, options: dict | None = None) -> Config:
@@ -60,6 +73,7 @@ def load_config(path: str, options: dict | None = None) -> Config:
         SystemExit: ``data_root`` would move no data set.
     """
     from ..datasets.root import merge_options  # takes seconds, which `--help` does not need
+
     cfg = Config.fromfile(find_config(path))
     try:
         return merge_options(cfg, options)
@@ -72,6 +86,7 @@ def find_config(path: str) -> str:
     package, separator, name = path.partition('::')
     if separator and package == 'mmparts':
         from .. import config
+
         return config(name)
     if osp.isfile(path):
         return path
@@ -81,8 +96,11 @@ def find_config(path: str) -> str:
     known = glob.glob(osp.join(folder or '.', '**', '*.py'), recursive=True)[:5000]
     by_name = {osp.basename(file): file for file in known}
     close = difflib.get_close_matches(osp.basename(path), by_name, n=3, cutoff=0.5)
-    advice = f'Did you mean {" or ".join(by_name[name] for name in close)}?' if close else \
-        'Configs that are shipped are named `mmparts::folder/name.py`.'
+    advice = (
+        f'Did you mean {" or ".join(by_name[name] for name in close)}?'
+        if close
+        else 'Configs that are shipped are named `mmparts::folder/name.py`.'
+    )
     raise FileNotFoundError(f'no config at {path}. {advice}')
 
 
@@ -116,8 +134,12 @@ def join_processes(cfg: Config) -> None:
     if get_device() != 'cpu':
         return
     torch.distributed.init_process_group('gloo')
-    wrapper = dict(type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
-                   find_unused_parameters=cfg.get('find_unused_parameters', False))
+    wrapper = dict(
+        type='MMDistributedDataParallel',
+        device_ids=None,
+        broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    )
     cfg.setdefault('model_wrapper_cfg', wrapper)
 
 
@@ -130,8 +152,10 @@ def require_gpus(processes: int) -> None:
     """Exit with a message where there are fewer GPUs than processes: torch would only say `invalid device ordinal`."""
     gpus = {'cuda': torch.cuda.device_count(), 'mps': 1}.get(get_device(), processes)
     if processes > gpus:
-        raise SystemExit(f'error: {processes} processes on a machine with {gpus} GPU{"s" if gpus > 1 else ""}, and '
-                         f'each needs one of its own; start {gpus} at most (CUDA_VISIBLE_DEVICES may hide others)')
+        raise SystemExit(
+            f'error: {processes} processes on a machine with {gpus} GPU{"s" if gpus > 1 else ""}, and '
+            f'each needs one of its own; start {gpus} at most (CUDA_VISIBLE_DEVICES may hide others)'
+        )
 
 
 def slurm_port() -> int:
@@ -162,8 +186,10 @@ def set_amp(cfg: Config, dtype: str | None) -> None:
 def set_auto_scale_lr(cfg: Config) -> None:
     """Scale the learning rate by the real over the base batch size."""
     if 'base_batch_size' not in cfg.get('auto_scale_lr', {}):
-        raise SystemExit('--auto-scale-lr needs `auto_scale_lr = dict(base_batch_size=...)` in the config: the batch '
-                         'size for which its learning rate was chosen')
+        raise SystemExit(
+            '--auto-scale-lr needs `auto_scale_lr = dict(base_batch_size=...)` in the config: the batch '
+            'size for which its learning rate was chosen'
+        )
     cfg.auto_scale_lr.enable = True
 
 

@@ -4,6 +4,7 @@ Multiply-adds (MACs) are what the papers of the field print as "GFLOPs"; floatin
 Counted are convolutions, matrix products, attention (fused or not) and the sampling of deformable attention; not
 counted are normalisation, activations, softmax, interpolation and element-wise arithmetic, which is below one per cent.
 """
+
 from collections import Counter
 from dataclasses import dataclass
 
@@ -28,6 +29,7 @@ class Parameters:
     Args:
         without_frozen_norms: all but weights and biases of frozen BatchNorms, which papers do not count.
     """
+
     total: int
     trainable: int
     without_frozen_norms: int
@@ -37,9 +39,11 @@ class Parameters:
         norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
         frozen = {parameter for norm in norms for parameter in norm.parameters() if not parameter.requires_grad}
         total = sum(parameter.numel() for parameter in module.parameters())
-        return cls(total=total,
-                   trainable=sum(each.numel() for each in module.parameters() if each.requires_grad),
-                   without_frozen_norms=total - sum(parameter.numel() for parameter in frozen))
+        return cls(
+            total=total,
+            trainable=sum(each.numel() for each in module.parameters() if each.requires_grad),
+            without_frozen_norms=total - sum(parameter.numel() for parameter in frozen),
+        )
 
 
 def build_on_meta(cfg: Config) -> nn.Module:
@@ -90,9 +94,11 @@ class _count_sampling:
         self.macs = Counter()
 
     def __enter__(self):
-        self.hooks = [module.sampling_offsets.register_forward_hook(self._hook(name.split('.')[0], module))
-                      for name, module in self.model.named_modules()
-                      if hasattr(module, 'sampling_offsets') and hasattr(module, 'value_proj')]
+        self.hooks = [
+            module.sampling_offsets.register_forward_hook(self._hook(name.split('.')[0], module))
+            for name, module in self.model.named_modules()
+            if hasattr(module, 'sampling_offsets') and hasattr(module, 'value_proj')
+        ]
         return self
 
     def _hook(self, part: str, attention: nn.Module):

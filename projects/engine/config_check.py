@@ -4,6 +4,7 @@ What it cannot see: values (a wrong number, a missing required argument), names 
 to itself (counted as :attr:`ConfigCheck.unseen`), and the parts of :data:`NOT_REGISTERED`, which libraries look up in
 ways of their own. A config is code: reading one runs it, and imports its ``custom_imports``, as training would.
 """
+
 import ast
 import difflib
 import inspect
@@ -11,7 +12,7 @@ import re
 import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib.util import find_spec
 
 import mmengine.registry
@@ -25,29 +26,50 @@ from ..registry import MODELS as OURS
 Keys = tuple[str | int, ...]  # the way to an entry of a config
 
 # Entry of a config (a pattern) -> registries of its parts, and of parts under certain names below it.
-INIT = {'init_cfg': ('WEIGHT_INITIALIZERS', )}
-SOURCE = {'source': ('TASK_UTILS', )}
-TRANSFORMS = {**dict.fromkeys(('pipeline', 'transforms', 'switch_pipeline'), ('TRANSFORMS', )), **SOURCE}
+INIT = {'init_cfg': ('WEIGHT_INITIALIZERS',)}
+SOURCE = {'source': ('TASK_UTILS',)}
+TRANSFORMS = {**dict.fromkeys(('pipeline', 'transforms', 'switch_pipeline'), ('TRANSFORMS',)), **SOURCE}
 ROOTS: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     r'model|tta_model': (('MODELS', 'TASK_UTILS'), INIT),
-    r'\w+_dataloader': (('DATASETS', ), {**TRANSFORMS, 'sampler': ('DATA_SAMPLERS', ),
-                                         'batch_sampler': ('DATA_SAMPLERS', ), 'collate_fn': ('FUNCTIONS', ),
-                                         'worker_init_fn': ('FUNCTIONS', )}),
-    r'\w+_pipeline': (('TRANSFORMS', ), SOURCE),
-    r'\w+_evaluator': (('METRICS', 'EVALUATOR'), {'postprocess_tracklet_cfg': ('TASK_UTILS', )}),
-    r'(train|val|test)_cfg': (('LOOPS', ), {}),
-    r'optim_wrapper': (('OPTIM_WRAPPERS', ), {'optimizer': ('OPTIMIZERS', )}),
-    r'param_scheduler': (('PARAM_SCHEDULERS', ), {}),
-    r'(default|custom)_hooks': (('HOOKS', ), TRANSFORMS),
-    r'visualizer': (('VISUALIZERS', ), {'vis_backends': ('VISBACKENDS', )}),
-    r'vis_backends': (('VISBACKENDS', ), {}),
-    r'log_processor': (('LOG_PROCESSORS', ), {}),
-    r'model_wrapper_cfg': (('MODEL_WRAPPERS', ), {}),
+    r'\w+_dataloader': (
+        ('DATASETS',),
+        {
+            **TRANSFORMS,
+            'sampler': ('DATA_SAMPLERS',),
+            'batch_sampler': ('DATA_SAMPLERS',),
+            'collate_fn': ('FUNCTIONS',),
+            'worker_init_fn': ('FUNCTIONS',),
+        },
+    ),
+    r'\w+_pipeline': (('TRANSFORMS',), SOURCE),
+    r'\w+_evaluator': (('METRICS', 'EVALUATOR'), {'postprocess_tracklet_cfg': ('TASK_UTILS',)}),
+    r'(train|val|test)_cfg': (('LOOPS',), {}),
+    r'optim_wrapper': (('OPTIM_WRAPPERS',), {'optimizer': ('OPTIMIZERS',)}),
+    r'param_scheduler': (('PARAM_SCHEDULERS',), {}),
+    r'(default|custom)_hooks': (('HOOKS',), TRANSFORMS),
+    r'visualizer': (('VISUALIZERS',), {'vis_backends': ('VISBACKENDS',)}),
+    r'vis_backends': (('VISBACKENDS',), {}),
+    r'log_processor': (('LOG_PROCESSORS',), {}),
+    r'model_wrapper_cfg': (('MODEL_WRAPPERS',), {}),
 }
 
 # Where else a misplaced `type` is looked for.
-OTHERS = {'MODELS', 'TASK_UTILS', 'DATASETS', 'DATA_SAMPLERS', 'TRANSFORMS', 'METRICS', 'LOOPS', 'HOOKS',
-          'OPTIMIZERS', 'OPTIM_WRAPPERS', 'PARAM_SCHEDULERS', 'VISUALIZERS', 'VISBACKENDS', 'WEIGHT_INITIALIZERS'}
+OTHERS = {
+    'MODELS',
+    'TASK_UTILS',
+    'DATASETS',
+    'DATA_SAMPLERS',
+    'TRANSFORMS',
+    'METRICS',
+    'LOOPS',
+    'HOOKS',
+    'OPTIMIZERS',
+    'OPTIM_WRAPPERS',
+    'PARAM_SCHEDULERS',
+    'VISUALIZERS',
+    'VISBACKENDS',
+    'WEIGHT_INITIALIZERS',
+}
 
 # Dicts whose `type` is no name of a registry: the key that they stand under (a pattern).
 NOT_REGISTERED = r'nms|nms_cfg|dqs_cfg|roi_layer|upsample|upsample_cfg|\w+_trans|backend_args|file_client_args'
@@ -78,10 +100,23 @@ PLAIN = {
     r'randomness': parameters(set_random_seed),
 }
 # What mmengine's DefaultOptimWrapperConstructor documents.
-PARAMWISE = {'custom_keys', 'bias_lr_mult', 'bias_decay_mult', 'norm_decay_mult', 'dwconv_decay_mult',
-             'flat_decay_mult', 'dcn_offset_lr_mult', 'bypass_duplicate'}
+PARAMWISE = {
+    'custom_keys',
+    'bias_lr_mult',
+    'bias_decay_mult',
+    'norm_decay_mult',
+    'dwconv_decay_mult',
+    'flat_decay_mult',
+    'dcn_offset_lr_mult',
+    'bypass_duplicate',
+}
 RUNNER = parameters(Runner) - {'self'} | {
-    'auto_scale_lr', 'custom_imports', 'model_wrapper_cfg', 'tta_model', 'tta_pipeline'}
+    'auto_scale_lr',
+    'custom_imports',
+    'model_wrapper_cfg',
+    'tta_model',
+    'tta_pipeline',
+}
 
 
 @dataclass(frozen=True)
@@ -92,6 +127,7 @@ class Finding:
         where: the entry of the config, like ``model.head.num_clases``, or what else is meant.
         problem: what was got and what would be right.
     """
+
     where: str
     problem: str
 
@@ -99,6 +135,7 @@ class Finding:
 @dataclass(frozen=True)
 class Keywords:
     """Names that a class takes; ``free``: it also takes names that its signature does not tell."""
+
     names: frozenset[str]
     free: bool
 
@@ -122,15 +159,15 @@ class ConfigCheck:
     def _check_root(self, name: str, value) -> None:
         for pattern, (kinds, nested) in ROOTS.items():
             if re.fullmatch(pattern, name):
-                self._walk(value, (name, ), kinds, nested)
+                self._walk(value, (name,), kinds, nested)
         for pattern, names in PLAIN.items():
             if re.fullmatch(pattern, name) and isinstance(value, dict):
-                self._check_names(value, (name, ), names, name)
+                self._check_names(value, (name,), names, name)
         if name == 'optim_wrapper' and 'constructor' not in value:
             self._check_names(value.get('paramwise_cfg') or {}, (name, 'paramwise_cfg'), PARAMWISE, 'paramwise_cfg')
         if name not in RUNNER and not any(re.fullmatch(pattern, name) for pattern in ROOTS):
             for close in difflib.get_close_matches(name, RUNNER, n=1, cutoff=0.88):
-                self._add((name, ), f'nothing reads `{name}`; did you mean `{close}`?')
+                self._add((name,), f'nothing reads `{name}`; did you mean `{close}`?')
 
     def _walk(self, value, keys: Keys, kinds: tuple[str, ...], nested: dict) -> None:
         """Check ``value`` and what is in it; ``kinds`` are the registries of the parts at this place."""
@@ -157,7 +194,7 @@ class ConfigCheck:
         taken = keywords(found)
         for argument, registry in FORWARDED.items():
             if taken.free and argument in taken.names:
-                _, target = find(part.get(argument, default(found, argument)), (registry, ))
+                _, target = find(part.get(argument, default(found, argument)), (registry,))
                 taken = merged(taken, keywords(target)) if target else taken
         allowed = taken.names | TAKEN_BY_BUILDER.get(kind, set())
         if taken.free:
@@ -218,7 +255,7 @@ def unknown(kind: str, kinds: tuple[str, ...]) -> str:
     if scope and scope not in mmengine.registry.MODELS.children and find_spec(scope) is None:
         return f'no `{kind}`: there is no scope, and no installed package, `{scope}`.' + meant(kind, kinds)
     for name in sorted(OTHERS - set(kinds)):
-        if find(kind, (name, ))[1] is not None:
+        if find(kind, (name,))[1] is not None:
             return f'`{kind}` is one of {name}; here stands one of {" or ".join(kinds)}.'
     return f'no `{kind}` in {" or ".join(kinds)}.' + meant(kind, kinds)
 
@@ -243,7 +280,7 @@ def visible(registry: Registry) -> Iterator[tuple[str, str]]:
         yield from ((f'{scope}.{name}', name) for name in child.module_dict)
 
 
-@lru_cache(maxsize=None)
+@cache
 def keywords(kind) -> Keywords:
     """What a class or function takes; up the classes as long as each hands its ``**kwargs`` on to the next."""
     inits = [kind]
@@ -272,9 +309,13 @@ def hands_on(init, rest: str) -> bool:
         return False
     parents = ['super().__init__', f'super({init.__qualname__.split(".")[-2]}, self).__init__']
     uses = sum(isinstance(node, ast.Name) and node.id == rest for node in ast.walk(tree))
-    handed = sum(isinstance(keyword.value, ast.Name) and keyword.value.id == rest
-                 for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) in parents
-                 for keyword in node.keywords if keyword.arg is None)
+    handed = sum(
+        isinstance(keyword.value, ast.Name) and keyword.value.id == rest
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in parents
+        for keyword in node.keywords
+        if keyword.arg is None
+    )
     return 0 < handed == uses
 
 

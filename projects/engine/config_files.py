@@ -1,4 +1,5 @@
 """Holds the files around configs against each other: names, first lines, metafiles, READMEs, the model index."""
+
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +12,10 @@ WORD = r'[a-z0-9]+(-[a-z0-9]+)*'
 FIELDS = {
     'algorithm': (WORD, 'lower case letters and digits, joined by `-`, as in dino-4scale'),
     'parts': (f'{WORD}(_{WORD})*', 'the parts it differs by, as in r50 or swin-l-p4-w12-384'),
-    'training': (r'\d+xb\d+(-[a-z0-9]+)*-\d+(\.\d+)?(e|k|m|x)',
-                 'GPUs x images per GPU, settings, schedule, as in 8xb2-12e or 8xb2-amp-160k'),
+    'training': (
+        r'\d+xb\d+(-[a-z0-9]+)*-\d+(\.\d+)?(e|k|m|x)',
+        'GPUs x images per GPU, settings, schedule, as in 8xb2-12e or 8xb2-amp-160k',
+    ),
     'data': (WORD, 'the data set, as in coco'),
 }
 RULE = '{algorithm}_{parts}_{gpus}xb{per gpu}[-setting]-{schedule}_{data}.py'
@@ -48,7 +51,7 @@ def check_header(text: str) -> Iterator[Finding]:
     if not re.match(r'# \S.{8,}', lines[0]):
         yield Finding('first line', f'is `{lines[0][:40]}`; it should be a comment that says what the config is')
         return
-    header = '\n'.join(lines[:next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))])
+    header = '\n'.join(lines[: next((i for i, line in enumerate(lines) if not line.startswith('#')), len(lines))])
     if re.search(RESULT, lines[0]) and not re.search(SOURCE, header):
         yield Finding('first line', 'states a number; say where from: `(paper)`, or the command that measured it')
 
@@ -73,8 +76,10 @@ def check_folder(folder: Path, root: Path) -> Iterator[tuple[Path, Finding]]:
             if f']({config.name})' not in text:
                 yield readme, Finding('configs', f'does not link {config.name}')
         if metafile.is_file() and with_table(text, read_metafile(metafile)) != text:
-            yield readme, Finding('table of models', 'is not what metafile.yml says; run tools/check_configs.py '
-                                                     '--write-readmes')
+            yield (
+                readme,
+                Finding('table of models', 'is not what metafile.yml says; run tools/check_configs.py --write-readmes'),
+            )
 
 
 def read_metafile(path: Path) -> dict:
@@ -104,8 +109,11 @@ def check_metafile(folder: Path, root: Path, meta: dict) -> Iterator[Finding]:
         if one.get('Name') != config.stem:
             yield Finding(where, f'Name should be that of its config, {config.stem}')
         if not isinstance((one.get('Metadata') or {}).get('Parameters'), int):
-            yield Finding(where, 'Metadata.Parameters should be the number that `tools/benchmark.py CONFIG --params` '
-                                 'prints, without frozen BatchNorm')
+            yield Finding(
+                where,
+                'Metadata.Parameters should be the number that `tools/benchmark.py CONFIG --params` '
+                'prints, without frozen BatchNorm',
+            )
         yield from check_numbers(where, one, config.read_text(encoding='utf-8').splitlines()[0])
 
 
@@ -114,8 +122,9 @@ def check_numbers(where: str, model: dict, header: str) -> Iterator[Finding]:
     paper = paper_of(model, 'box AP')
     stated = re.search(r'box AP:? (\d+(?:\.\d+)?) \(paper\)', header)
     if (float(stated[1]) if stated else None) != paper:
-        yield Finding(where, f'Paper, box AP is {paper}; the first line of the config says '
-                             f'{stated[1] if stated else "nothing"}')
+        yield Finding(
+            where, f'Paper, box AP is {paper}; the first line of the config says {stated[1] if stated else "nothing"}'
+        )
     for result in model.get('Results') or []:
         if not result.get('Command'):
             yield Finding(where, 'Results are what was measured here; add the Command that did')
@@ -134,14 +143,18 @@ def table(meta: dict) -> str:
     models = meta.get('Models') or []
     shown = [metric for metric in METRICS if any(paper_of(model, metric) or ours_of(model, metric) for model in models)]
     shown = shown or METRICS[:1]
-    rows = ['| config | parameters |' + ''.join(f' {metric} (paper) | {metric} (ours) |' for metric in shown),
-            '|---|---|' + '---|---|' * len(shown)]
+    rows = [
+        '| config | parameters |' + ''.join(f' {metric} (paper) | {metric} (ours) |' for metric in shown),
+        '|---|---|' + '---|---|' * len(shown),
+    ]
     for model in models:
         count = (model.get('Metadata') or {}).get('Parameters')
         count = f'{count:,}' if isinstance(count, int) else count
         name = Path(model['Config']).name
-        rows.append(f'| [{name.removesuffix(".py")}]({name}) | {count} |' + ''.join(
-            f' {paper_of(model, metric) or "-"} | {ours_of(model, metric) or "-"} |' for metric in shown))
+        rows.append(
+            f'| [{name.removesuffix(".py")}]({name}) | {count} |'
+            + ''.join(f' {paper_of(model, metric) or "-"} | {ours_of(model, metric) or "-"} |' for metric in shown)
+        )
     return '\n'.join(rows)
 
 
@@ -151,8 +164,11 @@ def paper_of(model: dict, metric: str) -> float | None:
 
 def ours_of(model: dict, metric: str) -> str:
     """Our numbers, each with the command that measured it."""
-    return '; '.join(f'{result["Metrics"][metric]} (`{result["Command"]}`)'
-                     for result in model.get('Results') or [] if metric in result['Metrics'])
+    return '; '.join(
+        f'{result["Metrics"][metric]} (`{result["Command"]}`)'
+        for result in model.get('Results') or []
+        if metric in result['Metrics']
+    )
 
 
 def with_table(text: str, meta: dict) -> str:

@@ -3,6 +3,7 @@
 A run is the config with its loop, schedule, batch size and seed replaced; parts, losses and optimiser stay. It lies in
 ``work_dir/NAME/seed_S``, where a finished one is found again; one that was killed starts anew.
 """
+
 import os.path as osp
 import resource
 import subprocess
@@ -24,6 +25,7 @@ LOG, COST = 'output.txt', 'processor_seconds.txt'
 @dataclass(frozen=True)
 class Budget:
     """What all models get: ``iterations`` of ``batch_size`` pictures, evaluated every ``val_interval`` iterations."""
+
     iterations: int
     val_interval: int
     batch_size: int = 8
@@ -34,8 +36,10 @@ class Budget:
             if value < (name != 'warmup'):
                 raise ValueError(f'{name} is {value}; it must be at least {int(name != "warmup")}')
         if self.val_interval > self.iterations:
-            raise ValueError(f'val_interval={self.val_interval} is more than all {self.iterations} iterations; there '
-                             'would be a single point')
+            raise ValueError(
+                f'val_interval={self.val_interval} is more than all {self.iterations} iterations; there '
+                'would be a single point'
+            )
 
     def __str__(self) -> str:
         return f'{self.iterations} iterations of {self.batch_size} pictures'
@@ -44,6 +48,7 @@ class Budget:
 @dataclass
 class Run:
     """One model with one seed. ``curve``: (iteration, AP in 0..1); times in seconds, the processor's for all of it."""
+
     name: str
     seed: int
     folder: str
@@ -74,8 +79,10 @@ def load_configs(paths: list[str], options: dict) -> dict[str, Config]:
     for path in paths:
         name = name_of(path)
         if name in configs:
-            raise ValueError(f'two configs are named {name!r}: {configs[name].filename} and {path}; give one of them a '
-                             'file name that starts differently')
+            raise ValueError(
+                f'two configs are named {name!r}: {configs[name].filename} and {path}; give one of them a '
+                'file name that starts differently'
+            )
         configs[name] = load_config(path, options)
     first, reference = next(iter(configs.items()))
     for name, cfg in configs.items():
@@ -84,13 +91,17 @@ def load_configs(paths: list[str], options: dict) -> dict[str, Config]:
                 raise ValueError(f'{name}: the config has no {what}; only what is trained and evaluated compares')
             ours, theirs = (one[what].get('dataset', one[what]) for one in (cfg, reference))
             if ours != theirs:
-                raise ValueError(f'{name} has another {what} than {first}: {ours} instead of {theirs}; models are '
-                                 'compared on the same pictures of the same size')
+                raise ValueError(
+                    f'{name} has another {what} than {first}: {ours} instead of {theirs}; models are '
+                    'compared on the same pictures of the same size'
+                )
     for loader in (reference.train_dataloader, reference.val_dataloader):
         path = osp.join(loader.dataset.get('data_root', ''), loader.dataset.ann_file)
         if not osp.isfile(path):
-            raise FileNotFoundError(f'no annotations at {path}; python tools/make_shapes.py --out FOLDER makes the '
-                                    'generated set, --data-root FOLDER says where it is')
+            raise FileNotFoundError(
+                f'no annotations at {path}; python tools/make_shapes.py --out FOLDER makes the '
+                'generated set, --data-root FOLDER says where it is'
+            )
     return configs
 
 
@@ -100,11 +111,14 @@ def budgeted(cfg: Config, budget: Budget, seed: int) -> Config:
     cfg.train_cfg = dict(type='IterBasedTrainLoop', max_iters=budget.iterations, val_interval=budget.val_interval)
     cfg.param_scheduler = [
         dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=budget.warmup),
-        dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=budget.iterations, eta_min_ratio=0.01)
-    ][budget.warmup == 0:]
+        dict(type='CosineAnnealingLR', by_epoch=False, begin=0, end=budget.iterations, eta_min_ratio=0.01),
+    ][budget.warmup == 0 :]
     cfg.train_dataloader.update(
-        batch_size=budget.batch_size, num_workers=0, persistent_workers=False,
-        sampler=dict(type='InfiniteSampler', shuffle=True))
+        batch_size=budget.batch_size,
+        num_workers=0,
+        persistent_workers=False,
+        sampler=dict(type='InfiniteSampler', shuffle=True),
+    )
     cfg.val_dataloader.update(num_workers=0, persistent_workers=False)
     cfg.test_cfg = cfg.test_dataloader = cfg.test_evaluator = None
 
@@ -118,8 +132,14 @@ def budgeted(cfg: Config, budget: Budget, seed: int) -> Config:
     return cfg
 
 
-def compare(configs: dict[str, Config], budget: Budget, seeds: list[int], work_dir: str, train: list[str],
-            say: Callable[[str], None] = print) -> Iterator[list[Run]]:
+def compare(
+    configs: dict[str, Config],
+    budget: Budget,
+    seeds: list[int],
+    work_dir: str,
+    train: list[str],
+    say: Callable[[str], None] = print,
+) -> Iterator[list[Run]]:
     """Train what is not there yet, seed by seed; yield all runs at the start and whenever one more has ended.
 
     Args:
@@ -152,8 +172,10 @@ def _claim(run: Run, text: str) -> None:
     """Make the run's folder and config; a config that is there already must be the same."""
     path = Path(run.config)
     if path.exists() and path.read_text(encoding='utf-8') != text:
-        raise ValueError(f'{run.folder} has a run of another config, budget or data set; choose another --work-dir, or '
-                         'remove the folder and the .py beside it')
+        raise ValueError(
+            f'{run.folder} has a run of another config, budget or data set; choose another --work-dir, or '
+            'remove the folder and the .py beside it'
+        )
     Path(run.folder).mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding='utf-8')
 

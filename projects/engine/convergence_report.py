@@ -1,4 +1,5 @@
 """What a comparison of :mod:`.convergence` found: a table, a picture and JSON."""
+
 import json
 import os
 from collections.abc import Sequence
@@ -26,8 +27,10 @@ def write_report(runs: list[Run], budget: Budget, out: str, levels: Sequence[flo
     os.makedirs(page.parent, exist_ok=True)
     text = page.read_text(encoding='utf-8') if page.exists() else '\n'.join(MARKS) + '\n'
     if not all(mark in text for mark in MARKS):
-        raise ValueError(f'{page} is there and has no place for the table; put the lines {MARKS[0]} and {MARKS[1]} '
-                         'where it should stand, or choose another --out')
+        raise ValueError(
+            f'{page} is there and has no place for the table; put the lines {MARKS[0]} and {MARKS[1]} '
+            'where it should stand, or choose another --out'
+        )
     page.write_text(between(MARKS, text, table(runs, budget, levels)), encoding='utf-8')
 
     records = [{key: value for key, value in asdict(run).items() if key != 'folder'} for run in runs]
@@ -35,8 +38,13 @@ def write_report(runs: list[Run], budget: Budget, out: str, levels: Sequence[flo
 
     curves = {name: curves_of(done) for name, done in finished(runs).items()}
     seeds = sorted({run.seed for run in runs if run.status == 'finished'})
-    told = f'seeds {", ".join(map(str, seeds))}; bands: least to greatest seed' if len(seeds) > 1 else \
-        f'one seed ({seeds[0]})' if seeds else 'nothing finished yet'
+    told = (
+        f'seeds {", ".join(map(str, seeds))}; bands: least to greatest seed'
+        if len(seeds) > 1
+        else f'one seed ({seeds[0]})'
+        if seeds
+        else 'nothing finished yet'
+    )
     draw_comparison(curves, f'{budget}, {told}', out + '.png', ('iteration', 'box AP'))
 
 
@@ -68,19 +76,36 @@ def table(runs: list[Run], budget: Budget, levels: Sequence[float] = ()) -> str:
     of all that the processor did (start, training, evaluations).
     """
     quarters = [budget.iterations * quarter // 4 for quarter in (1, 2, 3)]
-    head = ['model', 'seeds', *(f'AP at {at}' for at in quarters), f'AP at {budget.iterations}', 'range',
-            *(f'iterations to {level}' for level in levels), 's / iteration', 'processor, min']
+    head = [
+        'model',
+        'seeds',
+        *(f'AP at {at}' for at in quarters),
+        f'AP at {budget.iterations}',
+        'range',
+        *(f'iterations to {level}' for level in levels),
+        's / iteration',
+        'processor, min',
+    ]
     rows = []
     for name, done in finished(runs).items():
         steps, values = curves_of(done)
         mean = values.mean(axis=0)
         at = [np.flatnonzero(steps <= quarter) for quarter in quarters]
-        rows.append((mean[-1], [
-            name, str(len(done)), *(f'{mean[index[-1]]:.3f}' if len(index) else '-' for index in at),
-            f'**{mean[-1]:.3f}**', f'{values[:, -1].min():.3f} - {values[:, -1].max():.3f}',
-            *(str(reached(steps, mean, level) or '-') for level in levels),
-            _mean([run.seconds_per_iteration for run in done], 1, 2),
-            _mean([run.processor_seconds for run in done], 60, 1)]))
+        rows.append(
+            (
+                mean[-1],
+                [
+                    name,
+                    str(len(done)),
+                    *(f'{mean[index[-1]]:.3f}' if len(index) else '-' for index in at),
+                    f'**{mean[-1]:.3f}**',
+                    f'{values[:, -1].min():.3f} - {values[:, -1].max():.3f}',
+                    *(str(reached(steps, mean, level) or '-') for level in levels),
+                    _mean([run.seconds_per_iteration for run in done], 1, 2),
+                    _mean([run.processor_seconds for run in done], 60, 1),
+                ],
+            )
+        )
     rows = [row for _, row in sorted(rows, key=lambda row: -row[0])]
     lines = [head, ['---'] * len(head), *rows]
     return '\n'.join(f'| {" | ".join(line)} |' for line in lines)

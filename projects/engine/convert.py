@@ -3,13 +3,15 @@
 What official names mean is known to the layouts that the families register in `WEIGHT_LAYOUTS`; their protocol stands
 in `layers/keys.py`. Here a checkpoint is opened, its layout recognised, and the account drawn up.
 """
+
 import hashlib
 import inspect
 import io
 import os.path as osp
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Mapping, Sequence
+from typing import Any
 
 import torch
 from mmengine.logging import print_log
@@ -39,6 +41,7 @@ class Account:
         initialised: our name -> why it stays as the model made it.
         problems: group -> lines; empty when all is well.
     """
+
     layout: str
     target: str
     state: dict[str, Tensor]
@@ -60,12 +63,19 @@ class Account:
             raise WeightsDoNotFit(
                 f'through the layout {self.layout!r} the checkpoint does not fit the model{where}: {counts}.{groups}\n'
                 'Check that the config is the one the weights were trained with. Tensors of ours that shall stay as '
-                'initialised are named with `skip` (--skip REGEX).')
+                'initialised are named with `skip` (--skip REGEX).'
+            )
         return self
 
 
-def convert(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type | None = None,
-            target: str | None = None, skip: Sequence[str] = (), classes: str | None = None) -> dict[str, Tensor]:
+def convert(
+    checkpoint: Mapping[str, Any],
+    model: nn.Module,
+    layout: str | type | None = None,
+    target: str | None = None,
+    skip: Sequence[str] = (),
+    classes: str | None = None,
+) -> dict[str, Tensor]:
     """The tensors of `model`, made of an official checkpoint; raises `WeightsDoNotFit` if anything is amiss.
 
     Arguments as in `account`.
@@ -73,8 +83,14 @@ def convert(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type 
     return account(checkpoint, model, layout, target, skip, classes).check().state
 
 
-def account(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type | None = None,
-            target: str | None = None, skip: Sequence[str] = (), classes: str | None = None) -> Account:
+def account(
+    checkpoint: Mapping[str, Any],
+    model: nn.Module,
+    layout: str | type | None = None,
+    target: str | None = None,
+    skip: Sequence[str] = (),
+    classes: str | None = None,
+) -> Account:
     """Convert, and keep the problems for the caller.
 
     Args:
@@ -99,7 +115,8 @@ def account(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type 
     made = layout.convert(official, part, **_options(layout, classes))
     skipped = {name for name in made.sources if any(re.fullmatch(pattern, prefix + name) for pattern in skip)}
     unused = {source for name in skipped for source in made.sources[name]} - {
-        source for name, sources in made.sources.items() if name not in skipped for source in sources}
+        source for name, sources in made.sources.items() if name not in skipped for source in sources
+    }
 
     return Account(
         layout=_name(layout),
@@ -107,32 +124,39 @@ def account(checkpoint: Mapping[str, Any], model: nn.Module, layout: str | type 
         state={prefix + name: tensor for name, tensor in made.state.items() if name not in skipped},
         sources={prefix + name: sources for name, sources in made.sources.items() if name not in skipped},
         dropped={**made.dropped, **{name: 'skipped' for name in official if name in unused}},
-        initialised={prefix + name: reason for name, reason in made.initialised.items()} | {
-            prefix + name: 'skipped' for name in made.sources if name in skipped},
-        problems=_problems(made, part, prefix, skip, skipped))
+        initialised={prefix + name: reason for name, reason in made.initialised.items()}
+        | {prefix + name: 'skipped' for name in made.sources if name in skipped},
+        problems=_problems(made, part, prefix, skip, skipped),
+    )
 
 
 def _options(layout: type, classes: str | None) -> dict[str, str]:
     if classes is None:
         return {}
     if 'classes' not in inspect.signature(layout.convert).parameters:
-        raise WeightsDoNotFit(f'the layout {_name(layout)!r} has no class rows to pick; leave out classes={classes!r} '
-                              '(--classes)')
+        raise WeightsDoNotFit(
+            f'the layout {_name(layout)!r} has no class rows to pick; leave out classes={classes!r} (--classes)'
+        )
     return dict(classes=classes)
 
 
 def _problems(made: Any, part: nn.Module, prefix: str, skip: Sequence[str], skipped: set[str]) -> dict[str, list[str]]:
     shapes = {name: tensor.shape for name, tensor in part.state_dict().items()}
     groups = {
-        'missing': [f'{prefix}{name} <- {", ".join(absent)}'
-                    for name, absent in made.missing.items() if name not in skipped],
+        'missing': [
+            f'{prefix}{name} <- {", ".join(absent)}' for name, absent in made.missing.items() if name not in skipped
+        ],
         'unexpected': made.unexpected,
-        'mis-shaped': [f'{prefix}{name} <- {", ".join(made.sources[name])}: got {_shape(tensor.shape)}, '
-                       f'wanted {_shape(shapes[name])}'
-                       for name, tensor in made.state.items() if name not in skipped and tensor.shape != shapes[name]],
+        'mis-shaped': [
+            f'{prefix}{name} <- {", ".join(made.sources[name])}: got {_shape(tensor.shape)}, '
+            f'wanted {_shape(shapes[name])}'
+            for name, tensor in made.state.items()
+            if name not in skipped and tensor.shape != shapes[name]
+        ],
         'refused': [f'{prefix}{name} <- {reason}' for name, reason in made.refused.items() if name not in skipped],
         'skip patterns without effect': [
-            pattern for pattern in skip if not any(re.fullmatch(pattern, prefix + name) for name in skipped)],
+            pattern for pattern in skip if not any(re.fullmatch(pattern, prefix + name) for name in skipped)
+        ],
     }
     return {group: lines for group, lines in groups.items() if lines}
 
@@ -143,8 +167,10 @@ def unwrap(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
     while not _is_state(inner):
         key = next((key for key in CONTAINERS if isinstance(inner.get(key), Mapping)), None)
         if key is None:
-            raise WeightsDoNotFit(f'no weights found: neither a state dict nor a dict with one under '
-                                  f'{" or ".join(map(repr, CONTAINERS))}; its keys are {list(map(str, inner))[:10]}')
+            raise WeightsDoNotFit(
+                f'no weights found: neither a state dict nor a dict with one under '
+                f'{" or ".join(map(repr, CONTAINERS))}; its keys are {list(map(str, inner))[:10]}'
+            )
         inner = inner[key]
     while all(name.startswith('module.') for name in inner):
         inner = {name.removeprefix('module.'): tensor for name, tensor in inner.items()}
@@ -169,9 +195,11 @@ def find_layout(keys: set[str], layout: str | type | None = None) -> type:
     found = [name for name, candidate in known.items() if candidate.matches(keys)]
     if len(found) != 1:
         what = f'{" and ".join(found)} fit' if found else 'none fits'
-        raise WeightsDoNotFit(f'the layout of the checkpoint is not clear: of {", ".join(sorted(known))}, {what} its '
-                              f'names, as {", ".join(sorted(keys)[:4])}. Name one (--layout). Weights that have the '
-                              'names of the model need no conversion.')
+        raise WeightsDoNotFit(
+            f'the layout of the checkpoint is not clear: of {", ".join(sorted(known))}, {what} its '
+            f'names, as {", ".join(sorted(keys)[:4])}. Name one (--layout). Weights that have the '
+            'names of the model need no conversion.'
+        )
     return known[found[0]]
 
 
@@ -198,8 +226,14 @@ def save_weights(made: Account, source: str, path: str):
     """Write a checkpoint that `load_from`, `init_cfg=dict(type='Pretrained')` and the tools take, all or nothing."""
     with open(osp.expanduser(source), 'rb') as file:
         digest = hashlib.sha256(file.read()).hexdigest()
-    meta = dict(converted_from=osp.basename(source), sha256=digest, layout=made.layout, target=made.target,
-                initialised=sorted(made.initialised), mmparts_version=__version__)
+    meta = dict(
+        converted_from=osp.basename(source),
+        sha256=digest,
+        layout=made.layout,
+        target=made.target,
+        initialised=sorted(made.initialised),
+        mmparts_version=__version__,
+    )
     buffer = io.BytesIO()
     torch.save(dict(state_dict=made.state, meta=meta), buffer)
     write_atomically(buffer.getvalue(), path, verify=verify_checkpoint)

@@ -1,4 +1,5 @@
 """From pre-training to fine-tuning: what of a checkpoint is not to be taken, said by name."""
+
 import re
 from collections.abc import Sequence
 
@@ -39,10 +40,15 @@ class FineTuneHook(Hook):
 
         wanted = {name: tuple(value.shape) for name, value in model.state_dict().items() if not name.endswith(IGNORED)}
         own = sorted(filter(self._is_left_out, wanted))
-        print_log(f'left out of the checkpoint: {", ".join(dropped) or "nothing"}; initialised anew: '
-                  f'{", ".join(own) or "nothing"}', 'current')
-        self._hold({name: wanted[name] for name in wanted if name not in own},
-                   {name: tuple(value.shape) for name, value in state.items() if not name.endswith(IGNORED)})
+        print_log(
+            f'left out of the checkpoint: {", ".join(dropped) or "nothing"}; initialised anew: '
+            f'{", ".join(own) or "nothing"}',
+            'current',
+        )
+        self._hold(
+            {name: wanted[name] for name in wanted if name not in own},
+            {name: tuple(value.shape) for name, value in state.items() if not name.endswith(IGNORED)},
+        )
 
     def _is_left_out(self, name: str) -> bool:
         return any(re.fullmatch(pattern, name) for pattern in self.leave_out)
@@ -50,10 +56,15 @@ class FineTuneHook(Hook):
     def _hold(self, wanted: dict[str, tuple], given: dict[str, tuple]) -> None:
         problems = [f'{name} is missing' for name in wanted if name not in given]
         problems += [f'{name} is unknown to the model' for name in given if name not in wanted]
-        problems += [f'{name} is {given[name]}, the model has {wanted[name]}' for name in wanted
-                     if name in given and given[name] != wanted[name]]
+        problems += [
+            f'{name} is {given[name]}, the model has {wanted[name]}'
+            for name in wanted
+            if name in given and given[name] != wanted[name]
+        ]
         if problems:
             more = f' and {len(problems) - 8} more' if len(problems) > 8 else ''
-            raise WeightsDoNotFit(f'load_from does not fit the model: {"; ".join(problems[:8])}{more}. '
-                                  f'Left out were {list(self.leave_out)}; make the parts of both configs the same, or '
-                                  'add to leave_out what is to be initialised anew')
+            raise WeightsDoNotFit(
+                f'load_from does not fit the model: {"; ".join(problems[:8])}{more}. '
+                f'Left out were {list(self.leave_out)}; make the parts of both configs the same, or '
+                'add to leave_out what is to be initialised anew'
+            )

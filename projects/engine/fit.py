@@ -2,6 +2,7 @@
 
 mmengine loads pretrained weights non-strictly: when no name matches it logs a warning and trains from scratch.
 """
+
 import os
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -26,6 +27,7 @@ class WeightsDoNotFit(RuntimeError):
 @dataclass
 class Fit:
     """What a load did. Counts are over parameters and persistent buffers; ``share`` is by number of elements."""
+
     name: str
     tensors: int = 0
     elements: int = 0
@@ -40,8 +42,9 @@ class Fit:
         return self.loaded_elements / max(self.elements, 1)
 
     def __str__(self) -> str:
-        line = (f'{self.name}: {self.loaded_tensors}/{self.tensors} tensors, '
-                f'{100 * self.share:.1f} % of parameters loaded')
+        line = (
+            f'{self.name}: {self.loaded_tensors}/{self.tensors} tensors, {100 * self.share:.1f} % of parameters loaded'
+        )
         if self.misshaped:
             line += f'; other shape: {_some(self.misshaped)}'
         if self.unused:
@@ -77,12 +80,16 @@ def load_and_account(module: nn.Module, state_dict: dict, strict: bool = False, 
     if fit.share < minimum():
         raise WeightsDoNotFit(
             f'{fit}. At least {100 * minimum():.0f} % are needed. {hint(model, state_dict)} '
-            f'To load them all the same: {MINIMUM_VARIABLE}={fit.share:.2f}.')
+            f'To load them all the same: {MINIMUM_VARIABLE}={fit.share:.2f}.'
+        )
 
 
 def _tensors(model: nn.Module) -> dict[str, Tensor]:
-    return {name: value for name, value in model.state_dict(keep_vars=True).items()
-            if isinstance(value, Tensor) and not name.endswith(IGNORED)}
+    return {
+        name: value
+        for name, value in model.state_dict(keep_vars=True).items()
+        if isinstance(value, Tensor) and not name.endswith(IGNORED)
+    }
 
 
 def _count(model: nn.Module, before: dict, state_dict: dict) -> Fit:
@@ -108,22 +115,33 @@ def hint(model: nn.Module, state_dict: dict) -> str:
     given = {name: _shape(tensor) for name, tensor in state_dict.items() if isinstance(tensor, Tensor)}
     total = max(len(wanted), 1)
 
-    removed = {prefix: sum(wanted.get(name[len(prefix):]) == shape for name, shape in given.items()
-                           if name.startswith(prefix)) for prefix in _prefixes(given)}
-    added = {prefix: sum(wanted.get(prefix + name) == shape for name, shape in given.items())
-             for prefix in _prefixes(wanted)}
+    removed = {
+        prefix: sum(
+            wanted.get(name[len(prefix) :]) == shape for name, shape in given.items() if name.startswith(prefix)
+        )
+        for prefix in _prefixes(given)
+    }
+    added = {
+        prefix: sum(wanted.get(prefix + name) == shape for name, shape in given.items()) for prefix in _prefixes(wanted)
+    }
     best_removed = max(removed, key=removed.get, default='')
     best_added = max(added, key=added.get, default='')
 
     if removed.get(best_removed, 0) > max(added.get(best_added, 0), 0):
-        return (f"{removed[best_removed]}/{total} tensors fit without the prefix '{best_removed}' of the file: "
-                f"init_cfg=dict(type='Pretrained', checkpoint=..., prefix='{best_removed}').")
+        return (
+            f"{removed[best_removed]}/{total} tensors fit without the prefix '{best_removed}' of the file: "
+            f"init_cfg=dict(type='Pretrained', checkpoint=..., prefix='{best_removed}')."
+        )
     if added.get(best_added, 0) > 0:
         part = best_added.rstrip('.')
-        return (f"{added[best_added]} of its tensors fit the part '{part}': load them there, "
-                f"{part}=dict(init_cfg=dict(type='Pretrained', checkpoint=...)).")
-    return (f'The file has {_some(list(given))}; the model has {_some(list(wanted))}. '
-            'Weights in an official layout are converted by tools/convert_weights.py.')
+        return (
+            f"{added[best_added]} of its tensors fit the part '{part}': load them there, "
+            f"{part}=dict(init_cfg=dict(type='Pretrained', checkpoint=...))."
+        )
+    return (
+        f'The file has {_some(list(given))}; the model has {_some(list(wanted))}. '
+        'Weights in an official layout are converted by tools/convert_weights.py.'
+    )
 
 
 def _prefixes(names: dict) -> set[str]:

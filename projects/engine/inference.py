@@ -1,4 +1,5 @@
 """A trained detector applied to image files."""
+
 import os
 import os.path as osp
 from collections.abc import Iterator, Sequence
@@ -20,6 +21,7 @@ from .fit import load_and_account
 @dataclass
 class Failure:
     """An image that could not be predicted, and why."""
+
     path: str
     reason: str
 
@@ -43,14 +45,15 @@ class Detector:
         load_and_account(self.model, loaded.get('state_dict', loaded))
         self.model.to(device).eval()
         self.classes = class_names(cfg, loaded)
-        self.pipeline = Compose([step for step in cfg.test_dataloader.dataset.pipeline
-                                 if 'LoadAnnotations' not in str(step['type'])])
+        self.pipeline = Compose(
+            [step for step in cfg.test_dataloader.dataset.pipeline if 'LoadAnnotations' not in str(step['type'])]
+        )
 
     @torch.no_grad()
     def __call__(self, paths: Sequence[str], batch_size: int = 1) -> Iterator[DetDataSample | Failure]:
         """One result for each path, in their order; a file that cannot be read becomes a :class:`Failure`."""
         for start in range(0, len(paths), batch_size):
-            prepared = [self._prepare(path) for path in paths[start:start + batch_size]]
+            prepared = [self._prepare(path) for path in paths[start : start + batch_size]]
             good = [item for item in prepared if not isinstance(item, Failure)]
             samples = iter(self._predict(good) if good else ())
             yield from (item if isinstance(item, Failure) else next(samples) for item in prepared)
@@ -63,8 +66,9 @@ class Detector:
         return Failure(path, 'the pipeline skipped it') if data is None else data
 
     def _predict(self, batch: list[dict]) -> list[DetDataSample]:
-        return self.model.test_step(dict(inputs=[item['inputs'] for item in batch],
-                                         data_samples=[item['data_samples'] for item in batch]))
+        return self.model.test_step(
+            dict(inputs=[item['inputs'] for item in batch], data_samples=[item['data_samples'] for item in batch])
+        )
 
 
 def class_names(cfg: Config, checkpoint: dict) -> list[str] | None:

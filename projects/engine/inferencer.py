@@ -1,4 +1,5 @@
 """mmdet's inferencer for our configs."""
+
 from mmdet.apis import DetInferencer
 
 from ..datasets import LoadCheckedImage

@@ -1,4 +1,5 @@
 """Ends training in order when asked to stop: a checkpoint first, then an exit code that asks for a requeue."""
+
 import signal
 import threading
 
@@ -51,14 +52,17 @@ class InterruptHook(Hook):
             signal.signal(number, handler)
         self.previous = {}
 
-    def after_train_iter(self, runner, batch_idx: int, data_batch: dict | None = None,
-                         outputs: dict | None = None) -> None:
+    def after_train_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
         if not self._asked_to_stop():
             return
         saver = next((hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)), None)
         if saver is not None:
-            runner.logger.warning(f'{self.received or "a signal to another process"}: saving {FILE_NAME} in '
-                                  f'{saver.out_dir}; go on with --resume auto')
+            runner.logger.warning(
+                f'{self.received or "a signal to another process"}: saving {FILE_NAME} in '
+                f'{saver.out_dir}; go on with --resume auto'
+            )
             saver.save(runner, FILE_NAME, self._position(runner, batch_idx))
         # A launcher kills the rest as soon as one process leaves with an error code.
         barrier()

@@ -1,4 +1,5 @@
 """Predictions as files: JSON that other programs can read, or a pickle of everything."""
+
 import json
 from collections.abc import Sequence
 
@@ -31,9 +32,15 @@ def to_record(sample: dict, classes: Sequence[str] | None = None, score_thr: flo
     labels = prediction['labels'].cpu()[order].tolist()
     boxes = prediction['bboxes'].detach().cpu().float()[order]
     height, width = sample.get('ori_shape', (None, None))[:2]
-    record = dict(image=sample.get('img_path'), image_id=sample.get('img_id'), width=width, height=height,
-                  boxes=[[round(value, 2) for value in box] for box in boxes.tolist()], labels=labels,
-                  scores=[round(score, 5) for score in scores[order].tolist()])
+    record = dict(
+        image=sample.get('img_path'),
+        image_id=sample.get('img_id'),
+        width=width,
+        height=height,
+        boxes=[[round(value, 2) for value in box] for box in boxes.tolist()],
+        labels=labels,
+        scores=[round(score, 5) for score in scores[order].tolist()],
+    )
     if classes is not None:
         record['names'] = [classes[label] for label in labels]
     if 'masks' in prediction:

@@ -1,4 +1,5 @@
 """Makes chance depend on the seed and the epoch only, so that a resumed run sees what an uninterrupted one would."""
+
 import random
 
 import numpy as np
@@ -26,7 +27,7 @@ class EpochSeedHook(Hook):
             sampler.seed = runner.seed
 
     def before_train_epoch(self, runner) -> None:
-        seed = (runner.seed + 1000003 * runner.epoch + 7919 * get_rank()) % 2 ** 32
+        seed = (runner.seed + 1000003 * runner.epoch + 7919 * get_rank()) % 2**32
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)

@@ -1,4 +1,5 @@
 """Measuring time and memory of a step: repeated, interleaved against a rival, on a CPU or a GPU."""
+
 import contextlib
 import ctypes
 import gc
@@ -17,6 +18,7 @@ WARM_UP = {'cpu': 1, 'cuda': 5}
 @dataclass(frozen=True)
 class Timing:
     """Seconds of each measured repetition."""
+
     seconds: list[float]
 
     @property
@@ -35,6 +37,7 @@ class Race:
     The ratio compares the best of both, which other load on the machine can only worsen; the spread is that of the
     ratios of single rounds.
     """
+
     ours: Timing
     theirs: Timing
 
@@ -58,8 +61,9 @@ def timed(step: Callable[[], object], device: torch.device) -> float:
     return time.perf_counter() - start
 
 
-def measure(step: Callable[[], object], device: torch.device, rounds: int = 10,
-            budget: float = 20.) -> tuple[Timing, 'PeakMemory']:
+def measure(
+    step: Callable[[], object], device: torch.device, rounds: int = 10, budget: float = 20.0
+) -> tuple[Timing, 'PeakMemory']:
     """Repeat a step, after a warm-up, until there are so many ``rounds`` or ``budget`` seconds are over.
 
     Where the first step alone takes longer than the budget, it is the measurement.
@@ -92,6 +96,7 @@ class PeakMemory:
     On a GPU: the most that tensors occupied at once, weights included. On a CPU: how far the resident memory of the
     process rose above what it was at the start; what was there before, such as weights, is not in it.
     """
+
     device: torch.device
     bytes: int = 0
     kind: str = field(init=False)
@@ -133,6 +138,5 @@ def _forget_peak() -> None:
     earlier, higher peak hides part of the rise."""
     with contextlib.suppress(OSError, AttributeError, TypeError):
         ctypes.CDLL(None).malloc_trim(0)
-    with contextlib.suppress(OSError):
-        with open('/proc/self/clear_refs', 'w', encoding='ascii') as file:
-            file.write('5')
+    with contextlib.suppress(OSError), open('/proc/self/clear_refs', 'w', encoding='ascii') as file:
+        file.write('5')

@@ -1,4 +1,5 @@
 """Metrics."""
+
 from .coco_metric import CheckedCocoMetric
 from .panoptic_quality import PanopticQuality
 

@@ -3,6 +3,7 @@
 All are used through pycocotools' interface: made of truth, detections and 'bbox' or 'segm', then ``evaluate``,
 ``accumulate``, ``summarize``, with ``params`` before and ``stats`` and ``eval`` after.
 """
+
 import contextlib
 import importlib.util
 import io
@@ -17,6 +18,7 @@ from pycocotools.cocoeval import COCOeval
 def _hotcoco(truth: COCO, detections: COCO, iou_type: str):
     from hotcoco import COCO as HotCOCO
     from hotcoco import COCOeval as HotEval
+
     # mmdet asks for up to 1,000 detections an image, and reads the recalls accordingly.
     warnings.filterwarnings('ignore', 'hotcoco: max_dets differ')
     return HotEval(_copied(HotCOCO, truth, truth), _copied(HotCOCO, detections, truth), iou_type)
@@ -25,15 +27,18 @@ def _hotcoco(truth: COCO, detections: COCO, iou_type: str):
 def _faster_coco_eval(truth: COCO, detections: COCO, iou_type: str):
     from faster_coco_eval import COCO as FasterCOCO
     from faster_coco_eval import COCOeval_faster
+
     with contextlib.redirect_stdout(io.StringIO()):
-        return COCOeval_faster(
-            _copied(FasterCOCO, truth, truth), _copied(FasterCOCO, detections, truth), iou_type)
+        return COCOeval_faster(_copied(FasterCOCO, truth, truth), _copied(FasterCOCO, detections, truth), iou_type)
 
 
 def _copied(kind: type, coco: COCO, truth: COCO):
     """Its images and annotations, with the categories of the truth (which our metric completes)."""
-    return kind(dict(images=list(coco.imgs.values()), annotations=list(coco.anns.values()),
-                     categories=list(truth.cats.values())))
+    return kind(
+        dict(
+            images=list(coco.imgs.values()), annotations=list(coco.anns.values()), categories=list(truth.cats.values())
+        )
+    )
 
 
 # Fastest first; the name is that of the package to import.
@@ -50,11 +55,14 @@ def choose(name: str = 'auto') -> str:
     if name == 'auto':
         return next(each for each in BACKENDS if importlib.util.find_spec(each))
     if name not in BACKENDS:
-        raise ValueError(f"backend={name!r} of the COCO metric is unknown; choose from 'auto', "
-                         f'{", ".join(map(repr, BACKENDS))}')
+        raise ValueError(
+            f"backend={name!r} of the COCO metric is unknown; choose from 'auto', {', '.join(map(repr, BACKENDS))}"
+        )
     if not importlib.util.find_spec(name):
-        raise ImportError(f"backend={name!r} of the COCO metric is not installed: pip install "
-                          f"{name.replace('_', '-')}, or leave backend='auto'")
+        raise ImportError(
+            f'backend={name!r} of the COCO metric is not installed: pip install '
+            f"{name.replace('_', '-')}, or leave backend='auto'"
+        )
     return name
 
 

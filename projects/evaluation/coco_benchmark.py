@@ -1,4 +1,5 @@
 """COCO evaluation of boxes: the backend in use against pycocotools, loading into the backend included."""
+
 import contextlib
 import io
 from collections.abc import Iterator
@@ -25,14 +26,25 @@ def coco_boxes(images: int = 800, found: int = 100, objects: int = 7, classes: i
         near = rng.integers(objects, size=found)
         guessed = true[near] * rng.uniform(0.9, 1.1, (found, 4))
         for box, label in zip(true.tolist(), labels.tolist()):
-            annotations.append(dict(id=len(annotations) + 1, image_id=image, category_id=label, bbox=box,
-                                    area=box[2] * box[3], iscrowd=0))
+            annotations.append(
+                dict(
+                    id=len(annotations) + 1,
+                    image_id=image,
+                    category_id=label,
+                    bbox=box,
+                    area=box[2] * box[3],
+                    iscrowd=0,
+                )
+            )
         for box, label, score in zip(guessed.tolist(), labels[near].tolist(), rng.random(found).tolist()):
             detections.append(dict(image_id=image, category_id=label, bbox=box, score=score))
 
     truth = COCO()
-    truth.dataset = dict(images=[dict(id=image, width=640, height=640) for image in range(1, images + 1)],
-                         annotations=annotations, categories=[dict(id=i, name=str(i)) for i in range(1, classes + 1)])
+    truth.dataset = dict(
+        images=[dict(id=image, width=640, height=640) for image in range(1, images + 1)],
+        annotations=annotations,
+        categories=[dict(id=i, name=str(i)) for i in range(1, classes + 1)],
+    )
     with contextlib.redirect_stdout(io.StringIO()):
         truth.createIndex()
         loaded = truth.loadRes(detections)
@@ -46,8 +58,13 @@ def coco_boxes(images: int = 800, found: int = 100, objects: int = 7, classes: i
         return [torch.tensor(np.array(evaluation.stats))]
 
     chosen = coco_backends.choose()
-    yield dict(name=f'COCO boxes by {chosen}, {images} images x {found}', ours=lambda: run(chosen),
-               peers={'pycocotools': lambda: run('pycocotools')}, tolerance=1e-6, goal=10)
+    yield dict(
+        name=f'COCO boxes by {chosen}, {images} images x {found}',
+        ours=lambda: run(chosen),
+        peers={'pycocotools': lambda: run('pycocotools')},
+        tolerance=1e-6,
+        goal=10,
+    )
 
 
 CASES = {'coco-boxes': coco_boxes}

@@ -1,6 +1,7 @@
 """COCO metric that finds the annotation file through the data set and matches labels by name."""
+
+from collections.abc import Sequence
 from functools import partial
-from typing import Sequence
 from unittest import mock
 
 import numpy as np
@@ -42,8 +43,10 @@ class CheckedCocoMetric(CocoMetric):
             return
         if self._coco_api is None:
             if 'ann_file' not in meta:
-                raise ValueError('CheckedCocoMetric: no ann_file is given and the data set names none; use '
-                                 'mmparts.CheckedCocoDataset with test_mode=True, or write ann_file here')
+                raise ValueError(
+                    'CheckedCocoMetric: no ann_file is given and the data set names none; use '
+                    'mmparts.CheckedCocoDataset with test_mode=True, or write ann_file here'
+                )
             with get_local_path(meta['ann_file'], backend_args=self.backend_args) as path:
                 self._coco_api = COCO(path)
         ids = category_ids(self._coco_api, meta['classes'])
@@ -58,8 +61,10 @@ class CheckedCocoMetric(CocoMetric):
         for _, result in self.results[start:]:
             highest = result['labels'].max(initial=-1)
             if highest >= len(self._position):
-                raise ValueError(f'image {result["img_id"]}: label {highest} was predicted, but the data set has '
-                                 f'{len(self._position)} classes; num_classes of the model does not fit')
+                raise ValueError(
+                    f'image {result["img_id"]}: label {highest} was predicted, but the data set has '
+                    f'{len(self._position)} classes; num_classes of the model does not fit'
+                )
             result['labels'] = self._position[result['labels']]
 
     def compute_metrics(self, results: list) -> dict[str, float]:

@@ -1,4 +1,5 @@
 """Panoptic quality (https://arxiv.org/abs/1801.00868), without panopticapi, which PyPI does not have."""
+
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ VOID = 0  # number of pixels without a segment in COCO's maps
 @dataclass
 class Tally:
     """Counts of each class: matched segments, the sum of their overlaps, segments only predicted, only annotated."""
+
     matched: np.ndarray
     overlap: np.ndarray
     predicted: np.ndarray
@@ -47,6 +49,7 @@ class PanopticQuality(BaseMetric):
     Args:
         things: labels below are objects.
     """
+
     default_prefix = 'panoptic'
 
     def __init__(self, things: int = 80, collect_device: str = 'cpu', prefix: str | None = None):
@@ -59,18 +62,24 @@ class PanopticQuality(BaseMetric):
         for sample in data_samples:
             for key in ('panoptic_map', 'segments_info'):
                 if key not in sample:
-                    raise KeyError(f'PanopticQuality needs {key!r} of each sample; name it in the meta_keys of '
-                                   'PackDetInputs, and `seg` in the data_prefix of the data set')
+                    raise KeyError(
+                        f'PanopticQuality needs {key!r} of each sample; name it in the meta_keys of '
+                        'PackDetInputs, and `seg` in the data_prefix of the data set'
+                    )
             found = sample['pred_panoptic_seg']['sem_seg'].squeeze(0).cpu().numpy()
-            self.results.append(compare(
-                found, sample['panoptic_map'], sample['segments_info'], num_classes, self.things))
+            self.results.append(
+                compare(found, sample['panoptic_map'], sample['segments_info'], num_classes, self.things)
+            )
 
     def compute_metrics(self, results: list[Tally]) -> dict[str, float]:
         """Qualities over all images."""
         total = sum(results[1:], start=results[0])
         parts = {'': slice(None), '_th': slice(self.things), '_st': slice(self.things, None)}
-        return {f'{name}{suffix}': value for suffix, labels in parts.items()
-                for name, value in total.quality(labels).items()}
+        return {
+            f'{name}{suffix}': value
+            for suffix, labels in parts.items()
+            for name, value in total.quality(labels).items()
+        }
 
 
 def compare(found: np.ndarray, truth: np.ndarray, segments: list[dict], num_classes: int, things: int) -> Tally:
@@ -86,8 +95,10 @@ def compare(found: np.ndarray, truth: np.ndarray, segments: list[dict], num_clas
     crowds = {each['id'] for each in segments if each['category'] < things and not each['is_thing']}
     found_area, true_area = areas(found), areas(truth)
     common = {(number, other): area for number, other, area in pairs(found, truth)}
-    hidden = {number: sum(common.get((number, other), 0) for other in truth_free(true_area, label_of))
-              for number in found_area}
+    hidden = {
+        number: sum(common.get((number, other), 0) for other in truth_free(true_area, label_of))
+        for number in found_area
+    }
 
     matched_found, matched_true = set(), set()
     for (number, other), area in common.items():

@@ -8,9 +8,10 @@ A weight layout (`WEIGHT_LAYOUTS`, used by `engine/convert.py`) is a class with
 
 Rules start from our names, so every tensor of the model is accounted for, and every official one too.
 """
+
 import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Callable, Iterable, Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,7 @@ class Rule:
         make: from the official tensor and our shape to our tensor, where it is not taken as it is.
         joined: several names are parts of ours, stacked along the rows: q, k and v into a fused projection.
     """
+
     ours: str
     theirs: Sequence[str] | Callable[[re.Match], Iterable[str]]
     make: Make | None = None
@@ -58,6 +60,7 @@ class Conversion:
         refused: our name -> why its official tensors cannot be used.
         unexpected: official names that no rule knows.
     """
+
     state: dict[str, Tensor] = field(default_factory=dict)
     sources: dict[str, list[str]] = field(default_factory=dict)
     dropped: dict[str, str] = field(default_factory=dict)
@@ -70,11 +73,13 @@ class Conversion:
 SAME = Rule('.*', [r'\g<0>'])
 
 
-def draw(official: Mapping[str, Tensor],
-         model: nn.Module,
-         rules: Sequence[Rule],
-         drop: Mapping[str, str] = {},
-         fresh: Mapping[str, str] = {}) -> Conversion:
+def draw(
+    official: Mapping[str, Tensor],
+    model: nn.Module,
+    rules: Sequence[Rule],
+    drop: Mapping[str, str] = {},
+    fresh: Mapping[str, str] = {},
+) -> Conversion:
     """Make the tensors of `model` from `official` ones.
 
     Args:
@@ -119,8 +124,12 @@ def draw(official: Mapping[str, Tensor],
 def not_for(model: nn.Module, wanted: type) -> Conversion:
     """What a layout answers when the model is of another class than the one it knows."""
     found, home = type(model), wanted.__module__.partition('.')[0]
-    return Conversion(refused={'the model': f'the layout fills a {wanted.__name__} of {home}, the config builds a '
-                                            f'{found.__module__}.{found.__name__}'})
+    return Conversion(
+        refused={
+            'the model': f'the layout fills a {wanted.__name__} of {home}, the config builds a '
+            f'{found.__module__}.{found.__name__}'
+        }
+    )
 
 
 def the_same(copies: Mapping[str, Tensor]) -> Tensor:

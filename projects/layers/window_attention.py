@@ -5,8 +5,9 @@ microsoft/Swin-Transformer. What differs: bias and shift mask are merged, once p
 handed to fused attention; in a shrunken window the middle of the bias table is used (v1) or its coordinates span the
 shrunken window (v2), as in the classification code; v2's coordinates are finite in a window of one token.
 """
+
 import math
-from typing import Sequence
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -22,7 +23,8 @@ class _WindowAttention(nn.Module):
     Args:
         window_size: sides of the largest window, one per axis of the map.
     """
-    scale: float | None = None                                               # that of the paper: 1 / sqrt(d)
+
+    scale: float | None = None  # that of the paper: 1 / sqrt(d)
 
     def __init__(self, embed_dims: int, num_heads: int, window_size: Sequence[int], qkv_bias: bool):
         super().__init__()
@@ -55,8 +57,10 @@ class _WindowAttention(nn.Module):
         counts = grid.counts
         sizes = [len(windows) // sum(counts) * count for count in counts]
 
-        out = [biased_attention(*inputs, self.scale).transpose(1, 2).flatten(2)
-               for inputs in zip(q.split(sizes), k.split(sizes), v.split(sizes), self.bias(grid, q.dtype))]
+        out = [
+            biased_attention(*inputs, self.scale).transpose(1, 2).flatten(2)
+            for inputs in zip(q.split(sizes), k.split(sizes), v.split(sizes), self.bias(grid, q.dtype))
+        ]
         return self.proj(torch.cat(out) if len(out) > 1 else out[0])
 
     def bias(self, grid: WindowGrid, dtype: torch.dtype) -> Tensor:
@@ -66,8 +70,12 @@ class _WindowAttention(nn.Module):
             return self._merge(grid, dtype)
 
         # A weight's version and address tell that it changed; tensors of inference mode must not leave it.
-        key = (grid, dtype, torch.is_inference_mode_enabled(),
-               *((each.device, each._version, each.data_ptr()) for each in weights))
+        key = (
+            grid,
+            dtype,
+            torch.is_inference_mode_enabled(),
+            *((each.device, each._version, each.data_ptr()) for each in weights),
+        )
         if self._kept[0] != key:
             self._kept = key, self._merge(grid, dtype)
         return self._kept[1]
@@ -105,11 +113,17 @@ class CosineWindowAttention(_WindowAttention):
     Args:
         pretrained_window_size: sides of the windows that the MLP was trained on, where those were others.
     """
+
     scale = 1.0
     max_scale = 100.0
 
-    def __init__(self, embed_dims: int, num_heads: int, window_size: Sequence[int],
-                 pretrained_window_size: Sequence[int] | None = None):
+    def __init__(
+        self,
+        embed_dims: int,
+        num_heads: int,
+        window_size: Sequence[int],
+        pretrained_window_size: Sequence[int] | None = None,
+    ):
         super().__init__(embed_dims, num_heads, window_size, qkv_bias=False)
         self.pretrained_window_size = pretrained_window_size and tuple(pretrained_window_size)
         self.q_bias = nn.Parameter(torch.zeros(embed_dims))
@@ -136,8 +150,10 @@ class CosineWindowAttention(_WindowAttention):
     def _coordinates(self, window: tuple[int, ...]) -> Tensor:
         """rows D: sign(x) log2(1 + |x|) / 3 of the relative positions x, scaled so that 8 is a window's other end."""
         weight = self.cpb_mlp[0].weight
-        axes = [torch.arange(1 - side, side, device=weight.device, dtype=weight.dtype) * 8 / max(end - 1, 1)
-                for side, end in zip(self.window_size, self.pretrained_window_size or window)]
+        axes = [
+            torch.arange(1 - side, side, device=weight.device, dtype=weight.dtype) * 8 / max(end - 1, 1)
+            for side, end in zip(self.window_size, self.pretrained_window_size or window)
+        ]
         x = torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, -2)
         return x.sign() * (x.abs() + 1).log2() / math.log2(8)
 
@@ -145,7 +161,7 @@ class CosineWindowAttention(_WindowAttention):
 def _table_index(window: tuple[int, ...]) -> Tensor:
     """*window *window: the row of the table for a query and a key. Rows go by query - key, the last axis fastest."""
     axes = len(window)
-    index = torch.zeros((1, ) * (2 * axes), dtype=torch.long)
+    index = torch.zeros((1,) * (2 * axes), dtype=torch.long)
     for axis, side in enumerate(window):
         place = torch.arange(side)
         query = place.view([-1 if each == axis else 1 for each in range(2 * axes)])

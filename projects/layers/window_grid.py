@@ -4,10 +4,11 @@ The official code rolls a shifted map and gives every window a mask of its own. 
 axis holds tokens from both ends of the map, so along each such axis there are two kinds of windows, and 2^axes kinds
 in all: here windows of a kind lie together, and each kind has one mask, whatever the size of the map.
 """
+
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Sequence
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ MASKED = -100.0
 @dataclass(frozen=True)
 class WindowGrid:
     """Sizes along every axis of the map, in tokens; D axes, nW windows of N tokens."""
+
     size: tuple[int, ...]
     window: tuple[int, ...]
     shift: tuple[int, ...]
@@ -27,11 +29,12 @@ class WindowGrid:
     @classmethod
     def of(cls, size: Sequence[int], window: int | Sequence[int], shifted: bool) -> 'WindowGrid':
         """Along an axis that is not longer than the window, the window shrinks to the axis and nothing is shifted."""
-        window = (window, ) * len(size) if isinstance(window, int) else window
+        window = (window,) * len(size) if isinstance(window, int) else window
         return cls(
             size=tuple(size),
             window=tuple(map(min, window, size)),
-            shift=tuple(w // 2 if shifted and length > w else 0 for length, w in zip(size, window)))
+            shift=tuple(w // 2 if shifted and length > w else 0 for length, w in zip(size, window)),
+        )
 
     @property
     def padded(self) -> tuple[int, ...]:
@@ -40,8 +43,14 @@ class WindowGrid:
     @property
     def kinds(self) -> list[tuple[int, ...]]:
         """The size of the part of the map that each kind of windows covers."""
-        return list(product(*((length - window, window) if shift else (length, )
-                              for length, window, shift in zip(self.padded, self.window, self.shift))))
+        return list(
+            product(
+                *(
+                    (length - window, window) if shift else (length,)
+                    for length, window, shift in zip(self.padded, self.window, self.shift)
+                )
+            )
+        )
 
     @property
     def counts(self) -> list[int]:
@@ -60,8 +69,10 @@ class WindowGrid:
         """nW*B N C -> B *size C: undo `partition`."""
         counts = self.counts
         batch = len(windows) // sum(counts)
-        parts = [self._to_map(part, size)
-                 for part, size in zip(windows.split([batch * count for count in counts]), self.kinds)]
+        parts = [
+            self._to_map(part, size)
+            for part, size in zip(windows.split([batch * count for count in counts]), self.kinds)
+        ]
         for axis in reversed(self._shifted):
             parts = [self._join(body, last, axis) for body, last in zip(parts[::2], parts[1::2])]
         return parts[0][(slice(None), *map(slice, self.size))]
@@ -70,7 +81,7 @@ class WindowGrid:
         """kinds N N: `MASKED` for tokens of a window that are far apart in the map; None when nothing is shifted."""
         if not any(self.shift):
             return None
-        far_side = torch.zeros((1, ) * len(self.window), dtype=torch.long, device=device)  # one bit per shifted axis
+        far_side = torch.zeros((1,) * len(self.window), dtype=torch.long, device=device)  # one bit per shifted axis
         for axis in self._shifted:
             shape = [-1 if each == axis else 1 for each in range(len(self.window))]
             index = torch.arange(self.window[axis], device=device)
@@ -78,7 +89,7 @@ class WindowGrid:
         far_side = far_side.expand(self.window).flatten()
 
         differ = far_side[:, None] ^ far_side
-        last = torch.arange(2**len(self._shifted), device=device)            # the kinds, one bit per axis again
+        last = torch.arange(2 ** len(self._shifted), device=device)  # the kinds, one bit per axis again
         return ((differ & last[:, None, None]) != 0) * MASKED
 
     @property

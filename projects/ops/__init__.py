@@ -7,5 +7,6 @@ def __getattr__(name: str):
     # `import mmparts` passes through here for `mmcv_ext` and must not wait for torch.
     if name in __all__:
         from . import deform_attn
+
         return getattr(deform_attn, name)
     raise AttributeError(f'module {__name__!r} has no attribute {name!r}')

@@ -1,4 +1,5 @@
 """The transpose of an embedding bag, faster than torch's own backward on the CPU (2 to 40 times where we use it)."""
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,5 +23,6 @@ def spread_bags(rows: Tensor, bags: Tensor, weights: list[Tensor], grad: Tensor,
     rows, order = rows.sort()
     starts = torch.searchsorted(rows, torch.arange(length, dtype=rows.dtype, device=rows.device), out_int32=True)
     bags = bags.take(order)
-    return [F.embedding_bag(bags, grad, starts, mode='sum', per_sample_weights=weight.take(order))
-            for weight in weights]
+    return [
+        F.embedding_bag(bags, grad, starts, mode='sum', per_sample_weights=weight.take(order)) for weight in weights
+    ]

@@ -2,6 +2,7 @@
 
 One process, one set of inputs, peers and ours in turn; the results are compared before anything is timed.
 """
+
 import argparse
 import json
 import statistics
@@ -14,8 +15,13 @@ import torch
 from torch import Tensor
 
 # Workloads stand beside their parts: each of these has CASES, functions that yield the arguments of `Workload`.
-MODULES = ('ops.deform_attn_benchmark', 'ops.dcnv3_benchmark', 'layers.window_benchmark', 'detr.matching_benchmark',
-           'evaluation.coco_benchmark')
+MODULES = (
+    'ops.deform_attn_benchmark',
+    'ops.dcnv3_benchmark',
+    'layers.window_benchmark',
+    'detr.matching_benchmark',
+    'evaluation.coco_benchmark',
+)
 
 
 @dataclass
@@ -25,8 +31,8 @@ class Workload:
     name: str
     ours: Callable[[], list[Tensor]]
     peers: dict[str, Callable[[], list[Tensor]]]
-    tolerance: float                                                         # of the relative error, in the 2-norm
-    goal: float | None = None                                                # ratio to the first peer that we aim at
+    tolerance: float  # of the relative error, in the 2-norm
+    goal: float | None = None  # ratio to the first peer that we aim at
 
 
 def measure(workload: Workload, rounds: int, clock: Callable[[], float] = time.perf_counter) -> list[dict]:
@@ -46,8 +52,9 @@ def measure(workload: Workload, rounds: int, clock: Callable[[], float] = time.p
         for ours, theirs in zip(results['ours'], results[peer]):
             error = float((ours - theirs).norm() / theirs.norm())
             if not error <= workload.tolerance:
-                raise RuntimeError(f'{workload.name}: ours and {peer} differ by {error:.1e}, allowed are '
-                                   f'{workload.tolerance:.1e}')
+                raise RuntimeError(
+                    f'{workload.name}: ours and {peer} differ by {error:.1e}, allowed are {workload.tolerance:.1e}'
+                )
     del results
 
     times = {name: [] for name in contenders}
@@ -57,9 +64,17 @@ def measure(workload: Workload, rounds: int, clock: Callable[[], float] = time.p
     rows = []
     for peer in workload.peers:
         low, _, high = statistics.quantiles([theirs / ours for theirs, ours in zip(times[peer], times['ours'])], n=4)
-        rows.append(dict(workload=workload.name, peer=peer, peer_ms=min(times[peer]), ours_ms=min(times['ours']),
-                         ratio=min(times[peer]) / min(times['ours']), quartiles=[low, high],
-                         goal=None if rows else workload.goal))
+        rows.append(
+            dict(
+                workload=workload.name,
+                peer=peer,
+                peer_ms=min(times[peer]),
+                ours_ms=min(times['ours']),
+                ratio=min(times[peer]) / min(times['ours']),
+                quartiles=[low, high],
+                goal=None if rows else workload.goal,
+            )
+        )
     return rows
 
 
@@ -82,8 +97,11 @@ def rows_of(case: Callable[[], Iterator[dict]], rounds: int, clock: Callable[[],
 
 def show(row: dict):
     low, high = row['quartiles']
-    print(f'{row["workload"]:60} {row["peer"]:12} {row["peer_ms"]:8.2f} {row["ours_ms"]:8.2f} {row["ratio"]:6.1f}x '
-          f'{low:5.1f} -{high:5.1f}  {row["goal"] or ""}', flush=True)
+    print(
+        f'{row["workload"]:60} {row["peer"]:12} {row["peer_ms"]:8.2f} {row["ours_ms"]:8.2f} {row["ratio"]:6.1f}x '
+        f'{low:5.1f} -{high:5.1f}  {row["goal"] or ""}',
+        flush=True,
+    )
 
 
 def main(arguments: list[str] | None = None):
@@ -93,8 +111,11 @@ def main(arguments: list[str] | None = None):
     parser.add_argument('--rounds', type=int, default=7, help='how often each contender runs (default 7)')
     parser.add_argument('--threads', type=int, help='default: as torch chooses')
     parser.add_argument('--cpu-time', action='store_true', help='processor time on one thread, for a busy machine')
-    parser.add_argument('--flush', action='store_true', help='take subnormal numbers for zero, as our other tools do; '
-                                                             'some processors are slow with them')
+    parser.add_argument(
+        '--flush',
+        action='store_true',
+        help='take subnormal numbers for zero, as our other tools do; some processors are slow with them',
+    )
     parser.add_argument('--json', metavar='PATH', help='also write the rows there')
     args = parser.parse_args(arguments)
     if unknown := set(args.cases) - set(available):
@@ -107,8 +128,10 @@ def main(arguments: list[str] | None = None):
     clock = time.process_time if args.cpu_time else time.perf_counter
 
     rows, left_out = [], {}
-    print(f'torch {torch.__version__}, {torch.get_num_threads()} threads, {clock.__name__}; ms, the least of '
-          f'{args.rounds} rounds')
+    print(
+        f'torch {torch.__version__}, {torch.get_num_threads()} threads, {clock.__name__}; ms, the least of '
+        f'{args.rounds} rounds'
+    )
     print(f'{"workload":60} {"peer":12} {"theirs":>8} {"ours":>8} {"ratio":>7}  {"quartiles":11}  goal')
     for name in args.cases or available:
         try:

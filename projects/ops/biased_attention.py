@@ -4,6 +4,7 @@ torch's `scaled_dot_product_attention` leaves its fused kernel on CPUs as soon a
 keeps several score matrices of the whole batch. Here the forward pass stays fused, and the backward pass makes the
 scores again, a few at a time, so that they stay in the cache.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -28,7 +29,6 @@ def biased_attention(q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float
 
 
 class _Recomputed(torch.autograd.Function):
-
     @staticmethod
     def forward(ctx, q: Tensor, k: Tensor, v: Tensor, bias: Tensor, scale: float) -> Tensor:
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.detach()[None], scale=scale)
@@ -44,10 +44,11 @@ class _Recomputed(torch.autograd.Function):
         dtype = torch.promote_types(out.dtype, torch.float32)
         with torch.autocast('cpu', enabled=False):
             q, k, v, out, grad = (each.to(dtype).flatten(0, 1) for each in (*inputs, out, grad))  # B*h N d
-            inner = (grad * out).sum(-1, keepdim=True)                       # sum(P dP), without P
+            inner = (grad * out).sum(-1, keepdim=True)  # sum(P dP), without P
             q = ctx.scale * q
-            grad_q, grad_k, grad_v = (torch.empty_like(each, memory_format=torch.contiguous_format)
-                                      for each in (q, k, v))
+            grad_q, grad_k, grad_v = (
+                torch.empty_like(each, memory_format=torch.contiguous_format) for each in (q, k, v)
+            )
             grad_bias = torch.zeros_like(bias, dtype=dtype)
 
             for start, stop, heads in _chunks(len(q), bias.shape):
@@ -56,7 +57,7 @@ class _Recomputed(torch.autograd.Function):
                 P.unflatten(0, (-1, heads.stop - heads.start)).add_(bias[heads])
                 # Masked tokens weigh e^-100, which is subnormal, and products with that take some processors 20 times
                 # as long.
-                P = F.threshold_(torch.softmax(P, -1, out=P), torch.finfo(dtype).tiny, 0.)
+                P = F.threshold_(torch.softmax(P, -1, out=P), torch.finfo(dtype).tiny, 0.0)
                 D = torch.bmm(grad[part], v[part].transpose(1, 2)).sub_(inner[part]).mul_(P)
 
                 torch.bmm(P.transpose(1, 2), grad[part], out=grad_v[part])

@@ -2,6 +2,7 @@
 
 mmcv's functions write into tensors that the caller allocates; some take buffers that only other devices need.
 """
+
 import importlib
 from collections.abc import Callable
 from math import gcd
@@ -37,7 +38,8 @@ def _soft_nms() -> Callable:
     def soft_nms(boxes: Tensor, scores: Tensor, *settings) -> tuple[Tensor, Tensor]:
         dets = boxes.new_empty(len(boxes), 5)
         indices = softnms(boxes.contiguous(), scores.contiguous(), dets, *settings)
-        return dets[:len(indices)], indices
+        return dets[: len(indices)], indices
+
     return soft_nms
 
 
@@ -45,9 +47,15 @@ def _roi_align() -> tuple[Callable, Callable]:
     forward, backward = compiled_op('roi_align_forward'), compiled_op('roi_align_backward')
 
     def call(op: Callable, source: Tensor, rois: Tensor, target: Tensor, grid) -> Tensor:
-        unused = source.new_zeros(0)                                         # where maxima lay; ours are means
-        settings = dict(aligned_height=grid.output_size[0], aligned_width=grid.output_size[1], aligned=grid.aligned,
-                        spatial_scale=grid.spatial_scale, sampling_ratio=grid.sampling_ratio, pool_mode=1)
+        unused = source.new_zeros(0)  # where maxima lay; ours are means
+        settings = dict(
+            aligned_height=grid.output_size[0],
+            aligned_width=grid.output_size[1],
+            aligned=grid.aligned,
+            spatial_scale=grid.spatial_scale,
+            sampling_ratio=grid.sampling_ratio,
+            pool_mode=1,
+        )
         tensors = (source, rois, target, unused, unused) if op is forward else (source, rois, unused, unused, target)
         op(*(tensor.contiguous() for tensor in tensors), **settings)
         return target
@@ -57,6 +65,7 @@ def _roi_align() -> tuple[Callable, Callable]:
 
     def roi_align_grad(grad: Tensor, rois: Tensor, grid, shape: tuple[int, ...]) -> Tensor:
         return call(backward, grad, rois, grad.new_zeros(shape), grid)
+
     return roi_align, roi_align_grad
 
 
@@ -66,7 +75,9 @@ def _sigmoid_focal_loss() -> tuple[Callable, Callable]:
             result = torch.zeros_like(logits, memory_format=torch.contiguous_format)
             op(logits.contiguous(), target, weight.to(logits.dtype), result, gamma, alpha)
             return result
+
         return run
+
     return into_new(compiled_op('sigmoid_focal_loss_forward')), into_new(compiled_op('sigmoid_focal_loss_backward'))
 
 
@@ -75,13 +86,15 @@ def _deform_conv2d() -> Callable:
     from mmcv.ops import deform_conv2d as plain
     from mmcv.ops import modulated_deform_conv2d as modulated
 
-    def deform_conv2d(features: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, bias: Tensor | None,
-                      *layout) -> Tensor:
+    def deform_conv2d(
+        features: Tensor, offset: Tensor, weight: Tensor, mask: Tensor | None, bias: Tensor | None, *layout
+    ) -> Tensor:
         if mask is not None:
             return modulated(features, offset, mask, weight, bias, *layout)
-        images = gcd(len(features), 32)                                      # at a time; must divide the batch
+        images = gcd(len(features), 32)  # at a time; must divide the batch
         output = plain(features, offset, weight, *layout, False, images)
         return output if bias is None else output + bias[:, None, None]
+
     return deform_conv2d
 
 
@@ -95,9 +108,9 @@ def ms_deform_attn(value: Tensor, shapes: tuple[tuple[int, int], ...], locations
     from mmcv.ops.multi_scale_deform_attn import MultiScaleDeformableAttnFunction as Attention
 
     batch, queries = locations.shape[:2]
-    if not batch * queries * value.numel():                                  # CUDA has no empty grids
+    if not batch * queries * value.numel():  # CUDA has no empty grids
         zeros = locations.new_zeros(batch, queries, value.shape[2:].numel())
-        return zeros * (value.sum() + locations.sum() + weights.sum())       # they still get their gradients
+        return zeros * (value.sum() + locations.sum() + weights.sum())  # they still get their gradients
     sizes = torch.tensor(shapes, device=value.device)
     cells = sizes.prod(1)
     tensors = value.to(locations.dtype), sizes, cells.cumsum(0) - cells, locations, weights

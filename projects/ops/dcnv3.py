@@ -6,6 +6,7 @@ column by column, offsets are (x, y), and `offset_scale` stretches the kernel's 
 The kernels know none of kernel size, padding, dilation: these are the ``taps``, where each point would be without an
 offset. Seen so it is multi-scale deformable attention with one level, and that is the plain torch form.
 """
+
 from functools import partial
 
 import torch
@@ -18,8 +19,18 @@ from .variants import Variant, Variants, from_module, from_triton
 Taps = tuple[tuple[float, float], ...]
 
 
-def dcnv3(value: Tensor, offset: Tensor, mask: Tensor, kernel_size: int = 3, stride: int = 1, padding: int = 1,
-          dilation: int = 1, offset_scale: float = 1., remove_center: bool = False, softmax: bool = False) -> Tensor:
+def dcnv3(
+    value: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    kernel_size: int = 3,
+    stride: int = 1,
+    padding: int = 1,
+    dilation: int = 1,
+    offset_scale: float = 1.0,
+    remove_center: bool = False,
+    softmax: bool = False,
+) -> Tensor:
     """Sample ``value`` around each cell and sum with ``mask``: bilinear, zeros outside.
 
     Half precision is computed in float32 and cast back. On the meta device only the shape is computed.
@@ -63,8 +74,9 @@ def kernel_taps(kernel_size: int, padding: int, dilation: int, offset_scale: flo
     return tuple(taps)
 
 
-def dcnv3_reference(value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, stride: int, scale: float,
-                    softmax: bool) -> Tensor:
+def dcnv3_reference(
+    value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, stride: int, scale: float, softmax: bool
+) -> Tensor:
     """The definition of the op, for any device: position = stride * cell + tap + scale * offset.
 
     Positions go through grid_sample, which wants them relative to the image: on a cell's border rounding decides
@@ -73,14 +85,16 @@ def dcnv3_reference(value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, str
     return _attend(ms_deform_attn_reference, value, offset, mask, taps, stride, scale, softmax)
 
 
-def dcnv3_cpu(value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, stride: int, scale: float,
-              softmax: bool) -> Tensor:
+def dcnv3_cpu(
+    value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, stride: int, scale: float, softmax: bool
+) -> Tensor:
     """As `dcnv3_reference`, faster, for float32 and float64 on the CPU; cannot be differentiated twice."""
     return _attend(ms_deform_attn_cpu, value, offset, mask, taps, stride, scale, softmax)
 
 
-def _attend(attention, value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, stride: int, scale: float,
-            softmax: bool) -> Tensor:
+def _attend(
+    attention, value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, stride: int, scale: float, softmax: bool
+) -> Tensor:
     """The op by multi-scale deformable attention with one level, where each cell looks around itself."""
     batch, rows, columns, groups, points, _ = offset.shape
     height, width, channels = value.shape[1:]
@@ -91,14 +105,17 @@ def _attend(attention, value: Tensor, offset: Tensor, mask: Tensor, taps: Taps, 
     locations = (points_at + scale * offset + 0.5) / offset.new_tensor([width, height])
     weights = mask.softmax(-1) if softmax else mask
 
-    output = attention(value.reshape(batch, height * width, groups, channels // groups), ((height, width),),
-                       locations.view(batch, rows * columns, groups, 1, points, 2),
-                       weights.reshape(batch, rows * columns, groups, 1, points))
+    output = attention(
+        value.reshape(batch, height * width, groups, channels // groups),
+        ((height, width),),
+        locations.view(batch, rows * columns, groups, 1, points, 2),
+        weights.reshape(batch, rows * columns, groups, 1, points),
+    )
     return output.view(batch, rows, columns, channels)
 
 
 def _example():
-    value = torch.randn(1, 56, 56, 64, requires_grad=True)                   # the first stage of InternImage-T at 224
+    value = torch.randn(1, 56, 56, 64, requires_grad=True)  # the first stage of InternImage-T at 224
     # Without their gradient: it jumps at the border of a cell, where rounding decides.
     offset = torch.randn(1, 56, 56, 4, 9, 2)
     mask = torch.randn(1, 56, 56, 4, 9, requires_grad=True)
@@ -106,18 +123,24 @@ def _example():
 
 
 # Each takes value in any float dtype, offset and mask in float32 or float64, and computes in the dtype of these.
-VARIANTS = Variants('dcnv3', example=_example,
-                    triton=Variant(from_triton('dcnv3_triton.dcnv3_triton'), ('cuda',)),
-                    numba=Variant(from_module('dcnv3_numba.dcnv3_numba', 'fast'), ('cpu',)),
-                    torch=Variant(lambda: dcnv3_cpu, ('cpu',)), reference=Variant(lambda: dcnv3_reference))
+VARIANTS = Variants(
+    'dcnv3',
+    example=_example,
+    triton=Variant(from_triton('dcnv3_triton.dcnv3_triton'), ('cuda',)),
+    numba=Variant(from_module('dcnv3_numba.dcnv3_numba', 'fast'), ('cpu',)),
+    torch=Variant(lambda: dcnv3_cpu, ('cpu',)),
+    reference=Variant(lambda: dcnv3_reference),
+)
 
 
 def _check(value: Tensor, offset: Tensor, mask: Tensor, size: tuple[int, int], points: int):
     groups = offset.shape[3] if offset.dim() == 6 else 1
     right = (value.shape[0], *size, groups, points, 2)
     if offset.shape != right or mask.shape != right[:-1]:
-        raise ValueError(f'offset {tuple(offset.shape)} and mask {tuple(mask.shape)} do not fit value '
-                         f'{tuple(value.shape)}: offset must be B h w G P 2, with {groups} groups here {right}, and '
-                         f'mask the same without the last')
+        raise ValueError(
+            f'offset {tuple(offset.shape)} and mask {tuple(mask.shape)} do not fit value '
+            f'{tuple(value.shape)}: offset must be B h w G P 2, with {groups} groups here {right}, and '
+            f'mask the same without the last'
+        )
     if value.shape[3] % groups:
         raise ValueError(f'{value.shape[3]} channels of value do not divide into the {groups} groups of offset')

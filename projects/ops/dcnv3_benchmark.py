@@ -1,4 +1,5 @@
 """Deformable convolution v3 against its plain torch forms: layers of InternImage-T, on random numbers."""
+
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -8,8 +9,15 @@ from torch import Tensor
 from .dcnv3 import VARIANTS, dcnv3
 
 
-def dcnv3_case(name: str, height: int, width: int, groups: int, dim: int, batch: int = 1,
-               goals: tuple[float | None, float | None] = (None, None)) -> Iterator[dict]:
+def dcnv3_case(
+    name: str,
+    height: int,
+    width: int,
+    groups: int,
+    dim: int,
+    batch: int = 1,
+    goals: tuple[float | None, float | None] = (None, None),
+) -> Iterator[dict]:
     """Forward, then forward and backward, as keyword arguments of `benchmark.Workload`.
 
     3 x 3 points, offsets of about a cell, the softmax part of the work.
@@ -35,12 +43,18 @@ def dcnv3_case(name: str, height: int, width: int, groups: int, dim: int, batch:
             # That of the offsets jumps at cell borders, where rounding decides; it is compared in the tests.
             grad_value, _, grad_mask = torch.autograd.grad(output, (value, offset, mask), direction)
             return [output.detach(), grad_value, grad_mask]
+
         return forward, both
 
     ours, peers = contender(None), {'grid_sample': contender('reference'), 'plain torch': contender('torch')}
     for turn, what in enumerate(('forward', 'forward + backward')):
-        yield dict(name=f'dcnv3, {name}, {what}', ours=ours[turn],
-                   peers={peer: runs[turn] for peer, runs in peers.items()}, tolerance=1e-5, goal=goals[turn])
+        yield dict(
+            name=f'dcnv3, {name}, {what}',
+            ours=ours[turn],
+            peers={peer: runs[turn] for peer, runs in peers.items()},
+            tolerance=1e-5,
+            goal=goals[turn],
+        )
 
 
 CASES: dict[str, Callable[[], Iterator[dict]]] = {

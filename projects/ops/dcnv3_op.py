@@ -5,6 +5,7 @@ Kernels take ``taps`` flat: x, y, x, ...
     backward: (grad, output, and what forward takes) -> the gradients of value, offset and mask. The output saves a
         second pass for the gradient of the softmax; the layer that follows keeps it anyway.
 """
+
 import torch
 from torch import Tensor
 
@@ -13,8 +14,15 @@ from .torch_op import TorchOp
 ARGUMENTS = 'Tensor value, Tensor offset, Tensor mask, float[] taps, int stride, float scale, bool softmax'
 
 
-def convolve(value: Tensor, offset: Tensor, mask: Tensor, taps: tuple[tuple[float, float], ...], stride: int,
-             scale: float, softmax: bool) -> Tensor:
+def convolve(
+    value: Tensor,
+    offset: Tensor,
+    mask: Tensor,
+    taps: tuple[tuple[float, float], ...],
+    stride: int,
+    scale: float,
+    softmax: bool,
+) -> Tensor:
     """As `dcnv3_reference`, by the kernels of the tensors' device; cannot be differentiated twice."""
     taps = [float(side) for tap in taps for side in tap]
     return torch.ops.mmparts.dcnv3(value, offset, mask, taps, stride, float(scale), softmax)
@@ -39,5 +47,11 @@ def _differentiate(ctx, grad: Tensor) -> tuple:
 
 
 DCNV3 = TorchOp(
-    'dcnv3', f'({ARGUMENTS}) -> Tensor', f'(Tensor grad, Tensor output, {ARGUMENTS}) -> (Tensor, Tensor, Tensor)',
-    _forward_fake, _backward_fake, _differentiate, _save)
+    'dcnv3',
+    f'({ARGUMENTS}) -> Tensor',
+    f'(Tensor grad, Tensor output, {ARGUMENTS}) -> (Tensor, Tensor, Tensor)',
+    _forward_fake,
+    _backward_fake,
+    _differentiate,
+    _save,
+)

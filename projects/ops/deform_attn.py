@@ -2,6 +2,7 @@
 
 Deformable DETR, https://arxiv.org/abs/2010.04159, equation 3 without the linear layers.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -44,13 +45,14 @@ def ms_deform_attn_reference(value: Tensor, shapes: Shapes, locations: Tensor, w
     batch, tokens, heads, dim = value.shape
     queries = locations.shape[1]
     images = value.permute(0, 2, 3, 1).reshape(batch * heads, dim, tokens)
-    grids = (2 * locations - 1).transpose(1, 2).flatten(0, 1)                # B*H Q L P 2
-    weights = weights.transpose(1, 2).flatten(0, 1).unsqueeze(1)             # B*H 1 Q L P
+    grids = (2 * locations - 1).transpose(1, 2).flatten(0, 1)  # B*H Q L P 2
+    weights = weights.transpose(1, 2).flatten(0, 1).unsqueeze(1)  # B*H 1 Q L P
 
     output = images.new_zeros(batch * heads, dim, queries)
     for level, image in enumerate(images.split([height * width for height, width in shapes], -1)):
-        samples = F.grid_sample(image.unflatten(-1, shapes[level]), grids[:, :, level],
-                                padding_mode='zeros', align_corners=False)   # B*H D Q P
+        samples = F.grid_sample(
+            image.unflatten(-1, shapes[level]), grids[:, :, level], padding_mode='zeros', align_corners=False
+        )  # B*H D Q P
         output = output + (samples * weights[:, :, :, level]).sum(-1)
     return output.view(batch, heads * dim, queries).transpose(1, 2)
 
@@ -65,12 +67,15 @@ def _example():
 
 
 # Each takes value in any float dtype, locations and weights in float32 or float64, and computes in the dtype of these.
-VARIANTS = Variants('ms_deform_attn', example=_example,
-                    triton=Variant(from_triton('deform_attn_triton.ms_deform_attn_triton'), ('cuda',)),
-                    mmcv=compiled_mmcv.MS_DEFORM_ATTN,
-                    numba=Variant(from_module('deform_attn_numba.ms_deform_attn_numba', 'fast'), ('cpu',)),
-                    torch=Variant(lambda: ms_deform_attn_cpu, ('cpu',)),
-                    reference=Variant(lambda: ms_deform_attn_reference))
+VARIANTS = Variants(
+    'ms_deform_attn',
+    example=_example,
+    triton=Variant(from_triton('deform_attn_triton.ms_deform_attn_triton'), ('cuda',)),
+    mmcv=compiled_mmcv.MS_DEFORM_ATTN,
+    numba=Variant(from_module('deform_attn_numba.ms_deform_attn_numba', 'fast'), ('cpu',)),
+    torch=Variant(lambda: ms_deform_attn_cpu, ('cpu',)),
+    reference=Variant(lambda: ms_deform_attn_reference),
+)
 
 
 def _check(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor):
@@ -80,6 +85,8 @@ def _check(value: Tensor, shapes: Shapes, locations: Tensor, weights: Tensor):
         raise ValueError(f'value has {tokens} tokens, but the levels {shapes} have {expected}')
     right = (batch, locations.shape[1], heads, len(shapes), locations.shape[4], 2)
     if locations.shape != right or weights.shape != right[:-1]:
-        raise ValueError(f'locations {tuple(locations.shape)} and weights {tuple(weights.shape)} do not fit value '
-                         f'{tuple(value.shape)} and {len(shapes)} levels: locations must be B Q H L P 2, here {right}, '
-                         f'and weights the same without the last')
+        raise ValueError(
+            f'locations {tuple(locations.shape)} and weights {tuple(weights.shape)} do not fit value '
+            f'{tuple(value.shape)} and {len(shapes)} levels: locations must be B Q H L P 2, here {right}, '
+            f'and weights the same without the last'
+        )

@@ -4,6 +4,7 @@ On GPUs one Triton kernel can do all of it, so that neither locations nor softma
 computed first. The kernel has not been timed on a GPU yet and runs only where it is named:
 ``MMPARTS_MS_DEFORM_ATTN_FUSED=triton``.
 """
+
 import torch
 from torch import Tensor
 
@@ -11,8 +12,9 @@ from .deform_attn import Shapes, ms_deform_attn, ms_deform_attn_reference
 from .variants import Variant, Variants, from_triton
 
 
-def ms_deform_attn_fused(value: Tensor, shapes: Shapes, centre: Tensor, reach: Tensor, offsets: Tensor,
-                         logits: Tensor) -> Tensor:
+def ms_deform_attn_fused(
+    value: Tensor, shapes: Shapes, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor
+) -> Tensor:
     """`ms_deform_attn` at ``centre + reach * offsets``, weighted by the softmax of ``logits``.
 
     Args:
@@ -58,8 +60,10 @@ def _example():
     return lambda value, *rest: ms_deform_attn_fused(value, shapes, *rest), (value, centre, reach, offsets, logits)
 
 
-VARIANTS = Variants('ms_deform_attn_fused', example=_example,
-                    triton=Variant(from_triton('deform_attn_triton.ms_deform_attn_fused_triton'), ('cuda',),
-                                   by_name=True),
-                    apart=Variant(lambda: _apart),
-                    reference=Variant(lambda: _reference))
+VARIANTS = Variants(
+    'ms_deform_attn_fused',
+    example=_example,
+    triton=Variant(from_triton('deform_attn_triton.ms_deform_attn_fused_triton'), ('cuda',), by_name=True),
+    apart=Variant(lambda: _apart),
+    reference=Variant(lambda: _reference),
+)

@@ -6,8 +6,9 @@ when it is read often enough. The backward gives each (image, head) to one threa
 and the result does not depend on the number of threads. A sample at NaN makes its own output row
 NaN and touches no other.
 """
+
 import os
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 import numpy as np
 import torch
@@ -24,8 +25,9 @@ fourth0, fourth1, fourth2, fourth3 = simd.fourths
 PACK = 4
 
 
-def ms_deform_attn_numba(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
-                         weights: Tensor) -> Tensor:
+def ms_deform_attn_numba(
+    value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor, weights: Tensor
+) -> Tensor:
     """As `ms_deform_attn`, for float32 and float64 on the CPU; cannot be differentiated twice."""
     return attend(value.to(locations.dtype), shapes, locations, weights)
 
@@ -42,16 +44,16 @@ def _forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int
     return output
 
 
-def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
-              shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+def _backward(
+    grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
     grad, value, locations, weights = (tensor.contiguous() for tensor in (grad, value, locations, weights))
     grads = torch.empty_like(value), torch.empty_like(locations), torch.empty_like(weights)
     batch, queries, heads, levels, points = weights.shape
     dim, samples = value.shape[3], levels * points
     if grad.numel():
         _, backward = _kernels(dim, samples)
-        flat = (*arrays(grad, value, locations, weights), *_tables(tuple(shapes), points, value.dtype),
-                *arrays(*grads))
+        flat = (*arrays(grad, value, locations, weights), *_tables(tuple(shapes), points, value.dtype), *arrays(*grads))
         split(batch * heads, 2 * queries * samples * dim, partial(backward, *flat, value.shape[1], queries, heads))
     else:
         grads[0].zero_()
@@ -80,13 +82,13 @@ def _prepare(xy, weight, width, height, columns, first, rows, corners, used):
     samples = len(used)
     x = evens(xy, xy) * width - 0.5
     y = odds(xy, xy) * height - 0.5
-    poison = where(isnan(x), x, 0.) + where(isnan(y), y, 0.)
-    inside = (x >= -1.) & (x < width) & (y >= -1.) & (y < height)
-    x, y = where(inside, x, 0.), where(inside, y, 0.)
+    poison = where(isnan(x), x, 0.0) + where(isnan(y), y, 0.0)
+    inside = (x >= -1.0) & (x < width) & (y >= -1.0) & (y < height)
+    x, y = where(inside, x, 0.0), where(inside, y, 0.0)
     left, top = floor(x), floor(y)
     x, y = x - left, y - top
-    has_left, has_right = left >= 0., left < width - 1.
-    has_top, has_bottom = top >= 0., top < height - 1.
+    has_left, has_right = left >= 0.0, left < width - 1.0
+    has_top, has_bottom = top >= 0.0, top < height - 1.0
 
     upper = where(has_top, convert(top, rows), 0) * columns + first
     lower = upper + where(has_top & has_bottom, columns, 0)
@@ -97,20 +99,24 @@ def _prepare(xy, weight, width, height, columns, first, rows, corners, used):
     store(rows, 2 * samples, lower + left_column)
     store(rows, 3 * samples, lower + right_column)
 
-    upper_weight, lower_weight = where(has_top, weight - weight * y, 0.), where(has_bottom, weight * y, 0.)
-    left_weight, right_weight = where(has_left, 1. - x, 0.), where(has_right, x, 0.)
+    upper_weight, lower_weight = where(has_top, weight - weight * y, 0.0), where(has_bottom, weight * y, 0.0)
+    left_weight, right_weight = where(has_left, 1.0 - x, 0.0), where(has_right, x, 0.0)
     store(corners, 0, upper_weight * left_weight)
     store(corners, samples, upper_weight * right_weight)
     store(corners, 2 * samples, lower_weight * left_weight)
     store(corners, 3 * samples, lower_weight * right_weight)
 
     store(used, 0, convert(inside, rows))
-    exists = (inside & has_top & has_left, inside & has_top & has_right,
-              inside & has_bottom & has_left, inside & has_bottom & has_right)
+    exists = (
+        inside & has_top & has_left,
+        inside & has_top & has_right,
+        inside & has_bottom & has_left,
+        inside & has_bottom & has_right,
+    )
     return x, y, poison, exists
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernels(dim: int, samples: int):
     """Forward and backward for D = ``dim`` and K = ``samples``. All arrays are flat; S, Q, H are the sizes."""
     pairs, two, three, four = 2 * samples, 2 * samples, 3 * samples, 4 * samples
@@ -148,8 +154,9 @@ def _kernels(dim: int, samples: int):
                 store(output, n * dim, even + odd + total(poison))
 
     @jit
-    def backward(grad, value, locations, weights, sizes, tokens, grad_value, grad_locations, grad_weights,
-                 S, Q, H, begin, end):
+    def backward(
+        grad, value, locations, weights, sizes, tokens, grad_value, grad_locations, grad_weights, S, Q, H, begin, end
+    ):
         _ = stamp
         rows, used = np.empty(4 * samples, np.int32), np.empty(samples, np.int32)
         corners, products = np.empty(4 * samples, value.dtype), np.zeros(4 * samples, value.dtype)
@@ -177,24 +184,36 @@ def _kernels(dim: int, samples: int):
                     if used[k]:
                         place0, place1 = base + rows[k] * step, base + rows[samples + k] * step
                         place2, place3 = base + rows[two + k] * step, base + rows[three + k] * step
-                        store(products, 4 * k, dots(row, load(table, place0, dim), load(table, place1, dim),
-                                                    load(table, place2, dim), load(table, place3, dim)))
+                        store(
+                            products,
+                            4 * k,
+                            dots(
+                                row,
+                                load(table, place0, dim),
+                                load(table, place1, dim),
+                                load(table, place2, dim),
+                                load(table, place3, dim),
+                            ),
+                        )
                         store(sums, place0, load(sums, place0, dim) + row * corners[k])
                         store(sums, place1, load(sums, place1, dim) + row * corners[samples + k])
                         store(sums, place2, load(sums, place2, dim) + row * corners[two + k])
                         store(sums, place3, load(sums, place3, dim) + row * corners[three + k])
 
                 corner_dots = load(products, 0, four)
-                dot00 = where(exists[0], fourth0(corner_dots, corner_dots), 0.)
-                dot01 = where(exists[1], fourth1(corner_dots, corner_dots), 0.)
-                dot10 = where(exists[2], fourth2(corner_dots, corner_dots), 0.)
-                dot11 = where(exists[3], fourth3(corner_dots, corner_dots), 0.)
+                dot00 = where(exists[0], fourth0(corner_dots, corner_dots), 0.0)
+                dot01 = where(exists[1], fourth1(corner_dots, corner_dots), 0.0)
+                dot10 = where(exists[2], fourth2(corner_dots, corner_dots), 0.0)
+                dot11 = where(exists[3], fourth3(corner_dots, corner_dots), 0.0)
                 upper = dot00 + (dot01 - dot00) * x
                 lower = dot10 + (dot11 - dot10) * x
-                across = (dot01 - dot00) * (1. - y) + (dot11 - dot10) * y
+                across = (dot01 - dot00) * (1.0 - y) + (dot11 - dot10) * y
                 store(grad_weights, n * samples, upper + (lower - upper) * y + poison)
-                store(grad_locations, n * pairs, interleave(weight * width * across + poison,
-                                                            weight * height * (lower - upper) + poison))
+                store(
+                    grad_locations,
+                    n * pairs,
+                    interleave(weight * width * across + poison, weight * height * (lower - upper) + poison),
+                )
 
             if packs:
                 for token in range(S):

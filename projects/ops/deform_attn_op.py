@@ -6,6 +6,7 @@ Kernels take ``shapes`` flat: height, width, height, ...
     fused, forward: (value, centre, reach, offsets, logits, shapes) -> B Q H*D.
     fused, backward: (grad, and what forward takes) -> the gradients of value, locations and logits.
 """
+
 import torch
 from torch import Tensor
 
@@ -20,8 +21,9 @@ def attend(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor
     return torch.ops.mmparts.ms_deform_attn(value, locations, weights, _flat(shapes))
 
 
-def attend_fused(value: Tensor, shapes: tuple[tuple[int, int], ...], centre: Tensor, reach: Tensor, offsets: Tensor,
-                 logits: Tensor) -> Tensor:
+def attend_fused(
+    value: Tensor, shapes: tuple[tuple[int, int], ...], centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor
+) -> Tensor:
     """As `ms_deform_attn_fused`, by the kernels of the tensors' device; cannot be differentiated twice."""
     return torch.ops.mmparts.ms_deform_attn_fused(value, centre, reach, offsets, logits, _flat(shapes))
 
@@ -36,15 +38,19 @@ def _forward_fake(value: Tensor, *others) -> Tensor:
 
 
 def _backward_fake(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]):
-    return tuple(torch.empty_like(tensor, memory_format=torch.contiguous_format)
-                 for tensor in (value, locations, weights))
+    return tuple(
+        torch.empty_like(tensor, memory_format=torch.contiguous_format) for tensor in (value, locations, weights)
+    )
 
 
-def _fused_backward_fake(grad: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor,
-                         shapes: list[int]):
+def _fused_backward_fake(
+    grad: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor, shapes: list[int]
+):
     dtypes = value.dtype, centre.dtype, logits.dtype
-    return tuple(torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
-                 for tensor, dtype in zip((value, offsets, logits), dtypes))
+    return tuple(
+        torch.empty_like(tensor, dtype=dtype, memory_format=torch.contiguous_format)
+        for tensor, dtype in zip((value, offsets, logits), dtypes)
+    )
 
 
 def _save(ctx, inputs: tuple, output: Tensor):
@@ -57,23 +63,35 @@ def _differentiate(ctx, grad: Tensor) -> tuple:
 
 
 MS_DEFORM_ATTN = TorchOp(
-    'ms_deform_attn', f'({ARGUMENTS}) -> Tensor', f'(Tensor grad, {ARGUMENTS}) -> (Tensor, Tensor, Tensor)',
-    _forward_fake, _backward_fake, _differentiate, _save)
+    'ms_deform_attn',
+    f'({ARGUMENTS}) -> Tensor',
+    f'(Tensor grad, {ARGUMENTS}) -> (Tensor, Tensor, Tensor)',
+    _forward_fake,
+    _backward_fake,
+    _differentiate,
+    _save,
+)
 
 
 def _differentiate_fused(ctx, grad: Tensor) -> tuple:
     """The kernel gives the gradient of the locations ``centre + offsets * reach``; the rest of them is made here."""
     _, _, reach, offsets, _ = ctx.saved_tensors
     grad_value, grad, grad_logits = torch.ops.mmparts.ms_deform_attn_fused_backward(
-        grad, *ctx.saved_tensors, ctx.shapes)
+        grad, *ctx.saved_tensors, ctx.shapes
+    )
     needs_centre, needs_reach = ctx.needs_input_grad[1:3]
-    grad_centre = grad.sum((2, 4)) if needs_centre else None                 # over heads and points
+    grad_centre = grad.sum((2, 4)) if needs_centre else None  # over heads and points
     grad_reach = (grad * offsets).sum((2, 4)).sum_to_size(reach.shape) if needs_reach else None
     grad_offsets = (grad * reach.unsqueeze(-2).unsqueeze(-4)).to(offsets.dtype)
     return grad_value, grad_centre, grad_reach, grad_offsets, grad_logits, None
 
 
 MS_DEFORM_ATTN_FUSED = TorchOp(
-    'ms_deform_attn_fused', f'({FUSED_ARGUMENTS}) -> Tensor',
+    'ms_deform_attn_fused',
+    f'({FUSED_ARGUMENTS}) -> Tensor',
     f'(Tensor grad, {FUSED_ARGUMENTS}) -> (Tensor, Tensor, Tensor)',
-    _forward_fake, _fused_backward_fake, _differentiate_fused, _save)
+    _forward_fake,
+    _fused_backward_fake,
+    _differentiate_fused,
+    _save,
+)

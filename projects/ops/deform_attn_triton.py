@@ -11,6 +11,7 @@ Fused, the kernels take what the linear layers give, offsets and logits, in half
 are computed on the way and never stored. The gradients of the weights are, in full precision: those of the logits are
 what is left of them after their weighted mean is known.
 """
+
 from functools import lru_cache
 
 import torch
@@ -27,8 +28,9 @@ FORWARD = dict(num_warps=4), 1024
 BACKWARD = dict(num_warps=1), 256
 
 
-def ms_deform_attn_triton(value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor,
-                          weights: Tensor) -> Tensor:
+def ms_deform_attn_triton(
+    value: Tensor, shapes: tuple[tuple[int, int], ...], locations: Tensor, weights: Tensor
+) -> Tensor:
     """As `ms_deform_attn`, for GPUs; cannot be differentiated twice.
 
     ``value`` is float16, bfloat16, float32 or float64 and stays so; ``locations`` and ``weights`` are float64 with
@@ -44,18 +46,21 @@ def forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]
     return _forward(value, locations, weights, shapes)
 
 
-def backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor,
-             shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+def backward(
+    grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
     return _backward(grad, value, locations, weights, shapes)
 
 
-def fused_forward(value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor,
-                  shapes: list[int]) -> Tensor:
+def fused_forward(
+    value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor, shapes: list[int]
+) -> Tensor:
     return _forward(value, offsets, logits, shapes, centre, reach)
 
 
-def fused_backward(grad: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor,
-                   shapes: list[int]) -> tuple[Tensor, Tensor, Tensor]:
+def fused_backward(
+    grad: Tensor, value: Tensor, centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor, shapes: list[int]
+) -> tuple[Tensor, Tensor, Tensor]:
     return _backward(grad, value, offsets, logits, shapes, centre, reach)
 
 
@@ -71,19 +76,33 @@ def _forward(value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int
     return output
 
 
-def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int],
-              *fused: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _backward(
+    grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int], *fused: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of value, locations and weights; fused, of value, locations and logits."""
     grad, value, locations, weights, *fused = (
-        tensor.contiguous() for tensor in (grad, value, locations, weights, *fused))
+        tensor.contiguous() for tensor in (grad, value, locations, weights, *fused)
+    )
     precise = fused[0].dtype if fused else weights.dtype
     grad_locations, grad_weights = (torch.empty_like(each, dtype=precise) for each in (locations, weights))
     if not grad.numel():
         return torch.zeros_like(value), grad_locations, grad_weights.to(weights.dtype)
 
     def launch(*outputs: Tensor, scatter: bool):
-        _launch(_backward_kernel, BACKWARD, value, locations, weights, shapes, fused, grad, *outputs, grad_locations,
-                grad_weights, SCATTER=scatter)
+        _launch(
+            _backward_kernel,
+            BACKWARD,
+            value,
+            locations,
+            weights,
+            shapes,
+            fused,
+            grad,
+            *outputs,
+            grad_locations,
+            grad_weights,
+            SCATTER=scatter,
+        )
 
     if torch.are_deterministic_algorithms_enabled():
         rows = torch.empty(*weights.shape, 4, dtype=torch.int32, device=value.device)
@@ -92,7 +111,7 @@ def _backward(grad: Tensor, value: Tensor, locations: Tensor, weights: Tensor, s
         grad_value = _sum_in_order(rows.flatten(), corners.flatten(), grad.view(-1, value.shape[3]), value)
     else:
         grad_value = torch.zeros(value.shape, dtype=precise, device=value.device)
-        launch(grad_value, grad_locations, scatter=True)                     # there are no corners to write
+        launch(grad_value, grad_locations, scatter=True)  # there are no corners to write
     return grad_value.to(value.dtype), grad_locations, grad_weights.to(weights.dtype)
 
 
@@ -105,27 +124,54 @@ def _sum_in_order(rows: Tensor, corners: Tensor, grad: Tensor, value: Tensor) ->
     rows, order = rows.sort(stable=True)
     starts = torch.searchsorted(rows, torch.arange(count + 1, dtype=rows.dtype, device=rows.device))
     samples = len(rows) // len(grad)
-    sums = F.embedding_bag(order // samples, grad.to(corners.dtype), starts, mode='sum',
-                           per_sample_weights=corners[order])
+    sums = F.embedding_bag(
+        order // samples, grad.to(corners.dtype), starts, mode='sum', per_sample_weights=corners[order]
+    )
     return sums[:count].view(value.shape)
 
 
-def _launch(kernel, size: tuple[dict, int], value: Tensor, locations: Tensor, weights: Tensor, shapes: list[int],
-            fused: list[Tensor], *tensors: Tensor, **flags):
+def _launch(
+    kernel,
+    size: tuple[dict, int],
+    value: Tensor,
+    locations: Tensor,
+    weights: Tensor,
+    shapes: list[int],
+    fused: list[Tensor],
+    *tensors: Tensor,
+    **flags,
+):
     """``fused``: centre and reach, where locations are offsets and weights are logits; else empty."""
     options, numbers = size
     batch, queries, heads, levels, points = weights.shape
     dim = value.shape[3]
     block_dim = triton.next_power_of_2(dim)
     block = min(max(numbers // block_dim, 1), triton.next_power_of_2(queries))
-    centre, reach = fused or (locations, locations)                          # `locations`: only their dtype counts
+    centre, reach = fused or (locations, locations)  # `locations`: only their dtype counts
     step = 2 * levels if reach.dim() == 4 else 0
     # Triton launches on the current device, whatever that of the tensors is.
     with torch.cuda.device_of(value):
         kernel[triton.cdiv(queries, block), heads, batch](
-            value, locations, weights, centre, reach, _sizes(tuple(shapes), value.device), *tensors, queries,
-            value.shape[1], step, HEADS=heads, LEVELS=levels, POINTS=points, DIM=dim, BLOCK_DIM=block_dim, BLOCK=block,
-            FUSED=bool(fused), **flags, **options)
+            value,
+            locations,
+            weights,
+            centre,
+            reach,
+            _sizes(tuple(shapes), value.device),
+            *tensors,
+            queries,
+            value.shape[1],
+            step,
+            HEADS=heads,
+            LEVELS=levels,
+            POINTS=points,
+            DIM=dim,
+            BLOCK_DIM=block_dim,
+            BLOCK=block,
+            FUSED=bool(fused),
+            **flags,
+            **options,
+        )
 
 
 @lru_cache(maxsize=256)
@@ -136,8 +182,10 @@ def _sizes(shapes: tuple[int, ...], device: torch.device) -> Tensor:
 
 @triton.jit
 def _pair(pairs, index, exists, other: tl.constexpr):
-    return (tl.load(pairs + 2 * index, mask=exists, other=other),
-            tl.load(pairs + 2 * index + 1, mask=exists, other=other))
+    return (
+        tl.load(pairs + 2 * index, mask=exists, other=other),
+        tl.load(pairs + 2 * index + 1, mask=exists, other=other),
+    )
 
 
 @triton.jit
@@ -146,8 +194,8 @@ def _around(centre, reach, level, exists, height, width, FUSED: tl.constexpr):
     x, y, reach_x, reach_y = -0.5, -0.5, width, height
     if FUSED:
         # Queries beyond the last are far outside, so that they read nothing.
-        x, y = _pair(centre, level, exists, -2.)
-        reach_x, reach_y = _pair(reach, level, exists, 0.)
+        x, y = _pair(centre, level, exists, -2.0)
+        reach_x, reach_y = _pair(reach, level, exists, 0.0)
         x, y, reach_x, reach_y = x * width - 0.5, y * height - 0.5, reach_x * width, reach_y * height
     return x, y, reach_x, reach_y
 
@@ -155,21 +203,21 @@ def _around(centre, reach, level, exists, height, width, FUSED: tl.constexpr):
 @triton.jit
 def _shift(logits, exists, dtype: tl.constexpr, SAMPLES: tl.constexpr, FUSED: tl.constexpr):
     """What to take from the logits so that they are those of the softmax: the logarithm of the sum of exponentials."""
-    shift = 0.
+    shift = 0.0
     if FUSED:
-        largest = tl.load(logits, mask=exists, other=0.).to(dtype)
+        largest = tl.load(logits, mask=exists, other=0.0).to(dtype)
         for sample in tl.static_range(1, SAMPLES):
-            largest = tl.maximum(largest, tl.load(logits + sample, mask=exists, other=0.).to(dtype))
+            largest = tl.maximum(largest, tl.load(logits + sample, mask=exists, other=0.0).to(dtype))
         total = tl.zeros_like(largest)
         for sample in tl.static_range(SAMPLES):
-            total += tl.exp(tl.load(logits + sample, mask=exists, other=0.).to(dtype) - largest)
+            total += tl.exp(tl.load(logits + sample, mask=exists, other=0.0).to(dtype) - largest)
         shift = largest + tl.log(total)
     return shift
 
 
 @triton.jit
 def _weight(weights, sample, exists, shift, dtype: tl.constexpr, FUSED: tl.constexpr):
-    weight = tl.load(weights + sample, mask=exists, other=0.).to(dtype)
+    weight = tl.load(weights + sample, mask=exists, other=0.0).to(dtype)
     if FUSED:
         weight = tl.exp(weight - shift)
     return weight
@@ -178,23 +226,47 @@ def _weight(weights, sample, exists, shift, dtype: tl.constexpr, FUSED: tl.const
 @triton.jit
 def _place(locations, sample, exists, around, height, width, dtype: tl.constexpr, FUSED: tl.constexpr):
     """Cell of the upper left corner, distances from it, which corners exist, and NaN where the location is NaN."""
-    x, y = _pair(locations, sample, exists, 0. if FUSED else -2.)
+    x, y = _pair(locations, sample, exists, 0.0 if FUSED else -2.0)
     x, y = around[0] + around[2] * x.to(dtype), around[1] + around[3] * y.to(dtype)
-    poison = tl.where(x == x, 0., x) + tl.where(y == y, 0., y)
+    poison = tl.where(x == x, 0.0, x) + tl.where(y == y, 0.0, y)
     inside = (x >= -1) & (x < width) & (y >= -1) & (y < height)
-    x, y = tl.where(inside, x, 0.), tl.where(inside, y, 0.)
+    x, y = tl.where(inside, x, 0.0), tl.where(inside, y, 0.0)
     left, top = tl.floor(x), tl.floor(y)
     column, row = left.to(tl.int32), top.to(tl.int32)
     has_left, has_right = inside & (column >= 0), inside & (column < width - 1)
     has_top, has_bottom = row >= 0, row < height - 1
-    return (row * width + column, x - left, y - top, has_top & has_left, has_top & has_right, has_bottom & has_left,
-            has_bottom & has_right, poison)
+    return (
+        row * width + column,
+        x - left,
+        y - top,
+        has_top & has_left,
+        has_top & has_right,
+        has_bottom & has_left,
+        has_bottom & has_right,
+        poison,
+    )
 
 
 @triton.jit
-def _forward_kernel(value, locations, weights, centre, reach, sizes, output, queries, tokens, reach_step,
-                    HEADS: tl.constexpr, LEVELS: tl.constexpr, POINTS: tl.constexpr, DIM: tl.constexpr,
-                    BLOCK_DIM: tl.constexpr, BLOCK: tl.constexpr, FUSED: tl.constexpr):
+def _forward_kernel(
+    value,
+    locations,
+    weights,
+    centre,
+    reach,
+    sizes,
+    output,
+    queries,
+    tokens,
+    reach_step,
+    HEADS: tl.constexpr,
+    LEVELS: tl.constexpr,
+    POINTS: tl.constexpr,
+    DIM: tl.constexpr,
+    BLOCK_DIM: tl.constexpr,
+    BLOCK: tl.constexpr,
+    FUSED: tl.constexpr,
+):
     """With FUSED ``locations`` are offsets, in units of ``reach`` from ``centre``, and ``weights`` are logits."""
     precise: tl.constexpr = centre.dtype.element_ty
     query = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -217,15 +289,16 @@ def _forward_kernel(value, locations, weights, centre, reach, sizes, output, que
         for point in tl.static_range(POINTS):
             sample = level * POINTS + point
             cell, x, y, has00, has01, has10, has11, poison = _place(
-                locations, sample, exists, around, height, width, precise, FUSED)
+                locations, sample, exists, around, height, width, precise, FUSED
+            )
             weight = _weight(weights, sample, exists, shift, precise, FUSED)
 
             upper = (first + cell)[:, None] * (HEADS * DIM) + lane
             lower = upper + width * (HEADS * DIM)
-            value00 = tl.load(value + upper, mask=has00[:, None] & within, other=0.)
-            value01 = tl.load(value + upper + HEADS * DIM, mask=has01[:, None] & within, other=0.)
-            value10 = tl.load(value + lower, mask=has10[:, None] & within, other=0.)
-            value11 = tl.load(value + lower + HEADS * DIM, mask=has11[:, None] & within, other=0.)
+            value00 = tl.load(value + upper, mask=has00[:, None] & within, other=0.0)
+            value01 = tl.load(value + upper + HEADS * DIM, mask=has01[:, None] & within, other=0.0)
+            value10 = tl.load(value + lower, mask=has10[:, None] & within, other=0.0)
+            value11 = tl.load(value + lower + HEADS * DIM, mask=has11[:, None] & within, other=0.0)
 
             total += (weight * (1 - y) * (1 - x) + poison)[:, None] * value00.to(total.dtype)
             total += (weight * (1 - y) * x)[:, None] * value01.to(total.dtype)
@@ -241,7 +314,7 @@ def _pull(value, target, cell, has, weight, grad, lane, HEADS: tl.constexpr, DIM
     place, mask = cell[:, None] * (HEADS * DIM) + lane, has[:, None] & (lane < DIM)
     if SCATTER:
         tl.atomic_add(target + place, weight[:, None] * grad, mask=mask, sem='relaxed')
-    return tl.sum(grad * tl.load(value + place, mask=mask, other=0.).to(grad.dtype), 1)
+    return tl.sum(grad * tl.load(value + place, mask=mask, other=0.0).to(grad.dtype), 1)
 
 
 @triton.jit
@@ -251,10 +324,30 @@ def _list(rows, corners, corner, exists, has, row, dropped, weight):
 
 
 @triton.jit
-def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, target, corners, grad_locations,
-                     grad_weights, queries, tokens, reach_step, HEADS: tl.constexpr, LEVELS: tl.constexpr,
-                     POINTS: tl.constexpr, DIM: tl.constexpr, BLOCK_DIM: tl.constexpr, BLOCK: tl.constexpr,
-                     FUSED: tl.constexpr, SCATTER: tl.constexpr):
+def _backward_kernel(
+    value,
+    locations,
+    weights,
+    centre,
+    reach,
+    sizes,
+    grad,
+    target,
+    corners,
+    grad_locations,
+    grad_weights,
+    queries,
+    tokens,
+    reach_step,
+    HEADS: tl.constexpr,
+    LEVELS: tl.constexpr,
+    POINTS: tl.constexpr,
+    DIM: tl.constexpr,
+    BLOCK_DIM: tl.constexpr,
+    BLOCK: tl.constexpr,
+    FUSED: tl.constexpr,
+    SCATTER: tl.constexpr,
+):
     """FUSED as in the forward; ``grad_locations`` are those of locations all the same, not of offsets.
 
     ``target`` is the gradient of ``value`` with SCATTER, else B Q H L P 4: the row of D numbers of each corner.
@@ -279,8 +372,8 @@ def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, targ
     centre += (image * queries + query) * (2 * LEVELS)
     reach += (image * queries + query) * reach_step
     place, mask = bag[:, None] * DIM + lane, exists[:, None] & (lane < DIM)
-    grad = tl.load(grad + place, mask=mask, other=0.).to(precise)
-    mean = tl.zeros((BLOCK,), precise)                                      # of the gradients of the weights
+    grad = tl.load(grad + place, mask=mask, other=0.0).to(precise)
+    mean = tl.zeros((BLOCK,), precise)  # of the gradients of the weights
 
     shift = _shift(weights, exists, precise, LEVELS * POINTS, FUSED)
     first = 0
@@ -290,7 +383,8 @@ def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, targ
         for point in tl.static_range(POINTS):
             sample = level * POINTS + point
             cell, x, y, has00, has01, has10, has11, poison = _place(
-                locations, sample, exists, around, height, width, precise, FUSED)
+                locations, sample, exists, around, height, width, precise, FUSED
+            )
             weight = _weight(weights, sample, exists, shift, precise, FUSED)
             weight00, weight01 = weight * (1 - y) * (1 - x), weight * (1 - y) * x
             weight10, weight11 = weight * y * (1 - x), weight * y * x
@@ -318,8 +412,8 @@ def _backward_kernel(value, locations, weights, centre, reach, sizes, grad, targ
         first += height * width
 
     if FUSED:
-        tl.debug_barrier()                                                   # threads read what others of them wrote
+        tl.debug_barrier()  # threads read what others of them wrote
         for sample in tl.static_range(LEVELS * POINTS):
             weight = _weight(weights, sample, exists, shift, precise, FUSED)
-            grad_weight = tl.load(grad_weights + sample, mask=exists, other=0.)
+            grad_weight = tl.load(grad_weights + sample, mask=exists, other=0.0)
             tl.store(grad_weights + sample, weight * (grad_weight - mean), mask=exists)

@@ -3,6 +3,7 @@
 mmcv takes log(max(p, FLT_MIN)) of a rounded probability, which jumps to 87 where a float32 sigmoid saturates (logits
 beyond 17); here log-sigmoid keeps the exact value. Its kernels, for CUDA only, are the `mmcv` variant.
 """
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -31,18 +32,19 @@ def sigmoid_focal_loss_reference(logits: Tensor, target: Tensor, weight: Tensor,
     """As `sigmoid_focal_loss`, on any device."""
     foreground, weight = _foreground(logits, target), _row_weight(logits, target, weight)
     p, q = logits.sigmoid(), (-logits).sigmoid()
-    positive = alpha * q ** gamma * F.logsigmoid(logits)
-    negative = (1 - alpha) * p ** gamma * F.logsigmoid(-logits)
+    positive = alpha * q**gamma * F.logsigmoid(logits)
+    negative = (1 - alpha) * p**gamma * F.logsigmoid(-logits)
     return -torch.where(foreground, positive, negative) * weight
 
 
-def sigmoid_focal_loss_grad_reference(logits: Tensor, target: Tensor, weight: Tensor, gamma: float,
-                                      alpha: float) -> Tensor:
+def sigmoid_focal_loss_grad_reference(
+    logits: Tensor, target: Tensor, weight: Tensor, gamma: float, alpha: float
+) -> Tensor:
     """As `sigmoid_focal_loss_grad`, on any device."""
     foreground, weight = _foreground(logits, target), _row_weight(logits, target, weight)
     p, q = logits.sigmoid(), (-logits).sigmoid()
-    positive = alpha * q ** gamma * (q - gamma * p * F.logsigmoid(logits))
-    negative = (1 - alpha) * p ** gamma * (gamma * q * F.logsigmoid(-logits) - p)
+    positive = alpha * q**gamma * (q - gamma * p * F.logsigmoid(logits))
+    negative = (1 - alpha) * p**gamma * (gamma * q * F.logsigmoid(-logits) - p)
     return -torch.where(foreground, positive, negative) * weight
 
 
@@ -59,11 +61,17 @@ def _row_weight(logits: Tensor, target: Tensor, weight: Tensor) -> Tensor:
 
 def _example():
     def run(logits: Tensor, target: Tensor) -> list[Tensor]:
-        return [op(logits, target, logits.new_empty(0), 2., 0.25)
-                for op in (sigmoid_focal_loss, sigmoid_focal_loss_grad)]
+        return [
+            op(logits, target, logits.new_empty(0), 2.0, 0.25) for op in (sigmoid_focal_loss, sigmoid_focal_loss_grad)
+        ]
+
     return run, (torch.randn(900, 80), torch.randint(0, 81, (900,)))
 
 
 # Each a pair: the loss and its gradient.
-VARIANTS = Variants('sigmoid_focal_loss', example=_example, mmcv=compiled_mmcv.SIGMOID_FOCAL_LOSS,
-                    reference=Variant(lambda: (sigmoid_focal_loss_reference, sigmoid_focal_loss_grad_reference)))
+VARIANTS = Variants(
+    'sigmoid_focal_loss',
+    example=_example,
+    mmcv=compiled_mmcv.SIGMOID_FOCAL_LOSS,
+    reference=Variant(lambda: (sigmoid_focal_loss_reference, sigmoid_focal_loss_grad_reference)),
+)

@@ -1,4 +1,5 @@
 """What all kernels that numba compiles need: compile with a cache on disk, arrays of tensors, shares for threads."""
+
 from collections.abc import Callable
 
 import numpy as np
@@ -17,7 +18,7 @@ def jit(function: Callable) -> Callable:
     options = dict(nogil=True, error_model='numpy')
     try:
         return njit(cache=True, **options)(function)
-    except RuntimeError:                                                     # can write neither here nor at home
+    except RuntimeError:  # can write neither here nor at home
         return njit(**options)(function)
 
 

@@ -4,12 +4,13 @@ mmdet and mmseg import ``mmcv.ops`` at module level, and that fails without ``mm
 of ``sys.meta_path``: a compiled ``_ext`` is found by the normal finders before it, so a full mmcv is untouched.
 Nothing heavy is imported until somebody imports ``mmcv._ext``.
 """
+
 import importlib
 import importlib.abc
 import sys
+from collections.abc import Callable, Iterator
 from importlib.machinery import ModuleSpec
 from types import ModuleType
-from typing import Callable, Iterator
 
 from . import torchvision_guard
 
@@ -56,7 +57,8 @@ def _lacking(op: str, supplied: list) -> Callable:
             f'Asked for by {" in ".join(_askers(sys._getframe(1)))}.\n'
             f'Ways out: use a part that does not need `{op}`; replace mmcv-lite by a full mmcv (compiled ops), which '
             f'mmparts then leaves alone; or request the op from mmparts.\n'
-            f'Supplied: {", ".join(supplied)}.')
+            f'Supplied: {", ".join(supplied)}.'
+        )
 
     lacking.__name__ = op
     return lacking

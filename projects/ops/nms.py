@@ -4,6 +4,7 @@ As in mmcv 2.1.0. In plain torch, greedy suppression is resolved block by block:
 fixed point that few rounds reach, and only kept boxes are compared with the rest. So it needs no loop over boxes, on
 any device. The other variants are loops, compiled.
 """
+
 from collections.abc import Callable
 
 import torch
@@ -40,7 +41,7 @@ def nms_match(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     Args:
         dets: N 5, xyxy and score.
     """
-    dets, = at_least_float(dets)
+    (dets,) = at_least_float(dets)
     return NMS_MATCH.choose(dets.device, dets.dtype)(dets, iou_threshold)
 
 
@@ -53,12 +54,13 @@ def nms_match_reference(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     near = box_iou(boxes[kept], boxes) >= iou_threshold
     near &= kept[:, None] < torch.arange(len(boxes), device=boxes.device)
     near[torch.arange(len(kept)), kept] = True
-    owner = near.int().argmax(0) if len(kept) else order                     # the first that is near
+    owner = near.int().argmax(0) if len(kept) else order  # the first that is near
     return [order[owner == group].tolist() for group in range(len(kept))]
 
 
-def soft_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, min_score: float, method: int,
-             offset: int = 0) -> tuple[Tensor, Tensor]:
+def soft_nms(
+    boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, min_score: float, method: int, offset: int = 0
+) -> tuple[Tensor, Tensor]:
     """Lower the scores of boxes that overlap a better one, and drop those that fall below ``min_score``.
 
     Args:
@@ -74,8 +76,9 @@ def soft_nms(boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, 
     return op(boxes, scores, iou_threshold, sigma, min_score, method, offset)
 
 
-def soft_nms_reference(boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, min_score: float, method: int,
-                       offset: int = 0) -> tuple[Tensor, Tensor]:
+def soft_nms_reference(
+    boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, min_score: float, method: int, offset: int = 0
+) -> tuple[Tensor, Tensor]:
     """As `soft_nms`, on any device."""
     left = torch.arange(len(boxes), device=boxes.device)
     dets, indices = [], []
@@ -85,7 +88,7 @@ def soft_nms_reference(boxes: Tensor, scores: Tensor, iou_threshold: float, sigm
         indices.append(index)
         dets.append(torch.cat([boxes[index], scores[index, None]]))
 
-        left = torch.cat([left[:best], left[best + 1:]])
+        left = torch.cat([left[:best], left[best + 1 :]])
         overlap = box_iou(boxes[index, None], boxes[left], offset)[0]
         scores = scores.index_copy(0, left, scores[left] * _decay(overlap, iou_threshold, sigma, method))
         left = left[scores[left] >= min_score]
@@ -99,8 +102,13 @@ def box_iou(a: Tensor, b: Tensor, offset: int = 0) -> Tensor:
 
     mmdet has it too, but with an eps in the union, and above mmcv's threshold is what decides here.
     """
-    width, height = (torch.minimum(a[:, None, 2 + axis], b[:, 2 + axis])
-                     .sub_(torch.maximum(a[:, None, axis], b[:, axis])).add_(offset).clamp_(min=0) for axis in (0, 1))
+    width, height = (
+        torch.minimum(a[:, None, 2 + axis], b[:, 2 + axis])
+        .sub_(torch.maximum(a[:, None, axis], b[:, axis]))
+        .add_(offset)
+        .clamp_(min=0)
+        for axis in (0, 1)
+    )
     inside = width.mul_(height)
     area_a, area_b = ((box[:, 2] - box[:, 0] + offset) * (box[:, 3] - box[:, 1] + offset) for box in (a, b))
     return inside.div_((area_a[:, None] + area_b).sub_(inside))
@@ -132,25 +140,39 @@ def _kept(suppresses: Tensor) -> Tensor:
 
 def _decay(overlap: Tensor, iou_threshold: float, sigma: float, method: int) -> Tensor:
     if method == 2:
-        return torch.exp(-overlap ** 2 / sigma)
-    return torch.where(overlap >= iou_threshold, 1 - overlap if method == 1 else 0, 1.)
+        return torch.exp(-(overlap**2) / sigma)
+    return torch.where(overlap >= iou_threshold, 1 - overlap if method == 1 else 0, 1.0)
 
 
 def _crowd() -> tuple[Tensor, Tensor]:
     """2,000 boxes of an image of 1333 x 800, about as many as a detector proposes, in groups that overlap."""
-    center = (torch.rand(200, 2) * torch.tensor([1333., 800.])).repeat(10, 1) + 8 * torch.randn(2000, 2)
+    center = (torch.rand(200, 2) * torch.tensor([1333.0, 800.0])).repeat(10, 1) + 8 * torch.randn(2000, 2)
     extent = 20 + 200 * torch.rand(200, 2).repeat(10, 1) * (1 + torch.rand(2000, 2) / 4)
     return torch.cat([center - extent / 2, center + extent / 2], 1), torch.rand(2000)
 
 
-NMS = Variants('nms', example=lambda: (lambda *crowd: nms(*crowd, 0.7), _crowd()),
-               numba=Variant(from_module('nms_numba.nms_numba', 'fast'), ('cpu',)), mmcv=compiled_mmcv.NMS,
-               triton=Variant(from_triton('nms_triton.nms_triton'), ('cuda',), (torch.float32,)),
-               reference=Variant(lambda: nms_reference))
-NMS_MATCH = Variants('nms_match', example=lambda: (lambda boxes, scores: [torch.tensor(sum(nms_match(
-                         torch.cat([boxes, scores[:, None]], 1), 0.7), []))], _crowd()),
-                     numba=Variant(from_module('nms_numba.nms_match_numba', 'fast'), ('cpu',)),
-                     mmcv=compiled_mmcv.NMS_MATCH, reference=Variant(lambda: nms_match_reference))
-SOFT_NMS = Variants('soft_nms', example=lambda: (lambda *crowd: soft_nms(*crowd, 0.3, 0.5, 0.05, 2), _crowd()),
-                    numba=Variant(from_module('nms_numba.soft_nms_numba', 'fast'), ('cpu',)),
-                    mmcv=compiled_mmcv.SOFT_NMS, reference=Variant(lambda: soft_nms_reference))
+NMS = Variants(
+    'nms',
+    example=lambda: (lambda *crowd: nms(*crowd, 0.7), _crowd()),
+    numba=Variant(from_module('nms_numba.nms_numba', 'fast'), ('cpu',)),
+    mmcv=compiled_mmcv.NMS,
+    triton=Variant(from_triton('nms_triton.nms_triton'), ('cuda',), (torch.float32,)),
+    reference=Variant(lambda: nms_reference),
+)
+NMS_MATCH = Variants(
+    'nms_match',
+    example=lambda: (
+        lambda boxes, scores: [torch.tensor(sum(nms_match(torch.cat([boxes, scores[:, None]], 1), 0.7), []))],
+        _crowd(),
+    ),
+    numba=Variant(from_module('nms_numba.nms_match_numba', 'fast'), ('cpu',)),
+    mmcv=compiled_mmcv.NMS_MATCH,
+    reference=Variant(lambda: nms_match_reference),
+)
+SOFT_NMS = Variants(
+    'soft_nms',
+    example=lambda: (lambda *crowd: soft_nms(*crowd, 0.3, 0.5, 0.05, 2), _crowd()),
+    numba=Variant(from_module('nms_numba.soft_nms_numba', 'fast'), ('cpu',)),
+    mmcv=compiled_mmcv.SOFT_NMS,
+    reference=Variant(lambda: soft_nms_reference),
+)

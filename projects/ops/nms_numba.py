@@ -3,6 +3,7 @@
 Boxes come column by column and, but for the soft form, by falling score, so that the inner loop of the greedy form runs
 over neighbours and has no branch: it is compiled to vector instructions.
 """
+
 import math
 
 import numpy as np
@@ -26,14 +27,15 @@ def nms_match_numba(dets: Tensor, iou_threshold: float) -> list[list[int]]:
     order = dets[:, 4].sort(descending=True, stable=True).indices
     columns = _columns(dets[order, :4])
     number = columns.dtype.type
-    above = np.nextafter(number(iou_threshold), number(-np.inf))             # "more than" is now "at least"
+    above = np.nextafter(number(iou_threshold), number(-np.inf))  # "more than" is now "at least"
     owners = torch.from_numpy(_owners(columns, above, number(0)))
     sizes = owners.unique(return_counts=True)[1].tolist()
     return [group.tolist() for group in order[owners.argsort(stable=True)].split(sizes)] if sizes else []
 
 
-def soft_nms_numba(boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, min_score: float, method: int,
-                   offset: int = 0) -> tuple[Tensor, Tensor]:
+def soft_nms_numba(
+    boxes: Tensor, scores: Tensor, iou_threshold: float, sigma: float, min_score: float, method: int, offset: int = 0
+) -> tuple[Tensor, Tensor]:
     """As `soft_nms`, for float32 and float64 on the CPU."""
     columns, scores = _columns(boxes), scores.detach().to(boxes.dtype).numpy().copy()
     number = columns.dtype.type
@@ -48,8 +50,7 @@ def _columns(boxes: Tensor) -> np.ndarray:
 
 @jit
 def _owners(columns, threshold, offset):
-    """For each of the sorted boxes the first kept one whose IoU with it exceeds the threshold; the kept own themselves.
-    """
+    """For each of the sorted boxes the first kept one whose IoU with it exceeds the threshold; the kept ones: itself."""
     left, top, right, bottom = columns[0], columns[1], columns[2], columns[3]
     areas = (right - left + offset) * (bottom - top + offset)
     owners = np.full(len(left), -1, np.int32)
@@ -57,8 +58,22 @@ def _owners(columns, threshold, offset):
         if owners[best] < 0:
             owners[best] = best
             after = best + 1
-            _claim(left[best], top[best], right[best], bottom[best], areas[best], left[after:], top[after:],
-                   right[after:], bottom[after:], areas[after:], owners[best], owners[after:], threshold, offset)
+            _claim(
+                left[best],
+                top[best],
+                right[best],
+                bottom[best],
+                areas[best],
+                left[after:],
+                top[after:],
+                right[after:],
+                bottom[after:],
+                areas[after:],
+                owners[best],
+                owners[after:],
+                threshold,
+                offset,
+            )
     return owners
 
 

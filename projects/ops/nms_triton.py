@@ -4,12 +4,13 @@ The first writes which of the later boxes each box would suppress, one bit each,
 program, goes through the boxes by falling score, 64 at a time, and collects what the kept ones suppress. The words take
 N^2 / 8 bytes: 0.5 MB for 2,000 boxes, 1.2 GB for 100,000.
 """
+
 import torch
 import triton
 import triton.language as tl
 from torch import Tensor
 
-WORD = 64                                                                    # boxes per word and per block
+WORD = 64  # boxes per word and per block
 
 
 def nms_triton(boxes: Tensor, scores: Tensor, iou_threshold: float, offset: int = 0) -> Tensor:
@@ -39,7 +40,7 @@ def _suppress(boxes, words, count, blocks, threshold, offset, WORD: tl.constexpr
         left_, top_, right_, bottom_ = _load(boxes, column, count)
         width = tl.minimum(right[:, None], right_[None, :]) - tl.maximum(left[:, None], left_[None, :]) + offset
         height = tl.minimum(bottom[:, None], bottom_[None, :]) - tl.maximum(top[:, None], top_[None, :]) + offset
-        inside = tl.maximum(width, 0.) * tl.maximum(height, 0.)
+        inside = tl.maximum(width, 0.0) * tl.maximum(height, 0.0)
         area = (right - left + offset) * (bottom - top + offset)
         area_ = (right_ - left_ + offset) * (bottom_ - top_ + offset)
         overlap = tl.div_rn(inside, area[:, None] + area_[None, :] - inside)
@@ -52,8 +53,12 @@ def _suppress(boxes, words, count, blocks, threshold, offset, WORD: tl.constexpr
 @triton.jit
 def _load(boxes, index, count):
     box, exists = boxes + 4 * index, index < count
-    return (tl.load(box, mask=exists, other=0.), tl.load(box + 1, mask=exists, other=0.),
-            tl.load(box + 2, mask=exists, other=0.), tl.load(box + 3, mask=exists, other=0.))
+    return (
+        tl.load(box, mask=exists, other=0.0),
+        tl.load(box + 1, mask=exists, other=0.0),
+        tl.load(box + 2, mask=exists, other=0.0),
+        tl.load(box + 3, mask=exists, other=0.0),
+    )
 
 
 @triton.jit

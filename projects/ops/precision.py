@@ -1,4 +1,5 @@
 """In which precision the ops compute."""
+
 from contextlib import AbstractContextManager, nullcontext
 
 import torch

@@ -2,6 +2,7 @@
 
 In plain torch: every output cell is a weighted sum of feature rows, an embedding bag of the corners of its samples.
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -23,8 +24,9 @@ class RoIGrid:
         sampling_ratio: samples per output cell and axis; 0 takes one per feature cell.
         aligned: shift by half a cell, so that samples sit on cell centres.
     """
+
     output_size: tuple[int, int]
-    spatial_scale: float = 1.
+    spatial_scale: float = 1.0
     sampling_ratio: int = 0
     aligned: bool = True
 
@@ -56,7 +58,7 @@ def roi_align_grad(grad: Tensor, rois: Tensor, grid: RoIGrid, shape: tuple[int, 
 def roi_align_reference(features: Tensor, rois: Tensor, grid: RoIGrid) -> Tensor:
     """As `roi_align`, on any device."""
     rows, weights, sizes, order = _bags(rois, grid, features.shape)
-    table = features.permute(0, 2, 3, 1).flatten(0, 2)                       # B*H*W C
+    table = features.permute(0, 2, 3, 1).flatten(0, 2)  # B*H*W C
     starts = (sizes.cumsum(0) - sizes).to(rows.dtype)
     cells = F.embedding_bag(rows, table, starts, mode='sum', per_sample_weights=weights)
     output = cells.view(len(rois), *grid.output_size, features.shape[1]).permute(0, 3, 1, 2)
@@ -69,7 +71,7 @@ def roi_align_grad_reference(grad: Tensor, rois: Tensor, grid: RoIGrid, shape: t
     cells = grad[order].flatten(2).transpose(1, 2).flatten(0, 1)
     batch, channels, height, width = shape
     bags = torch.arange(len(cells), dtype=rows.dtype, device=rows.device).repeat_interleave(sizes)
-    table, = spread_bags(rows, bags, [weights], cells, batch * height * width)
+    (table,) = spread_bags(rows, bags, [weights], cells, batch * height * width)
     return table.view(batch, height, width, channels).permute(0, 3, 1, 2)
 
 
@@ -80,7 +82,7 @@ def _bags(rois: Tensor, grid: RoIGrid, shape: tuple[int, ...]) -> tuple[Tensor, 
     start, extent = corners[:, :2], corners[:, 2:] - corners[:, :2]
     if not grid.aligned:
         extent = extent.clamp(min=1)
-    bins = extent / extent.new_tensor(grid.output_size[::-1])                # R 2: width, height
+    bins = extent / extent.new_tensor(grid.output_size[::-1])  # R 2: width, height
     counts = torch.full_like(bins, grid.sampling_ratio) if grid.sampling_ratio > 0 else bins.ceil().clamp(min=0)
 
     counts, group = counts.long().unique(dim=0, return_inverse=True)
@@ -90,7 +92,7 @@ def _bags(rois: Tensor, grid: RoIGrid, shape: tuple[int, ...]) -> tuple[Tensor, 
         x, x_weight = _axis(start[member, 0], bins[member, 0], grid.output_size[1], across, shape[3])
         y, y_weight = _axis(start[member, 1], bins[member, 1], grid.output_size[0], down, shape[2])
         image = rois[member, 0].long()[:, None, None] * shape[2]
-        row = ((image + y) * shape[3])[:, :, None, :, None] + x[:, None, :, None, :]   # n h w 2*down 2*across
+        row = ((image + y) * shape[3])[:, :, None, :, None] + x[:, None, :, None, :]  # n h w 2*down 2*across
         rows.append(row.flatten().int())
         weights.append((y_weight[:, :, None, :, None] * x_weight[:, None, :, None, :]).flatten())
         sizes.append(group.new_full((row.shape[:3].numel(),), 4 * across * down))
@@ -105,7 +107,7 @@ def _axis(start: Tensor, step: Tensor, cells: int, samples: int, size: int) -> t
     start, step = start[:, None, None], step[:, None, None]
     cell, sample = torch.arange(cells, device=start.device)[:, None], torch.arange(samples, device=start.device)
     # In mmcv's order of operations: whether a sample on the very edge counts depends on the rounding.
-    position = start + cell * step + (sample + 0.5) * step / samples         # n cells samples
+    position = start + cell * step + (sample + 0.5) * step / samples  # n cells samples
     inside = (position >= -1) & (position <= size)
     position = position.clamp(0, size - 1)
     low = position.floor()
@@ -128,17 +130,22 @@ def _check(rois: Tensor, batch: int):
 
 
 def _example():
-    start = torch.rand(512, 2) * torch.tensor([1000., 600.])
+    start = torch.rand(512, 2) * torch.tensor([1000.0, 600.0])
     rois = torch.cat([torch.zeros(512, 1), start, start + 32 + 300 * torch.rand(512, 2)], 1)
     grid, features = RoIGrid((7, 7), 1 / 16), torch.randn(1, 256, 50, 84)
 
     def run(features: Tensor, rois: Tensor) -> list[Tensor]:
         output = roi_align(features, rois, grid)
         return [output, roi_align_grad(output.contiguous(), rois, grid, features.shape)]
+
     return run, (features, rois)
 
 
 # Each a pair: the op and its gradient.
-VARIANTS = Variants('roi_align', example=_example, numba=Variant(
-    from_module('roi_align_numba.ROI_ALIGN', 'fast'), ('cpu',)), mmcv=compiled_mmcv.ROI_ALIGN,
-                    reference=Variant(lambda: (roi_align_reference, roi_align_grad_reference)))
+VARIANTS = Variants(
+    'roi_align',
+    example=_example,
+    numba=Variant(from_module('roi_align_numba.ROI_ALIGN', 'fast'), ('cpu',)),
+    mmcv=compiled_mmcv.ROI_ALIGN,
+    reference=Variant(lambda: (roi_align_reference, roi_align_grad_reference)),
+)

@@ -6,8 +6,9 @@ Channels are the lanes, hence the copy to channels last, except for few regions 
 block of channels to one thread, so that nothing is added atomically and the result does not depend on the number of
 threads.
 """
+
 import os
-from functools import lru_cache, partial
+from functools import cache, partial
 
 import numpy as np
 from torch import Tensor
@@ -25,13 +26,16 @@ def roi_align_numba(features: Tensor, rois: Tensor, grid) -> Tensor:
     features, axes = features.detach(), _axes(rois, grid)
     output = features.new_empty(len(rois), *grid.output_size, features.shape[1])
     if output.numel():
-        last = features.permute(0, 2, 3, 1)                                  # B H W C
+        last = features.permute(0, 2, 3, 1)  # B H W C
         in_place = not last.is_contiguous() and _is_little(axes[2], grid, features.shape)
         lanes = 1 if in_place else _lanes(features.shape[1])
         forward, _ = _kernels(lanes)
         table = features.contiguous() if in_place else last.contiguous()
-        split(len(rois), 4 * output[0].numel(), partial(forward, *arrays(table, *axes, output),
-                                                        *_sizes(grid, features.shape, in_place)))
+        split(
+            len(rois),
+            4 * output[0].numel(),
+            partial(forward, *arrays(table, *axes, output), *_sizes(grid, features.shape, in_place)),
+        )
     return output.permute(0, 3, 1, 2)
 
 
@@ -44,8 +48,11 @@ def roi_align_grad_numba(grad: Tensor, rois: Tensor, grid, shape: tuple[int, ...
     if grad.numel():
         lanes = 1 if in_place else _lanes(channels)
         _, backward = _kernels(lanes)
-        split(channels // lanes, 4 * lanes * grad[..., 0].numel(),
-              partial(backward, *arrays(grad, *axes, table), *_sizes(grid, shape, in_place)))
+        split(
+            channels // lanes,
+            4 * lanes * grad[..., 0].numel(),
+            partial(backward, *arrays(grad, *axes, table), *_sizes(grid, shape, in_place)),
+        )
     return table if in_place else table.permute(0, 3, 1, 2)
 
 
@@ -87,7 +94,7 @@ def _entries(start, step, cells, samples, size, firsts, indices, weights):
         begin = entry
         firsts[cell] = begin
         for turn in range(samples):
-            sample = turn if step >= 0 else samples - 1 - turn               # so that positions never fall
+            sample = turn if step >= 0 else samples - 1 - turn  # so that positions never fall
             position = start + number(cell) * step + (number(sample) + half) * step / number(samples)
             if position >= -1 and position <= size:
                 position = min(max(position, number(0)), number(size - 1))
@@ -95,7 +102,7 @@ def _entries(start, step, cells, samples, size, firsts, indices, weights):
                 upper = position - number(low)
                 for index, weight in ((low, one - upper), (low + 1, upper)):
                     if index < size:
-                        place = entry                                        # or one of the last two, if it is there
+                        place = entry  # or one of the last two, if it is there
                         for known in range(max(begin, entry - 2), entry):
                             if indices[known] == index:
                                 place = known
@@ -112,7 +119,7 @@ def _samples(step, ratio):
     return ratio if ratio > 0 else max(int(np.ceil(step)), 0) if step > 0 else 0
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernels(lanes: int):
     """Forward and backward for blocks of so many channels. Arrays are flat; C, H, W, rows, columns are the sizes."""
     # numba recompiles when this file changes; a constant that it sees makes it do so when `simd` does.

@@ -3,6 +3,7 @@
 A width need not be a power of two. Operators take two vectors of one type, or a vector and a number. Nothing is
 checked: an index out of range reads or writes foreign memory. Kernels that use this import numba, so import them late.
 """
+
 import math
 import operator
 
@@ -39,16 +40,19 @@ def load(typing, array, index, length):
     def code(context, builder, signature, args):
         pointer = _pointer(context, builder, signature, args, context.get_value_type(out))
         return builder.load(pointer, align=array.dtype.bitwidth // 8)
+
     return out(array, index, length), code
 
 
 @intrinsic
 def store(typing, array, index, vector):
     """Write a vector to a flat contiguous array from ``index``."""
+
     def code(context, builder, signature, args):
         pointer = _pointer(context, builder, signature, args, args[2].type)
         builder.store(args[2], pointer, align=array.dtype.bitwidth // 8)
         return context.get_dummy_value()
+
     return types.void(array, index, vector), code
 
 
@@ -66,6 +70,7 @@ def where(typing, mask, a, b):
 
     def code(context, builder, signature, args):
         return builder.select(args[0], *_vectors(context, builder, signature.args[1:], args[1:], lanes))
+
     return lanes(mask, a, b), code
 
 
@@ -77,6 +82,7 @@ def convert(typing, vector, like):
     def code(context, builder, signature, args):
         cast = builder.zext if vector.dtype == types.boolean else builder.fptosi
         return cast(args[0], context.get_value_type(out))
+
     return out(vector, like), code
 
 
@@ -88,12 +94,15 @@ def isnan(typing, vector):
 
 def _unary(name: str):
     """The function of LLVM of that name, lane by lane."""
+
     @intrinsic
     def apply(typing, vector):
         def code(context, builder, signature, args):
             kind = args[0].type
             return _call(builder, f'llvm.{name}.v{kind.count}f{vector.dtype.bitwidth}', kind, args)
+
         return vector(vector), code
+
     return apply
 
 
@@ -104,7 +113,7 @@ fabs = _unary('fabs')
 @intrinsic
 def exp(typing, vector):
     """e to the power of each lane, which must not exceed 88 (709 in double precision); to one or two last digits."""
-    bits, bias, lowest, terms = {32: (23, 127, -126., 8), 64: (52, 1023, -1022., 14)}[vector.dtype.bitwidth]
+    bits, bias, lowest, terms = {32: (23, 127, -126.0, 8), 64: (52, 1023, -1022.0, 14)}[vector.dtype.bitwidth]
 
     def code(context, builder, signature, args):
         kind = args[0].type
@@ -115,17 +124,17 @@ def exp(typing, vector):
 
         # 2 ** power: the integer nearest to the power goes into the exponent bits, the rest into a Taylor series.
         power = builder.fmul(args[0], splat(math.log2(math.e)))
-        underflow = builder.fcmp_ordered('<', power, splat(lowest))          # false for NaN, which passes through
+        underflow = builder.fcmp_ordered('<', power, splat(lowest))  # false for NaN, which passes through
         power = builder.select(underflow, splat(lowest), power)
         nearest = _call(builder, f'llvm.rint.v{kind.count}f{vector.dtype.bitwidth}', kind, [power])
         rest = builder.fmul(builder.fsub(power, nearest), splat(math.log(2)))
         series = splat(1 / math.factorial(terms - 1))
         for term in reversed(range(terms - 1)):
-            series = builder.fadd(builder.fmul(series, rest, flags=FLAGS), splat(1 / math.factorial(term)),
-                                  flags=FLAGS)
+            series = builder.fadd(builder.fmul(series, rest, flags=FLAGS), splat(1 / math.factorial(term)), flags=FLAGS)
         exponent = builder.add(builder.fptosi(nearest, integers), splat(bias, integers))
         factor = builder.bitcast(builder.shl(exponent, splat(bits, integers)), kind)
-        return builder.select(underflow, splat(0.), builder.fmul(series, factor))
+        return builder.select(underflow, splat(0.0), builder.fmul(series, factor))
+
     return vector(vector), code
 
 
@@ -138,9 +147,11 @@ def total(typing, vector):
 @intrinsic
 def largest(typing, vector):
     """The largest of all lanes that are not NaN."""
+
     def code(context, builder, signature, args):
         name = f'llvm.vector.reduce.fmax.v{vector.length}f{vector.dtype.bitwidth}'
         return _call(builder, name, args[0].type.element, [args[0]])
+
     return vector.dtype(vector), code
 
 
@@ -159,21 +170,25 @@ def dots(typing, row, a, b, c, d):
             """The lanes are ``groups`` groups; add the second half of each group to the first."""
             both = sum(lane.type.count for lane in lanes)
             size = both // groups
-            picks = [[group * size + half * size // 2 + lane for group in range(groups) for lane in range(size // 2)]
-                     for half in (0, 1)]
+            picks = [
+                [group * size + half * size // 2 + lane for group in range(groups) for lane in range(size // 2)]
+                for half in (0, 1)
+            ]
             return builder.fadd(*(_pick(builder, lanes[0], lanes[-1], pick) for pick in picks), flags=FLAGS)
 
-        while length * row.dtype.bitwidth > 512 and length > 4:              # until one register holds it
+        while length * row.dtype.bitwidth > 512 and length > 4:  # until one register holds it
             products, length = [halve([product], 1) for product in products], length // 2
         lanes = halve([halve(products[:2], 2), halve(products[2:], 2)], 4)
         while lanes.type.count > 4:
             lanes = halve([lanes], 4)
         return lanes
+
     return out(row, a, b, c, d), code
 
 
 def _shuffle(pick):
     """A function of two vectors of one type; ``pick(n)`` gives the lanes of the result, the second's counted from n."""
+
     @intrinsic
     def shuffle(typing, a, b):
         lanes = pick(a.length)
@@ -181,7 +196,9 @@ def _shuffle(pick):
 
         def code(context, builder, signature, args):
             return _pick(builder, args[0], args[1], lanes)
+
         return out(a, b), code
+
     return shuffle
 
 
@@ -200,6 +217,7 @@ def _operator(op, integer, real, result=None):
         def code(context, builder, signature, args):
             vectors = _vectors(context, builder, signature.args, args, lanes)
             return (real if isinstance(lanes.dtype, types.Float) else integer)(builder, *vectors)
+
         return out(a, b), code
 
     @overload(op)
@@ -208,24 +226,32 @@ def _operator(op, integer, real, result=None):
             return lambda a, b: apply(a, b)
 
 
-_operator(operator.add, lambda builder, a, b: builder.add(a, b),
-          lambda builder, a, b: builder.fadd(a, b, flags=FLAGS))
-_operator(operator.sub, lambda builder, a, b: builder.sub(a, b),
-          lambda builder, a, b: builder.fsub(a, b, flags=FLAGS))
-_operator(operator.mul, lambda builder, a, b: builder.mul(a, b),
-          lambda builder, a, b: builder.fmul(a, b, flags=FLAGS))
+_operator(operator.add, lambda builder, a, b: builder.add(a, b), lambda builder, a, b: builder.fadd(a, b, flags=FLAGS))
+_operator(operator.sub, lambda builder, a, b: builder.sub(a, b), lambda builder, a, b: builder.fsub(a, b, flags=FLAGS))
+_operator(operator.mul, lambda builder, a, b: builder.mul(a, b), lambda builder, a, b: builder.fmul(a, b, flags=FLAGS))
 _operator(operator.and_, lambda builder, a, b: builder.and_(a, b), None)
-_operator(operator.ge, lambda builder, a, b: builder.icmp_signed('>=', a, b),
-          lambda builder, a, b: builder.fcmp_ordered('>=', a, b), types.boolean)
-_operator(operator.lt, lambda builder, a, b: builder.icmp_signed('<', a, b),
-          lambda builder, a, b: builder.fcmp_ordered('<', a, b), types.boolean)
+_operator(
+    operator.ge,
+    lambda builder, a, b: builder.icmp_signed('>=', a, b),
+    lambda builder, a, b: builder.fcmp_ordered('>=', a, b),
+    types.boolean,
+)
+_operator(
+    operator.lt,
+    lambda builder, a, b: builder.icmp_signed('<', a, b),
+    lambda builder, a, b: builder.fcmp_ordered('<', a, b),
+    types.boolean,
+)
 
 
 def _vectors(context, builder, kinds: tuple, args: list, lanes: Lanes) -> list:
     """The arguments, with numbers among them repeated in all lanes."""
-    return [arg if isinstance(kind, Lanes) else
-            _splat(builder, context.cast(builder, arg, kind, lanes.dtype), context.get_value_type(lanes))
-            for kind, arg in zip(kinds, args)]
+    return [
+        arg
+        if isinstance(kind, Lanes)
+        else _splat(builder, context.cast(builder, arg, kind, lanes.dtype), context.get_value_type(lanes))
+        for kind, arg in zip(kinds, args)
+    ]
 
 
 def _total(builder, vector):

@@ -1,4 +1,5 @@
 """What `python -m mmparts.ops` prints: each op's variants here, which is chosen, how exact and how fast each is."""
+
 import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -22,12 +23,12 @@ class Row:
 
     op: str
     variant: str
-    obstacle: str = ''                                                       # why it does not run here
-    chosen: str = ''                                                         # why it is the one; empty: it is not
-    error: float | None = None                                               # the largest relative one, in the 2-norm
-    time: float | None = None                                                # the least of all rounds
-    speedup: float | None = None                                             # over the reference
-    first: float | None = None                                               # the first call, with compiling
+    obstacle: str = ''  # why it does not run here
+    chosen: str = ''  # why it is the one; empty: it is not
+    error: float | None = None  # the largest relative one, in the 2-norm
+    time: float | None = None  # the least of all rounds
+    speedup: float | None = None  # over the reference
+    first: float | None = None  # the first call, with compiling
 
 
 def operators() -> dict[str, Variants]:
@@ -36,8 +37,9 @@ def operators() -> dict[str, Variants]:
     return {value.name: value for value in values if isinstance(value, Variants) and value.example}
 
 
-def measure(op: Variants, device: torch.device, rounds: int, clock: Callable[[], float] = time.perf_counter
-            ) -> Iterator[Row]:
+def measure(
+    op: Variants, device: torch.device, rounds: int, clock: Callable[[], float] = time.perf_counter
+) -> Iterator[Row]:
     """One row per variant. The error is that against the reference in float64, of outputs and gradients."""
     torch.manual_seed(0)
     call, tensors = op.example()
@@ -51,11 +53,11 @@ def measure(op: Variants, device: torch.device, rounds: int, clock: Callable[[],
         if not row.obstacle:
             with op.use(name):
                 row.first, results = timed()
-            row.error = max((_error(*pair) for pair in zip_longest(results, expected)), default=0.)
+            row.error = max((_error(*pair) for pair in zip_longest(results, expected)), default=0.0)
 
     times = {name: [] for name, row in rows.items() if not row.obstacle}
     for _ in range(rounds):
-        for name in times:                                                   # in turn, so that all meet the same noise
+        for name in times:  # in turn, so that all meet the same noise
             with op.use(name):
                 times[name].append(timed()[0])
     for name, each in times.items():
@@ -76,8 +78,9 @@ def _reason(op: Variants, device: torch.device) -> str:
     return f'{forced} names it' if forced else f'the best on {device.type} of those that are here'
 
 
-def _timed(clock: Callable[[], float], device: torch.device, call: Callable, tensors: list[Tensor]
-           ) -> tuple[float, list[Tensor]]:
+def _timed(
+    clock: Callable[[], float], device: torch.device, call: Callable, tensors: list[Tensor]
+) -> tuple[float, list[Tensor]]:
     start = clock()
     results = _run(call, tensors)
     if device.type == 'cuda':
@@ -102,4 +105,4 @@ def _error(ours: Tensor | None, expected: Tensor | None) -> float:
     if ours is None or expected is None or ours.shape != expected.shape:
         return float('inf')
     ours, expected = ours.double(), expected.double()
-    return float((ours - expected).norm() / expected.norm().clamp(min=1e-300)) if expected.numel() else 0.
+    return float((ours - expected).norm() / expected.norm().clamp(min=1e-300)) if expected.numel() else 0.0

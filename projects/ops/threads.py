@@ -2,13 +2,14 @@
 
 Own threads, because numba's threading layers either die after a fork or need a package of their own.
 """
+
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import torch
 
-_pools: dict[int, ThreadPoolExecutor] = {}                                   # of this process; by threads
+_pools: dict[int, ThreadPoolExecutor] = {}  # of this process; by threads
 
 
 def run(task: Callable[[int], None], count: int):

@@ -2,6 +2,7 @@
 
 Being an operator lets `torch.compile` keep it in the graph and fake tensors infer its shape.
 """
+
 from collections.abc import Callable
 
 import torch
@@ -21,8 +22,16 @@ class TorchOp:
         differentiate, save: as torch.library.register_autograd takes them.
     """
 
-    def __init__(self, name: str, forward: str, backward: str, forward_fake: Callable, backward_fake: Callable,
-                 differentiate: Callable, save: Callable):
+    def __init__(
+        self,
+        name: str,
+        forward: str,
+        backward: str,
+        forward_fake: Callable,
+        backward_fake: Callable,
+        differentiate: Callable,
+        save: Callable,
+    ):
         self.name, self.forward, self.backward = name, f'mmparts::{name}', f'mmparts::{name}_backward'
         torch.library.define(self.forward, forward)
         torch.library.define(self.backward, backward)

@@ -4,6 +4,7 @@ The wheel a bare ``pip install torchvision`` takes is built for a CUDA torch; be
 RuntimeError. mmengine's Runner, mmseg and others treat torchvision (and timm, which imports it) as optional, but expect
 a ModuleNotFoundError. A torchvision that works is not touched.
 """
+
 import importlib.abc
 import sys
 from functools import cache
@@ -30,9 +31,11 @@ class TorchvisionFinder(importlib.abc.MetaPathFinder):
             try:
                 run(module)
             except RuntimeError as error:
-                raise ModuleNotFoundError(f'the installed torchvision does not fit the installed torch ({error}); '
-                                          'install the build made for it. mmparts itself needs none.',
-                                          name='torchvision') from error
+                raise ModuleNotFoundError(
+                    f'the installed torchvision does not fit the installed torch ({error}); '
+                    'install the build made for it. mmparts itself needs none.',
+                    name='torchvision',
+                ) from error
 
         spec.loader.exec_module = exec_module
         return spec
@@ -52,6 +55,7 @@ def declare_ops_where_broken():
 def _declare_ops():
     """Operators stay declared as long as their library object lives: the cache keeps it."""
     import torch
+
     library = torch.library.Library('torchvision', 'FRAGMENT')
     for name in ('nms', 'qnms'):
         library.define(f'{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor')

@@ -2,6 +2,7 @@
 
 Environment ``MMPARTS_<OP>=<variant>``, or ``with OP.use('<variant>'):``, which wins. `python -m mmparts.ops` lists all.
 """
+
 import os
 import shutil
 import sysconfig
@@ -26,8 +27,14 @@ class Variant:
         by_name: only taken where the user names it.
     """
 
-    def __init__(self, load: Callable[[], Any], devices: tuple[str, ...] | None = None,
-                 dtypes: tuple[torch.dtype, ...] | None = None, expected: bool = True, by_name: bool = False):
+    def __init__(
+        self,
+        load: Callable[[], Any],
+        devices: tuple[str, ...] | None = None,
+        dtypes: tuple[torch.dtype, ...] | None = None,
+        expected: bool = True,
+        by_name: bool = False,
+    ):
         self.load, self.devices, self.dtypes, self.expected = load, devices, dtypes, expected
         self.by_name = by_name
 
@@ -51,12 +58,14 @@ class Variant:
 
 def from_module(path: str, extra: str) -> Callable[[], Any]:
     """For `Variant.load`: import ``'module.name'`` of this folder, which needs what our ``extra`` brings."""
+
     def load():
         module, name = path.split('.')
         try:
             return getattr(import_module(f'.{module}', __package__), name)
         except ImportError as error:
             raise ImportError(f'{error}; pip install "mmparts-toolbox[{extra}]"') from error
+
     return load
 
 
@@ -70,6 +79,7 @@ def from_triton(path: str) -> Callable[[], Any]:
         if not os.path.exists(header := os.path.join(sysconfig.get_path('include'), 'Python.h')):
             raise ImportError(f'Triton needs the headers of Python, and there is no {header}: install python3-dev')
         return load()
+
     return checked
 
 
@@ -110,8 +120,9 @@ class Variants:
                     return name
                 if variant.expected:
                     self._warn(f'{self.name}: without its fast variant {name!r}: {variant.missing}')
-        raise RuntimeError(f'{self.name}: no variant for {dtype or "tensors"} on {device}; there are '
-                           f'{", ".join(self.variants)}')
+        raise RuntimeError(
+            f'{self.name}: no variant for {dtype or "tensors"} on {device}; there are {", ".join(self.variants)}'
+        )
 
     def forced_by(self) -> str:
         """What names the variant; empty when the best is taken."""
@@ -129,8 +140,10 @@ class Variants:
 
     def _named(self, name: str) -> Variant:
         if name not in self.variants:
-            raise ValueError(f'{self.name} has no variant {name!r} ({self.environment} or use()); there are '
-                             f'{", ".join(self.variants)}')
+            raise ValueError(
+                f'{self.name} has no variant {name!r} ({self.environment} or use()); there are '
+                f'{", ".join(self.variants)}'
+            )
         return self.variants[name]
 
     def _warn(self, message: str):

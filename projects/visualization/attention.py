@@ -4,6 +4,7 @@ chosen objects, and what masks are made of: attention (Cell-DETR) or the masks t
 Works on a detector with a ``decoder`` of ``layers`` and a ``head`` that returns logits and boxes and has a ``select``
 rule. What can be drawn is what the parts offer, see :data:`KINDS`; mmdet's Mask2Former: masked_attention.py.
 """
+
 from dataclasses import dataclass
 
 import torch
@@ -37,6 +38,7 @@ class Look:
         masks: N h w, of the last layer: above zero where the mask is; None where there are none.
         brightest: value of the maps that is drawn brightest; None: the largest of each.
     """
+
     logits: Tensor
     boxes: Tensor | None
     reference: Tensor | None
@@ -50,6 +52,7 @@ class Look:
 @dataclass
 class Found:
     """An object that a query reports."""
+
     query: int
     label: int
     score: float
@@ -71,12 +74,16 @@ class Watch:
         self.cross_attn = getattr(layers[layer], 'cross_attn', None)
         self.kinds = self._offered()
         if not self.kinds:
-            raise ValueError(f'neither the cross-attention of {type(layers[layer]).__name__} nor '
-                             f'{type(self.head).__name__} has one of the methods '
-                             f'{", ".join(method for _, method in KINDS.values())}; there is nothing to draw')
+            raise ValueError(
+                f'neither the cross-attention of {type(layers[layer]).__name__} nor '
+                f'{type(self.head).__name__} has one of the methods '
+                f'{", ".join(method for _, method in KINDS.values())}; there is nothing to draw'
+            )
         if kind not in (None, *self.kinds):
-            raise ValueError(f'{type(self.cross_attn).__name__} and {type(self.head).__name__} offer '
-                             f'{" and ".join(self.kinds)}, not {kind}')
+            raise ValueError(
+                f'{type(self.cross_attn).__name__} and {type(self.head).__name__} offer '
+                f'{" and ".join(self.kinds)}, not {kind}'
+            )
         self.kind = kind or self.kinds[0]
         self.inputs = self.predictions = None
 
@@ -93,8 +100,10 @@ class Watch:
         return self.head.select
 
     def __enter__(self):
-        self.hooks = [self.cross_attn.register_forward_pre_hook(self._keep_inputs),
-                      self.head.register_forward_hook(self._keep_predictions)]
+        self.hooks = [
+            self.cross_attn.register_forward_pre_hook(self._keep_inputs),
+            self.head.register_forward_hook(self._keep_predictions),
+        ]
         return self
 
     def __exit__(self, *error):
@@ -111,14 +120,17 @@ class Watch:
     def look(self) -> Look:
         """The first image of the last batch that the model saw."""
         reference, memory = self.inputs[2:4]
-        seen = Look(self.predictions['logits'][-1, 0].cpu(), self.predictions['boxes'][-1, 0].cpu(),
-                    None if reference is None else reference[0].float().cpu())
+        seen = Look(
+            self.predictions['logits'][-1, 0].cpu(),
+            self.predictions['boxes'][-1, 0].cpu(),
+            None if reference is None else reference[0].float().cpu(),
+        )
         if hasattr(self.head, 'mask_logits'):
             seen.masks = self._of_head('mask_logits', -1)
 
         part, method = KINDS[self.kind]
         if self.kind == 'mask':
-            seen.maps, seen.brightest = self._of_head(method, self.layer).sigmoid()[:, None], 1.
+            seen.maps, seen.brightest = self._of_head(method, self.layer).sigmoid()[:, None], 1.0
         elif part == 'head':
             seen.maps = self._of_head(method, self.layer)
         elif self.kind == 'points':

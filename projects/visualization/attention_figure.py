@@ -1,4 +1,5 @@
 """Pictures of where a decoder looks, as in the figures of the papers: what attention.py saw, over the image."""
+
 import math
 from dataclasses import dataclass
 
@@ -8,23 +9,24 @@ from torch import Tensor
 
 from .attention import Found, Look
 
-PANEL = 7.  # inches of the longer side of a panel, whatever the size of the image
+PANEL = 7.0  # inches of the longer side of a panel, whatever the size of the image
 DPI = 120
 
 
 @dataclass
 class Frame:
     """How the input of the model lies in the image: (width, height) in pixels, and the factors of the resize."""
+
     padded: tuple[int, int]
     resized: tuple[int, int]
-    scale: tuple[float, float] = (1., 1.)
+    scale: tuple[float, float] = (1.0, 1.0)
 
     @classmethod
     def of(cls, sample) -> 'Frame':
         """From the meta data of an mmdet data sample that went through a model."""
         height, width = sample.img_shape[:2]
         padded = sample.get('batch_input_shape', (height, width))
-        return cls((padded[1], padded[0]), (width, height), tuple(sample.get('scale_factor', (1., 1.)))[:2])
+        return cls((padded[1], padded[0]), (width, height), tuple(sample.get('scale_factor', (1.0, 1.0)))[:2])
 
     def from_padded(self, points: Tensor) -> Tensor:
         """... 2, divided by the size of the padded input -> pixels of the original image."""
@@ -40,8 +42,14 @@ class Frame:
         return torch.cat([self.from_resized(centre - size / 2), self.from_resized(centre + size / 2)]).tolist()
 
 
-def draw_looks(image: np.ndarray, frame: Frame, look: Look, objects: list[Found], classes: list[str] | None = None,
-               heads: bool = False):
+def draw_looks(
+    image: np.ndarray,
+    frame: Frame,
+    look: Look,
+    objects: list[Found],
+    classes: list[str] | None = None,
+    heads: bool = False,
+):
     """A figure with one panel for each object; with ``heads``, several: all heads together, then each alone.
 
     Args:
@@ -71,6 +79,7 @@ def draw_looks(image: np.ndarray, frame: Frame, look: Look, objects: list[Found]
 def save_figure(figure, path: str) -> None:
     """Write a figure without touching the user's matplotlib backend."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
+
     FigureCanvasAgg(figure).print_figure(path, bbox_inches='tight', pad_inches=0.05)
 
 
@@ -96,19 +105,35 @@ def _draw_panel(axis, image, frame, look, found, head, classes):
 def _draw_map(axis, frame, look, query, head):
     attention = look.maps[query].mean(0) if head is None else look.maps[query, head]
     right, bottom = frame.from_padded(torch.ones(2)).tolist()
-    axis.imshow(attention.numpy(), extent=(0, right, bottom, 0), cmap='inferno', alpha=0.65, interpolation='bilinear',
-                vmin=0, vmax=look.brightest)
+    axis.imshow(
+        attention.numpy(),
+        extent=(0, right, bottom, 0),
+        cmap='inferno',
+        alpha=0.65,
+        interpolation='bilinear',
+        vmin=0,
+        vmax=look.brightest,
+    )
 
 
 def _draw_points(axis, frame, look, query, head):
     points, weights = look.points[query], look.weights[query]
     if head is not None:
-        points, weights = points[head:head + 1], weights[head:head + 1]
+        points, weights = points[head : head + 1], weights[head : head + 1]
     heaviest = look.weights[query].max().item()
     order = weights.flatten().argsort()  # the heaviest on top
     x, y = frame.from_padded(points.flatten(0, 1)[order]).unbind(-1)
-    dots = axis.scatter(x.numpy(), y.numpy(), c=weights.flatten()[order].numpy(), cmap='turbo', vmin=0,
-                        vmax=heaviest, s=22, linewidths=0.4, edgecolors='black')
+    dots = axis.scatter(
+        x.numpy(),
+        y.numpy(),
+        c=weights.flatten()[order].numpy(),
+        cmap='turbo',
+        vmin=0,
+        vmax=heaviest,
+        s=22,
+        linewidths=0.4,
+        edgecolors='black',
+    )
     if head is None:
         axis.figure.colorbar(dots, ax=axis, fraction=0.03, pad=0.01, label='attention weight')
 
@@ -127,8 +152,9 @@ def _draw_boxes(axis, frame, look, query):
         reference = look.reference[query]
         if len(reference) == 4:
             rectangle(reference, edgecolor='white', linewidth=1.2, linestyle='--')
-        axis.plot(*frame.from_resized(reference[:2]).tolist(), marker='+', markersize=14, markeredgewidth=2.5,
-                  color='lime')
+        axis.plot(
+            *frame.from_resized(reference[:2]).tolist(), marker='+', markersize=14, markeredgewidth=2.5, color='lime'
+        )
 
 
 def _draw_outline(axis, frame, look, query):
@@ -139,4 +165,4 @@ def _draw_outline(axis, frame, look, query):
     height, width = mask.shape
     y, x = torch.meshgrid((torch.arange(height) + 0.5) / height, (torch.arange(width) + 0.5) / width, indexing='ij')
     x, y = frame.from_padded(torch.stack([x, y], dim=-1)).unbind(-1)
-    axis.contour(x.numpy(), y.numpy(), mask.numpy(), levels=[0.], colors='lime', linewidths=1.5)
+    axis.contour(x.numpy(), y.numpy(), mask.numpy(), levels=[0.0], colors='lime', linewidths=1.5)

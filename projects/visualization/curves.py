@@ -2,6 +2,7 @@
 
 They are read from the ``scalars.json`` files that mmengine's ``LocalVisBackend`` leaves in a work dir.
 """
+
 import glob
 import json
 import os
@@ -35,8 +36,11 @@ def read_scalars(work_dir: str) -> tuple[list[dict], list[dict]]:
 
 def metrics_of(record: dict) -> dict[str, float]:
     """The metrics of a validation record; -1 is COCO's word for "no such object"."""
-    return {name: value for name, value in record.items()
-            if name not in TIMES and isinstance(value, (int, float)) and value != -1}
+    return {
+        name: value
+        for name, value in record.items()
+        if name not in TIMES and isinstance(value, (int, float)) and value != -1
+    }
 
 
 def loss_terms(records: list[dict], most: int = 8) -> dict[str, np.ndarray]:
@@ -58,7 +62,7 @@ def loss_terms(records: list[dict], most: int = 8) -> dict[str, np.ndarray]:
 def smooth(values: np.ndarray) -> np.ndarray:
     """A centred running mean over a twentieth of the run, shorter at the ends."""
     half = len(values) // 40
-    return np.array([np.mean(values[max(0, i - half):i + half + 1]) for i in range(len(values))])
+    return np.array([np.mean(values[max(0, i - half) : i + half + 1]) for i in range(len(values))])
 
 
 def draw_curves(work_dir: str) -> str | None:
@@ -123,8 +127,13 @@ def _draw_metrics(axis, val: list[dict]) -> None:
         axis.legend(fontsize=7)
         axis.xaxis.get_major_locator().set_params(integer=True)
         best = max((record for record in val if names[0] in record), key=lambda record: record[names[0]])
-        axis.annotate(f'best {best[names[0]]:.3f}', (best['step'], best[names[0]]), xytext=(0, 6), ha='right',
-                      textcoords='offset points')
+        axis.annotate(
+            f'best {best[names[0]]:.3f}',
+            (best['step'], best[names[0]]),
+            xytext=(0, 6),
+            ha='right',
+            textcoords='offset points',
+        )
     else:
         axis.text(0.5, 0.5, 'no validation yet', ha='center', transform=axis.transAxes, color='0.5')
 
@@ -132,16 +141,18 @@ def _draw_metrics(axis, val: list[dict]) -> None:
 def table(train: list[dict], val: list[dict], rows: int = 20) -> str:
     """A Markdown table: the loss before each validation and its metrics, at most ``rows`` of them."""
     names = _names(val, 6)
-    lines = ['| step | loss | ' + ' | '.join(names) + ' |' if names else '| step | loss |',
-             '|---' * (2 + len(names)) + '|']
+    lines = [
+        '| step | loss | ' + ' | '.join(names) + ' |' if names else '| step | loss |',
+        '|---' * (2 + len(names)) + '|',
+    ]
     if not val:
-        lines += [f"| {record['step']} | {record['loss']:.4f} |" for record in train[-1:]]
+        lines += [f'| {record["step"]} | {record["loss"]:.4f} |' for record in train[-1:]]
     picked = sorted({round(i) for i in np.linspace(0, len(val) - 1, min(rows, len(val)))}) if val else []
     for index in picked:
         before = [record for record in train if record.get('epoch', record['step']) <= val[index]['step']]
-        loss = f"{before[-1]['loss']:.4f}" if before else '-'
+        loss = f'{before[-1]["loss"]:.4f}' if before else '-'
         cells = [f'{val[index][name]:.4f}' if name in val[index] else '-' for name in names]
-        lines.append(f"| {val[index]['step']} | {loss} | " + ' | '.join(cells) + ' |')
+        lines.append(f'| {val[index]["step"]} | {loss} | ' + ' | '.join(cells) + ' |')
     return '\n'.join(lines) + '\n'
 
 

@@ -1,4 +1,5 @@
 """Where mmdet's Mask2Former looks: the queries of a layer attend within the masks that the layer before predicts."""
+
 import torch
 from torch import nn
 
@@ -20,9 +21,11 @@ class MaskedWatch(Watch):
         return TASK_UTILS.build(dict(type='mmparts.TopKMasks', num=100, no_object=True))
 
     def __enter__(self):
-        self.hooks = [self.cross_attn.register_forward_pre_hook(self._keep_inputs, with_kwargs=True),
-                      self.head.pixel_decoder.register_forward_hook(self._keep_shapes),
-                      self.head.register_forward_hook(self._keep_predictions)]
+        self.hooks = [
+            self.cross_attn.register_forward_pre_hook(self._keep_inputs, with_kwargs=True),
+            self.head.pixel_decoder.register_forward_hook(self._keep_shapes),
+            self.head.register_forward_hook(self._keep_predictions),
+        ]
         return self
 
     def _keep_inputs(self, module, inputs, named):
@@ -36,7 +39,7 @@ class MaskedWatch(Watch):
         logits, masks = ([each[0].float().cpu() for each in layers] for layers in self.predictions)
         seen = Look(logits[-1], None, None, masks=masks[-1])
         if self.kind == 'mask':
-            seen.maps, seen.brightest = masks[self.layer].sigmoid()[:, None], 1.
+            seen.maps, seen.brightest = masks[self.layer].sigmoid()[:, None], 1.0
         else:
             seen.maps = self._weights()
         return seen

@@ -1,4 +1,5 @@
 """Draws predictions beside the ground truth while validating and testing."""
+
 import os.path as osp
 
 import mmcv
@@ -42,7 +43,7 @@ class PictureHook(Hook):
     def after_val_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs=None) -> None:
         if is_main_process():
             samples = [sample for sample in outputs if 'pred_instances' in sample and 'img_path' in sample]
-            for sample in samples[:max(0, self.sheet_size - len(self.pages))]:
+            for sample in samples[: max(0, self.sheet_size - len(self.pages))]:
                 self.pages.append(self._draw(sample, runner.visualizer.dataset_meta))
 
     def after_test_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs=None) -> None:

@@ -3,6 +3,7 @@
 mmdet's visualizer draws through matplotlib with a font tied to the object's area: seconds an image, and unreadable on
 small ones. Here small images are enlarged first, and lines and letters keep one size on the page.
 """
+
 import colorsys
 import math
 import os
@@ -30,6 +31,7 @@ class Objects:
         scores: N, or None for a ground truth.
         masks: N H W booleans, or None.
     """
+
     boxes: np.ndarray = field(default_factory=lambda: np.zeros((0, 4)))
     labels: np.ndarray = field(default_factory=lambda: np.zeros(0, dtype=int))
     scores: np.ndarray | None = None
@@ -56,8 +58,10 @@ class Objects:
 def palette(num: int) -> list[tuple[int, int, int]]:
     """``num`` colours that differ in hue and lightness, the same for the same class in every picture."""
     golden = (math.sqrt(5) - 1) / 2
-    return [tuple(int(255 * part) for part in colorsys.hsv_to_rgb(i * golden % 1, 0.85, 0.95 - 0.25 * (i // 5 % 2)))
-            for i in range(num)]
+    return [
+        tuple(int(255 * part) for part in colorsys.hsv_to_rgb(i * golden % 1, 0.85, 0.95 - 0.25 * (i // 5 % 2)))
+        for i in range(num)
+    ]
 
 
 @lru_cache
@@ -111,8 +115,9 @@ def _box(draw: ImageDraw.ImageDraw, box: list[float], text: str, colour: tuple, 
     draw.text((x + 2, y), text, font=font, fill=WHITE if dark else BLACK)
 
 
-def draw_pair(image: np.ndarray, truth: Objects | None, prediction: Objects, classes: list[str] | None = None,
-              title: str = '') -> Image.Image:
+def draw_pair(
+    image: np.ndarray, truth: Objects | None, prediction: Objects, classes: list[str] | None = None, title: str = ''
+) -> Image.Image:
     """Two panels under headings: the ground truth and the prediction; the prediction alone where ``truth`` is None."""
     panels = [(f'prediction ({len(prediction.boxes)})', draw_objects(image, prediction, classes))]
     if truth is not None:
@@ -135,10 +140,12 @@ def sheet(pages: list[Image.Image], columns: int = 2, cell_width: int = 640) -> 
     if not pages:
         raise ValueError('a sheet needs at least one picture')
     gap = 10
-    cells = [page.resize((cell_width, max(1, round(page.height * cell_width / page.width))), Image.Resampling.LANCZOS)
-             for page in pages]
+    cells = [
+        page.resize((cell_width, max(1, round(page.height * cell_width / page.width))), Image.Resampling.LANCZOS)
+        for page in pages
+    ]
     columns = min(columns, len(cells))
-    rows = [cells[start:start + columns] for start in range(0, len(cells), columns)]
+    rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
     heights = [max(cell.height for cell in row) for row in rows]
     page = Image.new('RGB', (columns * (cell_width + gap) + gap, sum(heights) + gap * (len(rows) + 1)), PAPER)
     y = gap

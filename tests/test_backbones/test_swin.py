@@ -27,21 +27,36 @@ def images(*size, batch=2, seed=0):
 
 def timm_twin(size, window_size, arch=SMALL, num_classes=10):
     """timm's model with random weights, in eval mode."""
-    return randomise(reference('timm.models.swin_transformer').SwinTransformer(
-        img_size=size, window_size=window_size, embed_dim=arch['embed_dims'], depths=arch['depths'],
-        num_heads=arch['num_heads'], num_classes=num_classes)).eval()
+    return randomise(
+        reference('timm.models.swin_transformer').SwinTransformer(
+            img_size=size,
+            window_size=window_size,
+            embed_dim=arch['embed_dims'],
+            depths=arch['depths'],
+            num_heads=arch['num_heads'],
+            num_classes=num_classes,
+        )
+    ).eval()
 
 
-@pytest.mark.parametrize('arch, window_size, expected', [
-    ('tiny', 7, 28_288_354), ('small', 7, 49_606_258), ('base', 7, 87_768_224), ('large', 7, 196_532_476),
-    ('base', 12, 87_903_584), ('large', 12, 196_735_516)])
+@pytest.mark.parametrize(
+    ('arch', 'window_size', 'expected'),
+    [
+        ('tiny', 7, 28_288_354),
+        ('small', 7, 49_606_258),
+        ('base', 7, 87_768_224),
+        ('large', 7, 196_532_476),
+        ('base', 12, 87_903_584),
+        ('large', 12, 196_735_516),
+    ],
+)
 def test_classifiers_have_the_published_number_of_parameters(arch, window_size, expected):
     with torch.device('meta'):
         model = Swin(arch, window_size, num_classes=1000)
     assert sum(parameter.numel() for parameter in model.parameters()) == expected
 
 
-@pytest.mark.parametrize('window_size, size', [(7, (224, 224)), (7, (224, 448)), (12, (384, 384)), (4, (256, 128))])
+@pytest.mark.parametrize(('window_size', 'size'), [(7, (224, 224)), (7, (224, 448)), (12, (384, 384)), (4, (256, 128))])
 def test_logits_and_features_equal_timms(window_size, size):
     theirs = timm_twin(size, window_size)
     classifier = Swin(SMALL, window_size, num_classes=10).eval()
@@ -88,7 +103,7 @@ def test_windows_shrink_to_a_small_map_as_in_timm():
         torch.testing.assert_close(ours(x), theirs(x), atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize('window_size, size', [(7, (273, 330)), (4, (150, 131))])
+@pytest.mark.parametrize(('window_size', 'size'), [(7, (273, 330)), (4, (150, 131))])
 def test_odd_sizes_equal_mmdets(window_size, size):
     """The detection fork pads to windows and to even maps; mmdet follows it."""
     ours = randomise(Swin(SMALL, window_size)).eval()
@@ -112,7 +127,8 @@ def test_any_size_gives_maps_of_the_published_strides_and_channels(size):
     assert model.strides == (4, 8, 16, 32) and model.channels == (16, 32, 64, 128)
     assert [out.shape for out in outs] == [
         (2, channels, -(-size[0] // stride), -(-size[1] // stride))
-        for channels, stride in zip(model.channels, model.strides)]
+        for channels, stride in zip(model.channels, model.strides)
+    ]
     assert all(out.isfinite().all() for out in outs)
 
 
@@ -124,20 +140,24 @@ def test_an_image_is_seen_the_same_alone_and_in_a_batch():
             torch.testing.assert_close(alone[0], together[1], atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize('kwargs', [
-    dict(num_classes=3), dict(), dict(out_indices=(1, )), dict(out_indices=(1, 2, 3), with_cp=True)])
+@pytest.mark.parametrize(
+    'kwargs', [dict(num_classes=3), dict(), dict(out_indices=(1,)), dict(out_indices=(1, 2, 3), with_cp=True)]
+)
 def test_every_parameter_gets_a_gradient(kwargs):
-    model = Swin(SMALL, 4, drop_path=0., **kwargs)
+    model = Swin(SMALL, 4, drop_path=0.0, **kwargs)
     out = model(images(70, 132))
     sum(part.square().sum() for part in (out if isinstance(out, tuple) else [out])).backward()
-    assert [name for name, parameter in model.named_parameters()
-            if parameter.grad is None or not parameter.grad.abs().sum() > 0] == []
+    assert [
+        name
+        for name, parameter in model.named_parameters()
+        if parameter.grad is None or not parameter.grad.abs().sum() > 0
+    ] == []
 
 
 def test_checkpointing_changes_no_gradient():
     gradients, state = [], randomise(Swin(SMALL, 4)).state_dict()
     for with_cp in (False, True):
-        model = Swin(SMALL, 4, drop_path=0., with_cp=with_cp)
+        model = Swin(SMALL, 4, drop_path=0.0, with_cp=with_cp)
         model.load_state_dict(state)
         sum(out.square().sum() for out in model(images(70, 90))).backward()
         gradients.append([parameter.grad for parameter in model.parameters()])
@@ -177,8 +197,11 @@ def test_swapped_in_weights_are_noticed_at_the_next_eval():
 
 def test_frozen_stages_stay_frozen_and_still():
     model = Swin(SMALL, 4, frozen_stages=2).train()
-    frozen = {name.split('.blocks')[0].split('.downsample')[0].split('.proj')[0].split('.norm')[0]
-              for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    frozen = {
+        name.split('.blocks')[0].split('.downsample')[0].split('.proj')[0].split('.norm')[0]
+        for name, parameter in model.named_parameters()
+        if not parameter.requires_grad
+    }
     assert frozen == {'patch_embed', 'layers.0', 'layers.1'}
     assert not model.layers[1].training and model.layers[2].training
     sum(out.sum() for out in model(images(40, 40))).backward()
@@ -203,12 +226,15 @@ def test_mmdets_neck_takes_the_outputs():
     assert [tuple(out.shape[1:]) for out in neck(backbone(images(64, 96)))] == [(8, 8, 12), (8, 4, 6), (8, 2, 3)]
 
 
-@pytest.mark.parametrize('kwargs, message', [
-    (dict(arch='huge'), "arch='huge' is unknown; choose from"),
-    (dict(arch=dict(embed_dims=16)), 'must hold exactly embed_dims, depths'),
-    (dict(arch=dict(embed_dims=16, depths=(2, 2), num_heads=(3, 4))), 'stage 0 .* has width 16, which its 3 heads'),
-    (dict(out_indices=(1, 4)), r'out_indices=\(1, 4\) must name stages between 0 and 3'),
-])
+@pytest.mark.parametrize(
+    ('kwargs', 'message'),
+    [
+        (dict(arch='huge'), "arch='huge' is unknown; choose from"),
+        (dict(arch=dict(embed_dims=16)), 'must hold exactly embed_dims, depths'),
+        (dict(arch=dict(embed_dims=16, depths=(2, 2), num_heads=(3, 4))), 'stage 0 .* has width 16, which its 3 heads'),
+        (dict(out_indices=(1, 4)), r'out_indices=\(1, 4\) must name stages between 0 and 3'),
+    ],
+)
 def test_bad_arguments_say_what_would_be_right(kwargs, message):
     with pytest.raises(ValueError, match=message):
         Swin(**kwargs)

@@ -21,7 +21,9 @@ def browse(*args) -> int | str | None:
     return stop.value.code
 
 
-@pytest.mark.parametrize('split, config', [('train', CONFIG), ('val', 'mmparts::_base_/datasets/shapes_detection.py')])
+@pytest.mark.parametrize(
+    ('split', 'config'), [('train', CONFIG), ('val', 'mmparts::_base_/datasets/shapes_detection.py')]
+)
 def test_the_tool_writes_pictures_and_a_summary(shapes, tmp_path, capsys, split, config):
     assert not browse(config, '--split', split, '--out', tmp_path, '--num', 5, '--cfg-options', f'data_root={shapes}')
     printed = capsys.readouterr().out

@@ -31,25 +31,38 @@ class Blind(BaseModel):
             return dict(loss=self.head.weight.sum())
         for sample in data_samples:
             sample.pred_instances = InstanceData(
-                bboxes=torch.tensor([[0., 0, 9, 9]]), labels=torch.tensor([0]), scores=torch.ones(1))
+                bboxes=torch.tensor([[0.0, 0, 9, 9]]), labels=torch.tensor([0]), scores=torch.ones(1)
+            )
         return data_samples
 
 
 @pytest.fixture
 def build(shapes, tmp_path):
     """Builds a runner of the shapes config with the hook; ``train`` and ``val`` change the data sets."""
+
     def build(num_classes: int = 6, train=None, val=None, **kwargs) -> Runner:
         cfg = set_data_root(Config.fromfile(CONFIG), str(shapes))
         for loader, change in ((cfg.train_dataloader, train), (cfg.val_dataloader, val), (cfg.test_dataloader, val)):
             loader.update(num_workers=0, persistent_workers=False)
             loader.dataset.update(change or {})
         return Runner(
-            model=Blind(num_classes), work_dir=str(tmp_path / 'work'), default_scope='mmdet',
-            train_dataloader=cfg.train_dataloader, val_dataloader=cfg.val_dataloader,
-            test_dataloader=cfg.test_dataloader, val_evaluator=cfg.val_evaluator, test_evaluator=cfg.test_evaluator,
-            train_cfg=dict(by_epoch=True, max_epochs=1), val_cfg=dict(), test_cfg=dict(),
+            model=Blind(num_classes),
+            work_dir=str(tmp_path / 'work'),
+            default_scope='mmdet',
+            train_dataloader=cfg.train_dataloader,
+            val_dataloader=cfg.val_dataloader,
+            test_dataloader=cfg.test_dataloader,
+            val_evaluator=cfg.val_evaluator,
+            test_evaluator=cfg.test_evaluator,
+            train_cfg=dict(by_epoch=True, max_epochs=1),
+            val_cfg=dict(),
+            test_cfg=dict(),
             optim_wrapper=dict(type=OptimWrapper, optimizer=dict(type=torch.optim.SGD, lr=0.1)),
-            default_hooks=dict(check_classes=dict(type=CheckClassesHook)), experiment_name=f'{tmp_path.name}', **kwargs)
+            default_hooks=dict(check_classes=dict(type=CheckClassesHook)),
+            experiment_name=f'{tmp_path.name}',
+            **kwargs,
+        )
+
     return build
 
 
@@ -68,11 +81,14 @@ def test_training_and_testing_in_one_order_pass(build):
     assert 'coco/bbox_mAP' in runner.test()
 
 
-@pytest.mark.parametrize('change, words', [
-    (dict(val=REVERSED), "the train set.*the val set.*label 0: 'circle' / 'cross'"),
-    (dict(val=dict(metainfo=dict(classes=CLASSES[:2]), ignore_categories='*')), '6 classes and the val set 2'),
-    (dict(num_classes=80), 'num_classes=80 in head .*6 classes.*Set num_classes=6'),
-])
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (dict(val=REVERSED), "the train set.*the val set.*label 0: 'circle' / 'cross'"),
+        (dict(val=dict(metainfo=dict(classes=CLASSES[:2]), ignore_categories='*')), '6 classes and the val set 2'),
+        (dict(num_classes=80), 'num_classes=80 in head .*6 classes.*Set num_classes=6'),
+    ],
+)
 def test_disagreement_is_refused_before_the_first_step(build, change, words):
     runner = build(**change)
     with pytest.raises(ValueError, match=words):

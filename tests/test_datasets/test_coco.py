@@ -16,27 +16,37 @@ def load(root, **kwargs) -> CheckedCocoDataset:
 
 def names(dataset) -> list[list[str]]:
     """The class names that the labels of each image stand for."""
-    return [[dataset.metainfo['classes'][item['bbox_label']] for item in dataset.get_data_info(i)['instances']]
-            for i in range(len(dataset))]
+    return [
+        [dataset.metainfo['classes'][item['bbox_label']] for item in dataset.get_data_info(i)['instances']]
+        for i in range(len(dataset))
+    ]
 
 
-@pytest.mark.parametrize('classes', [
-    None, ('car', 'person', 'dog'), ('dog', 'person', 'car'), ['person', 'car', 'dog']])
+@pytest.mark.parametrize(
+    'classes', [None, ('car', 'person', 'dog'), ('dog', 'person', 'car'), ['person', 'car', 'dog']]
+)
 @pytest.mark.parametrize('ids', [(1, 2, 3), (7, 0, 90)])
 def test_labels_follow_the_names_whatever_the_order(write_coco, classes, ids):
     dataset = load(write_coco(BOXES, ids=ids), classes=classes)
     assert names(dataset) == [['car', 'dog'], ['person'], []]
     assert dataset.metainfo['classes'] == tuple(
-        classes or [name for _, name in sorted(zip(ids, ('car', 'person', 'dog')))])
+        classes or [name for _, name in sorted(zip(ids, ('car', 'person', 'dog')))]
+    )
 
 
-@pytest.mark.parametrize('classes, words', [
-    (('Car', 'person', 'dog'), ["'Car' is in classes", "did you mean 'car'?", "'car' has 1 annotations"]),
-    (('car', 'persn', 'dog'), ["did you mean 'person'?", "did you mean 'persn'?", "allow_missing=('persn',)"]),
-    (('car', 'bus', 'person', 'dog'), ["'bus' is in classes but not a category", "allow_missing=('bus',)"]),
-    (('car', 'person'), ["'dog' has 1 annotations in the file but is not in classes", "ignore_categories=('dog',)"]),
-    (('car', 'car', 'person', 'dog'), ["['car'] more than once"]),
-])
+@pytest.mark.parametrize(
+    ('classes', 'words'),
+    [
+        (('Car', 'person', 'dog'), ["'Car' is in classes", "did you mean 'car'?", "'car' has 1 annotations"]),
+        (('car', 'persn', 'dog'), ["did you mean 'person'?", "did you mean 'persn'?", "allow_missing=('persn',)"]),
+        (('car', 'bus', 'person', 'dog'), ["'bus' is in classes but not a category", "allow_missing=('bus',)"]),
+        (
+            ('car', 'person'),
+            ["'dog' has 1 annotations in the file but is not in classes", "ignore_categories=('dog',)"],
+        ),
+        (('car', 'car', 'person', 'dog'), ["['car'] more than once"]),
+    ],
+)
 def test_names_that_do_not_meet_are_refused(write_coco, classes, words):
     with pytest.raises(ClassMismatch) as error:
         load(write_coco(BOXES), classes=classes)
@@ -51,22 +61,26 @@ def test_a_category_without_annotations_may_be_left_out(write_coco):
 
 @pytest.mark.parametrize('ignore', [('dog', 'car'), '*'])
 def test_a_subset_is_trained_on_when_said_so(write_coco, ignore):
-    dataset = load(write_coco(BOXES), classes=('person', ), ignore_categories=ignore)
+    dataset = load(write_coco(BOXES), classes=('person',), ignore_categories=ignore)
     assert names(dataset) == [[], ['person'], []]
     assert not dataset.dropped, 'what was asked for is no fault'
 
 
 def test_categories_can_be_ignored_without_listing_the_rest(write_coco):
-    dataset = load(write_coco(BOXES), ignore_categories=('car', ))
+    dataset = load(write_coco(BOXES), ignore_categories=('car',))
     assert dataset.metainfo['classes'] == ('person', 'dog')
     with pytest.raises(ClassMismatch, match="'cra' is in ignore_categories.*did you mean 'car'"):
-        load(write_coco(BOXES), ignore_categories=('cra', ))
+        load(write_coco(BOXES), ignore_categories=('cra',))
 
 
 @pytest.mark.parametrize('allow', [('bus', 'tram'), '*'])
 def test_a_class_that_the_file_lacks_keeps_its_label(write_coco, allow):
-    dataset = load(write_coco(BOXES), classes=('bus', 'dog', 'tram', 'person', 'car'), allow_missing=allow,
-                   filter_cfg=dict(filter_empty_gt=True))
+    dataset = load(
+        write_coco(BOXES),
+        classes=('bus', 'dog', 'tram', 'person', 'car'),
+        allow_missing=allow,
+        filter_cfg=dict(filter_empty_gt=True),
+    )
     assert names(dataset) == [['car', 'dog'], ['person']]
     assert [item['bbox_label'] for item in dataset.get_data_info(0)['instances']] == [4, 1]
 
@@ -84,14 +98,17 @@ def test_classes_may_come_from_a_file(write_coco):
 
 
 FAULTS = [
-    ((1, 1, -5, 5), 'no or negative size'), ((1, 1, 5, 0), 'no or negative size'),
-    ((50, 1, 5, 5), 'outside the image'), ((1, -9, 5, 5), 'outside the image'),
-    ((float('nan'), 1, 5, 5), 'NaN or infinite'), ((1, 1, float('inf'), 5), 'NaN or infinite'),
+    ((1, 1, -5, 5), 'no or negative size'),
+    ((1, 1, 5, 0), 'no or negative size'),
+    ((50, 1, 5, 5), 'outside the image'),
+    ((1, -9, 5, 5), 'outside the image'),
+    ((float('nan'), 1, 5, 5), 'NaN or infinite'),
+    ((1, 1, float('inf'), 5), 'NaN or infinite'),
     ((1, 1, 0.5, 5), 'thinner than a pixel'),
 ]
 
 
-@pytest.mark.parametrize('box, reason', FAULTS)
+@pytest.mark.parametrize(('box', 'reason'), FAULTS)
 def test_unusable_boxes_are_reported(write_coco, box, reason):
     root = write_coco([[('car', 1, 1, 10, 10)], [('dog', *box), ('car', 2, 2, 6, 6)]])
     dataset = load(root)
@@ -129,20 +146,23 @@ def change_first(kind: str, **values):
     return lambda content: content[kind][0].update(values)
 
 
-@pytest.mark.parametrize('change, words', [
-    (change_first('annotations', category_id=42), 'annotation 1 has category_id 42'),
-    (change_first('annotations', image_id=42), 'annotation 1 belongs to image 42'),
-    (change_first('annotations', bbox=[1, 2, 3]), r'annotation 1 has bbox \[1, 2, 3\]'),
-    (change_first('annotations', bbox=['1', '2', '3', '4']), 'four numbers'),
-    (change_first('annotations', id=2), 'ids of annotations are used more than once'),
-    (change_first('images', id=1), 'ids of images are used more than once'),
-    (change_first('categories', id=2), 'ids of categories are used more than once'),
-    (change_first('categories', name='dog'), 'more than once'),
-    (change_first('images', width=None), 'has no width'),
-    (change_first('images', file_name='../secret.png'), 'leaves the folder'),
-    (change_first('images', file_name='/etc/secret.png'), 'leaves the folder'),
-    (lambda content: content.pop('categories'), "has no list 'categories'"),
-])
+@pytest.mark.parametrize(
+    ('change', 'words'),
+    [
+        (change_first('annotations', category_id=42), 'annotation 1 has category_id 42'),
+        (change_first('annotations', image_id=42), 'annotation 1 belongs to image 42'),
+        (change_first('annotations', bbox=[1, 2, 3]), r'annotation 1 has bbox \[1, 2, 3\]'),
+        (change_first('annotations', bbox=['1', '2', '3', '4']), 'four numbers'),
+        (change_first('annotations', id=2), 'ids of annotations are used more than once'),
+        (change_first('images', id=1), 'ids of images are used more than once'),
+        (change_first('categories', id=2), 'ids of categories are used more than once'),
+        (change_first('categories', name='dog'), 'more than once'),
+        (change_first('images', width=None), 'has no width'),
+        (change_first('images', file_name='../secret.png'), 'leaves the folder'),
+        (change_first('images', file_name='/etc/secret.png'), 'leaves the folder'),
+        (lambda content: content.pop('categories'), "has no list 'categories'"),
+    ],
+)
 def test_a_file_that_does_not_hold_together_is_refused(write_coco, change, words):
     root = write_coco(BOXES)
     content = json.loads((root / 'ann.json').read_text())

@@ -1,4 +1,5 @@
 """Pictures without labels, boxes at random, and the patches of boxes."""
+
 import cv2
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from mmparts.datasets import CutPatches, PackPatches, RandomPatchBoxes, Unlabell
 from mmparts.datasets.patches import cut, hue, simclr, with_boxes
 from mmparts.registry import TRANSFORMS
 
-PLAIN = (0., 0., 0.)
+PLAIN = (0.0, 0.0, 0.0)
 
 
 def loaded(height: int = 40, width: int = 60) -> dict:
@@ -36,9 +37,9 @@ def test_small_pictures_are_skipped():
 
 def test_a_patch_is_what_is_in_its_box():
     picture = Image.fromarray(cv2.cvtColor(loaded()['img'], cv2.COLOR_BGR2RGB))
-    patch = np.asarray(cut(picture, np.array([10., 5., 26., 21.]), 16))
+    patch = np.asarray(cut(picture, np.array([10.0, 5.0, 26.0, 21.0]), 16))
     assert patch[..., 0].tolist() == [list(range(10, 26))] * 16 and patch[:, 0, 1].tolist() == list(range(5, 21))
-    assert np.asarray(cut(picture, np.array([59.9, 39.9, 60., 40.]), 4)).shape == (4, 4, 3)  # at least a pixel
+    assert np.asarray(cut(picture, np.array([59.9, 39.9, 60.0, 40.0]), 4)).shape == (4, 4, 3)  # at least a pixel
 
 
 @pytest.mark.parametrize('flip', [False, True])
@@ -48,8 +49,11 @@ def test_patches_follow_their_boxes(flip):
     np.random.seed(1)
     given = np.array([[0, 0, 10, 10], [12, 4, 28, 20], [30, 20, 46, 36], [50, 30, 60, 40]], np.float32)
     results = with_boxes(loaded(), given, label=1)
-    steps = [dict(type='RandomFlip', prob=float(flip)), dict(type='Resize', scale=(120, 80), keep_ratio=True),
-             dict(type='RandomCrop', crop_size=(50, 60))]
+    steps = [
+        dict(type='RandomFlip', prob=float(flip)),
+        dict(type='Resize', scale=(120, 80), keep_ratio=True),
+        dict(type='RandomCrop', crop_size=(50, 60)),
+    ]
     for step in steps:
         results = TRANSFORMS.build(step)(results)
     results = CutPatches(16, PLAIN)(results)

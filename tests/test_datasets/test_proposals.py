@@ -1,4 +1,5 @@
 """Where DETReg's boxes come from, and which of them are taken."""
+
 import json
 import math
 
@@ -49,11 +50,11 @@ def test_monte_carlo_follows_its_formula():
 
 def test_random_takes_those_of_another_picture(tmp_path):
     path = tmp_path / 'boxes.json'
-    path.write_text(json.dumps({'a.jpg': [[0, 0, .5, .5]], 'b.jpg': [[.5, .5, 1, 1]]}))
+    path.write_text(json.dumps({'a.jpg': [[0, 0, 0.5, 0.5]], 'b.jpg': [[0.5, 0.5, 1, 1]]}))
     source = ProposalFile(str(path))
-    assert source(dict(img_path='x/a.jpg')).tolist() == [[0, 0, .5, .5]]
+    assert source(dict(img_path='x/a.jpg')).tolist() == [[0, 0, 0.5, 0.5]]
     for _ in range(10):
-        assert random(source, dict(img_id='a.jpg'), 30).tolist() == [[.5, .5, 1, 1]]
+        assert random(source, dict(img_id='a.jpg'), 30).tolist() == [[0.5, 0.5, 1, 1]]
     with pytest.raises(ValueError, match='which Ranked does not know; take ProposalFile'):
         random(Ranked(), {}, 30)
     with pytest.raises(KeyError, match=r'no boxes of None or c.jpg; its names are like'):
@@ -85,7 +86,8 @@ def test_file_is_held_in_few_objects_and_every_picture_keeps_its_boxes(tmp_path)
 def test_boxes_are_pixels_of_the_picture():
     results = ProposalBoxes(dict(type=Ranked), num=3)(loaded())
     assert results['gt_bboxes'].tensor.numpy() == pytest.approx(
-        np.array([[0, 0, 30, 20], [.06, 0, 30.06, 20], [.12, 0, 30.12, 20]]), abs=1e-4)
+        np.array([[0, 0, 30, 20], [0.06, 0, 30.06, 20], [0.12, 0, 30.12, 20]]), abs=1e-4
+    )
     assert results['gt_bboxes_labels'].tolist() == [1, 1, 1]
     assert ProposalBoxes(dict(type=Ranked, num=1))(loaded()) is None
     with pytest.raises(ValueError, match="strategy is 'best'; there are topk, mc, random"):
@@ -93,7 +95,7 @@ def test_boxes_are_pixels_of_the_picture():
 
 
 def test_fractions():
-    assert fractions([[6, 10, 30, 20]], (40, 60)) == pytest.approx(np.array([[.1, .25, .6, .75]]))
+    assert fractions([[6, 10, 30, 20]], (40, 60)) == pytest.approx(np.array([[0.1, 0.25, 0.6, 0.75]]))
 
 
 def test_regions_and_the_file_made_of_them(tmp_path):

@@ -47,11 +47,19 @@ def test_one_option_moves_all_that_a_shipped_config_reads(folder):
 
 
 def test_paths_put_together_from_the_root_move_too_and_others_stay():
-    cfg = Config(dict(
-        data_root='data/coco', work_dir='work_dirs/data/coco', load_from='data/coco_weights.pth',
-        train_dataloader=dict(dataset=dict(type='ConcatDataset', datasets=[
-            dict(data_root='data/coco/part/'), dict(data_root='data/other/')])),
-        val_evaluator=[dict(ann_file='data/coco/annotations/val.json')]))
+    cfg = Config(
+        dict(
+            data_root='data/coco',
+            work_dir='work_dirs/data/coco',
+            load_from='data/coco_weights.pth',
+            train_dataloader=dict(
+                dataset=dict(
+                    type='ConcatDataset', datasets=[dict(data_root='data/coco/part/'), dict(data_root='data/other/')]
+                )
+            ),
+            val_evaluator=[dict(ann_file='data/coco/annotations/val.json')],
+        )
+    )
     moved = set_data_root(cfg, 'x')
     assert [d.data_root for d in moved.train_dataloader.dataset.datasets] == ['x/part/', 'data/other/']
     assert moved.val_evaluator[0].ann_file == 'x/annotations/val.json'

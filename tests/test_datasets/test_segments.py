@@ -1,4 +1,5 @@
 """Panoptic and semantic maps become instances."""
+
 import cv2
 import numpy as np
 import pytest
@@ -19,9 +20,12 @@ def sample(tmp_path):
     numbers[1:3, 2:5] = 70000  # needs the third byte
     numbers[4:, :] = 300
     numbers[0, 7] = 5
-    segments = [dict(id=70000, category=1, is_thing=1), dict(id=300, category=3, is_thing=0),
-                dict(id=5, category=0, is_thing=False),  # a crowd
-                dict(id=9, category=1, is_thing=1)]  # hidden
+    segments = [
+        dict(id=70000, category=1, is_thing=1),
+        dict(id=300, category=3, is_thing=0),
+        dict(id=5, category=0, is_thing=False),  # a crowd
+        dict(id=9, category=1, is_thing=1),
+    ]  # hidden
     return dict(written(tmp_path / 'map.png', numbers), segments_info=segments), numbers
 
 

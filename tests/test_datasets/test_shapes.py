@@ -31,14 +31,17 @@ def split(request, shapes):
         path = shapes / (f'{kind}_{name}' if kind else name) / by_image[image_id]['file_name']
         array = cv2.imread(str(path if kind else path.with_suffix('.jpg')), cv2.IMREAD_UNCHANGED)
         return array[..., ::-1].astype(int) if array.ndim == 3 else array
+
     return COCO(shapes / f'annotations/instances_{name}.json'), by_image, read
 
 
 def test_same_bytes_in_every_run_and_process(tmp_path):
     make_shapes(tmp_path / 'one', **SMALL)
     make_shapes(tmp_path / 'pool', **SMALL, workers=2)
-    subprocess.run([sys.executable, TOOL, '--out', tmp_path / 'tool', '--images', '4', '--val-images', '2', '--size',
-                    '48'], check=True)
+    subprocess.run(
+        [sys.executable, TOOL, '--out', tmp_path / 'tool', '--images', '4', '--val-images', '2', '--size', '48'],
+        check=True,
+    )
     one = contents(tmp_path / 'one')
     assert one == contents(tmp_path / 'pool') == contents(tmp_path / 'tool')
     assert len(one) == 3 * (4 + 2) + 6 + 1
@@ -94,6 +97,7 @@ def test_foreign_folders_are_never_replaced(tmp_path):
 def test_an_interrupted_run_leaves_nothing(tmp_path, monkeypatch):
     def full_disk(*args, **kwargs):
         raise OSError('no space left')
+
     monkeypatch.setattr('mmparts.datasets.shapes.write.write_panoptic_map', full_disk)
     with pytest.raises(OSError):
         make_shapes(tmp_path / 'set', **SMALL)
@@ -139,8 +143,10 @@ def test_masks_panoptic_and_semantic_maps_agree(split):
 
 def test_predictions_load_against_the_annotations(split):
     coco, _, _ = split
-    perfect = [dict(image_id=a['image_id'], category_id=a['category_id'], segmentation=a['segmentation'], score=1.0)
-               for a in coco.anns.values()]
+    perfect = [
+        dict(image_id=a['image_id'], category_id=a['category_id'], segmentation=a['segmentation'], score=1.0)
+        for a in coco.anns.values()
+    ]
     assert len(coco.loadRes(perfect).anns) == len(coco.anns)
 
 
@@ -175,11 +181,17 @@ def test_relations_hold():
         scene = sample_scene(np.random.default_rng(seed), 96, 80)
         where = {f'{shape.texture} {shape.colour} {shape.kind}'.replace('plain ', ''): shape for shape in scene.shapes}
         for sentence in filter(None, relations(scene)):
-            for words, sign, axis in ((' is to the left of ', -1, 'x'), (' is to the right of ', 1, 'x'),
-                                      (' is above ', -1, 'y'), (' is below ', 1, 'y')):
+            for words, sign, axis in (
+                (' is to the left of ', -1, 'x'),
+                (' is to the right of ', 1, 'x'),
+                (' is above ', -1, 'y'),
+                (' is below ', 1, 'y'),
+            ):
                 if words in sentence:
-                    first, second = (next(shape for name, shape in where.items() if part.strip('.').endswith(name))
-                                     for part in sentence.split(words))
+                    first, second = (
+                        next(shape for name, shape in where.items() if part.strip('.').endswith(name))
+                        for part in sentence.split(words)
+                    )
                     assert sign * (getattr(first, axis) - getattr(second, axis)) > 0, sentence
                     checked += 1
     assert checked > 20

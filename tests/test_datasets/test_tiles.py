@@ -25,8 +25,17 @@ def pictures(tmp_path) -> Path:
         name = f'one/{index}.png'
         cv2.imwrite(str(tmp_path / 'all' / name), rng.integers(256, size=(60, 90, 3), dtype=np.uint8))
         images.append(dict(id=index + 1, file_name=name, width=90, height=60))
-        annotations.append(dict(id=index + 1, image_id=index + 1, category_id=7, iscrowd=0, area=400,
-                                bbox=[25, 5, 20, 20], segmentation=[[25, 5, 45, 5, 45, 25, 25, 25]]))
+        annotations.append(
+            dict(
+                id=index + 1,
+                image_id=index + 1,
+                category_id=7,
+                iscrowd=0,
+                area=400,
+                bbox=[25, 5, 20, 20],
+                segmentation=[[25, 5, 45, 5, 45, 25, 25, 25]],
+            )
+        )
     content = dict(images=images, annotations=annotations, categories=CATEGORIES)
     (tmp_path / 'all.json').write_text(json.dumps(content))
     return tmp_path
@@ -37,8 +46,10 @@ def cut(folder: Path, **options) -> tuple[COCO, COCO]:
     return tuple(COCO(folder / 'tiles' / f'instances_{split}.json') for split in ('train', 'val'))
 
 
-@pytest.mark.parametrize('length, side, overlap, want', [
-    (90, 30, 0, [0, 30, 60]), (90, 30, 0.5, [0, 15, 30, 45, 60]), (30, 30, 0.5, [0]), (100, 30, 0, [0, 23, 47, 70])])
+@pytest.mark.parametrize(
+    ('length', 'side', 'overlap', 'want'),
+    [(90, 30, 0, [0, 30, 60]), (90, 30, 0.5, [0, 15, 30, 45, 60]), (30, 30, 0.5, [0]), (100, 30, 0, [0, 23, 47, 70])],
+)
 def test_tiles_cover_a_line_evenly(length, side, overlap, want):
     assert starts(length, side, overlap) == want
 
@@ -53,26 +64,29 @@ def test_tiles_are_the_picture_and_its_masks(pictures):
             x, y = int(x), int(y)
             source = cv2.imread(str(pictures / 'all' / f'{stem}.png'))
             pixels = cv2.imread(str(pictures / 'tiles' / 'images' / tile['file_name']))
-            assert np.array_equal(pixels, source[y:y + 30, x:x + 30])
+            assert np.array_equal(pixels, source[y : y + 30, x : x + 30])
             index = int(stem.removeprefix('one/')) + 1
-            mask = whole.annToMask(whole.imgToAnns[index][0])[y:y + 30, x:x + 30]
+            mask = whole.annToMask(whole.imgToAnns[index][0])[y : y + 30, x : x + 30]
             found = tiles.imgToAnns[tile['id']]
             assert len(found) == mask.any()
             for annotation in found:
                 assert np.array_equal(tiles.annToMask(annotation), mask) and annotation['area'] == mask.sum()
                 left, top, width, height = map(int, annotation['bbox'])
-                assert mask[top:top + height, left:left + width].sum() == mask.sum()
+                assert mask[top : top + height, left : left + width].sum() == mask.sum()
                 assert annotation['iscrowd'] == (mask.sum() < 0.2 * 400)
 
 
 def test_slivers_are_crowds_and_are_not_trained(pictures):
     train, val = cut(pictures, min_share=0.3)
-    left, right = (next(a for a in val.anns.values() if val.imgs[a['image_id']]['file_name'] == f'one/0_{x}_0.png')
-                   for x in (0, 30))
+    left, right = (
+        next(a for a in val.anns.values() if val.imgs[a['image_id']]['file_name'] == f'one/0_{x}_0.png')
+        for x in (0, 30)
+    )
     assert (left['area'], left['iscrowd'], right['area'], right['iscrowd']) == (100, 1, 300, 0)
 
-    data = CheckedCocoDataset(data_root=str(pictures / 'tiles'), ann_file='instances_train.json',
-                              data_prefix=dict(img='images'), pipeline=[])
+    data = CheckedCocoDataset(
+        data_root=str(pictures / 'tiles'), ann_file='instances_train.json', data_prefix=dict(img='images'), pipeline=[]
+    )
     objects = [each for index in range(len(data)) for each in data.get_data_info(index)['instances']]
     flags = [each['ignore_flag'] for each in objects]
     assert 0 < sum(flags) < len(flags)
@@ -103,8 +117,11 @@ def test_what_cannot_be_cut(pictures):
         with pytest.raises(ValueError, match='='.join(map(str, *options.items()))):
             cut(pictures, **options)
     (pictures / 'all' / 'one' / '3.png').unlink()
-    run = subprocess.run([sys.executable, TOOL, pictures / 'all.json', pictures / 'all', pictures / 'tiles'],
-                         capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, TOOL, pictures / 'all.json', pictures / 'all', pictures / 'tiles'],
+        capture_output=True,
+        text=True,
+    )
     assert run.returncode == 1 and 'one/3.png' in run.stderr and 'Traceback' not in run.stderr
     assert not (pictures / 'tiles').exists() and not list(pictures.glob('.*'))
 

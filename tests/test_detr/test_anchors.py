@@ -1,4 +1,5 @@
 """Anchor queries: which content meets which anchor, and what is learned of them."""
+
 import pytest
 import torch
 
@@ -25,14 +26,14 @@ def test_an_anchor_is_the_sigmoid_of_its_logits():
     assert part.centre.grad.all() and part.size.grad.all()
 
 
-@pytest.mark.parametrize('content, rows', [('shared', 1), ('learned', NUM)])
+@pytest.mark.parametrize(('content', 'rows'), [('shared', 1), ('learned', NUM)])
 @pytest.mark.parametrize('indicator', [False, True])
 def test_content(content, rows, indicator):
     part = AnchorQueries(NUM, DIMS, content=content, indicator=indicator)
     found, _ = group_of(part)
     assert part.content.weight.shape == (rows, DIMS - indicator)
-    assert found[:, :DIMS - indicator].equal(part.content.weight.expand(NUM, -1))
-    assert not found[:, DIMS - indicator:].any()
+    assert found[:, : DIMS - indicator].equal(part.content.weight.expand(NUM, -1))
+    assert not found[:, DIMS - indicator :].any()
 
 
 @pytest.mark.parametrize('content', ['empty', 'shared', 'learned'])
@@ -59,8 +60,13 @@ def test_centres_spread_over_the_image(centres):
     assert ('centre' in learned) == (centres == 'spread') and 'size' in learned and 'centre' in part.state_dict()
 
 
-@pytest.mark.parametrize('wrong, message', [(dict(content='zeros'), "content is one of .*got 'zeros'"),
-                                            (dict(centres='random'), "centres is one of .*got 'random'")])
+@pytest.mark.parametrize(
+    ('wrong', 'message'),
+    [
+        (dict(content='zeros'), "content is one of .*got 'zeros'"),
+        (dict(centres='random'), "centres is one of .*got 'random'"),
+    ],
+)
 def test_unknown_choices(wrong, message):
     with pytest.raises(ValueError, match=message):
         AnchorQueries(NUM, DIMS, **wrong)

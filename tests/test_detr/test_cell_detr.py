@@ -1,4 +1,5 @@
 """Cell-DETR: its layers against brute force, counts of the official code, and what holds whatever the weights are."""
+
 import math
 from unittest import mock
 
@@ -11,10 +12,10 @@ from tiny import base, batch, build, total, without_gradient
 from torch import nn
 
 from mmparts.detr import cell_backbone
+from mmparts.detr.attention_maps import AttentionMaps, SeparateMasks
 from mmparts.detr.cell_backbone import CellBackbone, GreyPreprocessor, standardised
 from mmparts.detr.cell_encoder import LearnedPositions
 from mmparts.detr.cell_head import AreaDiceTerm, ClassWeightTerm, PixelFocalTerm
-from mmparts.detr.attention_maps import AttentionMaps, SeparateMasks
 from mmparts.detr.cell_masks import JointMasks, enlarge
 from mmparts.detr.modulated_conv import ModulatedDeformConv
 from mmparts.detr.pade import PadeUnit
@@ -26,10 +27,18 @@ from mmparts.engine.complexity import build_on_meta
 def cell_detr(variant: str = 'a', **changes):
     """Few channels wide; the tests of counts see the real widths."""
     adaptive = variant == 'b'
-    return base(f'cell_detr_{variant}', **{**dict(
-        num_queries=6, backbone=dict(channels=(4, 6, 8, 8)),
-        neck=dict(skip_channels=(4, 8, 8) if adaptive else (2, 4, 4)),
-        head=dict(mask_decoder=dict(channels=(8, 8, 4)))), **changes})
+    return base(
+        f'cell_detr_{variant}',
+        **{
+            **dict(
+                num_queries=6,
+                backbone=dict(channels=(4, 6, 8, 8)),
+                neck=dict(skip_channels=(4, 8, 8) if adaptive else (2, 4, 4)),
+                head=dict(mask_decoder=dict(channels=(8, 8, 4))),
+            ),
+            **changes,
+        },
+    )
 
 
 def separate(variant: str):
@@ -48,6 +57,7 @@ def model(request):
 
 # Layers
 
+
 def test_pade_unit_is_the_quotient_and_starts_near_a_leaky_relu():
     x = torch.linspace(-3, 3, 301)
     unit = PadeUnit()
@@ -58,15 +68,15 @@ def test_pade_unit_is_the_quotient_and_starts_near_a_leaky_relu():
         nn.init.normal_(parameter)
     a, b = unit.numerator.tolist(), unit.denominator.tolist()
     assert (len(a), len(b)) == (6, 4)
-    for value in (-2.5, -0.3, 0., 0.7, 4.):
-        over = sum(c * value ** power for power, c in enumerate(a))
-        under = 1 + sum(abs(c * value ** power) for power, c in enumerate(b, start=1))
+    for value in (-2.5, -0.3, 0.0, 0.7, 4.0):
+        over = sum(c * value**power for power, c in enumerate(a))
+        under = 1 + sum(abs(c * value**power) for power, c in enumerate(b, start=1))
         assert unit(torch.tensor(value)).item() == pytest.approx(over / under, rel=1e-5, abs=1e-6)
     assert torch.autograd.gradcheck(unit.double(), torch.randn(5).double().requires_grad_())
 
 
 def test_pade_unit_in_half_precision():
-    assert PadeUnit()(torch.tensor([-300., 300.], dtype=torch.float16)).isfinite().all()
+    assert PadeUnit()(torch.tensor([-300.0, 300.0], dtype=torch.float16)).isfinite().all()
     with torch.autocast('cpu', torch.bfloat16):
         x = torch.linspace(-3, 3, 50).bfloat16()
         assert (PadeUnit()(x).float() - F.leaky_relu(x.float(), 0.01)).abs().max() < 0.06
@@ -84,7 +94,7 @@ def test_pixel_adaptive_convolution_is_the_sum_over_the_window(size):
     for image in range(2):
         for y in range(height):
             for x in range(width):
-                alike, out = 0., torch.zeros(3)
+                alike, out = 0.0, torch.zeros(3)
                 for i in range(5):
                     for j in range(5):
                         row, column = y + i - 2, x + j - 2
@@ -123,8 +133,8 @@ def test_deformable_convolution_starts_as_half_a_convolution_and_learns_to_move(
     torch.testing.assert_close(conv(x), F.conv2d(x, conv.weight / 2, conv.bias, padding=1), atol=1e-5, rtol=1e-4)
 
     with torch.no_grad():  # every tap one pixel to the right (offsets are y, x in turn), factors one
-        conv.offset_mask.bias[1:18:2] = 1.
-        conv.offset_mask.bias[18:] = 100.
+        conv.offset_mask.bias[1:18:2] = 1.0
+        conv.offset_mask.bias[18:] = 100.0
     moved = F.pad(x, (0, 1))[..., 1:]
     want = F.conv2d(F.pad(x, (1, 2, 1, 1))[..., 1:], conv.weight, conv.bias)
     assert moved.shape == x.shape
@@ -133,7 +143,8 @@ def test_deformable_convolution_starts_as_half_a_convolution_and_learns_to_move(
 
 # The parts
 
-@pytest.mark.parametrize('variant, joint, alone', [('a', 3_986_191, 3_225_158), ('b', 5_346_036, 4_455_451)])
+
+@pytest.mark.parametrize(('variant', 'joint', 'alone'), [('a', 3_986_191, 3_225_158), ('b', 5_346_036, 4_455_451)])
 def test_parameter_counts(variant, joint, alone):
     """Those of the official code with 2 classes, with masks by softmax and by sigmoid."""
     cfg = Config.fromfile(tiny.CONFIGS / 'cell_detr' / f'cell-detr_{variant}_1xb10-200e_yeast.py')
@@ -174,12 +185,12 @@ def test_attention_is_one_softmax_over_heads_and_places(as_published):
     attention = AttentionMaps(8, num_heads=2, relative=not as_published, multiply=as_published)
     state, tokens = torch.randn(1, 3, 8), torch.randn(1, 6, 8)
     mask = torch.tensor([[False, False, True] * 2])
-    memory = Memory(tokens, tokens, mask, ((2, 3), ), torch.ones(1, 1, 2))
+    memory = Memory(tokens, tokens, mask, ((2, 3),), torch.ones(1, 1, 2))
 
     query, key = attention.query(state)[0], tokens[0] @ attention.key.weight[:, :, 0, 0].T + attention.key.bias
     want = torch.zeros(3, 2, 6)
     for head in range(2):
-        products = query[:, 4 * head:4 * head + 4] @ key[:, 4 * head:4 * head + 4].T
+        products = query[:, 4 * head : 4 * head + 4] @ key[:, 4 * head : 4 * head + 4].T
         want[:, head] = (products * 2 if as_published else products / 2).masked_fill(mask, -math.inf)
     want = want.flatten(1).softmax(1).view(3, 2, 2, 3)
     if not as_published:
@@ -195,8 +206,10 @@ def test_attention_tells_queries_apart_on_maps_of_any_size():
     for side in (4, 32):
         tokens = torch.randn(1, side * side, 64)
         mask = torch.zeros(1, side * side, dtype=torch.bool)
-        maps = [attention(state, Memory(tokens, tokens, mask, ((side, side), ), torch.ones(1, 1, 2)))
-                for mask in (None, mask)]
+        maps = [
+            attention(state, Memory(tokens, tokens, mask, ((side, side),), torch.ones(1, 1, 2)))
+            for mask in (None, mask)
+        ]
         assert maps[0].equal(maps[1])
         torch.testing.assert_close(maps[0].mean((2, 3, 4)), torch.ones(1, 9))
         assert 0.1 < maps[0].std(1).mean() < 1
@@ -235,13 +248,16 @@ def test_pictures_cross_to_the_device_as_they_are():
     with mock.patch.object(cell_backbone, 'standardised', wraps=standardised) as seen:
         preprocessor.to('meta')(dict(inputs=inputs))
     assert [(call.args[0].device.type, call.args[0].dtype) for call in seen.call_args_list] == 2 * [
-        ('meta', torch.uint8)]
+        ('meta', torch.uint8)
+    ]
 
 
 # Losses
 
+
 def prediction(found: torch.Tensor, logits: torch.Tensor, targets: Targets) -> PredictionSet:
     """Queries 0, 1 ... of the first image are matched with its objects; ``found`` are their chances."""
+
     class Given:
         def matched(self, matches, layer, targets):
             return [(found, targets.masks[0].float()), (found[:0], targets.masks[1][:0].float())]
@@ -261,19 +277,20 @@ def test_losses_are_those_of_the_paper():
     assert AreaDiceTerm()(each, matches, 2).item() == pytest.approx(dice.item() / 2, rel=1e-5)
 
     chance = torch.where(truth > 0, found, 1 - found)
-    focal = torch.where(truth > 0, .25, .75) * (1 - chance) ** 2 * -chance.log()
+    focal = torch.where(truth > 0, 0.25, 0.75) * (1 - chance) ** 2 * -chance.log()
     assert PixelFocalTerm()(each, matches, 2).item() == pytest.approx(focal.mean().item(), rel=1e-3)
 
     labels = torch.tensor([[*targets.labels.tolist(), 2], [2, 2, 2]])
-    weights = torch.tensor([.5, 1.5, .25])[labels]
+    weights = torch.tensor([0.5, 1.5, 0.25])[labels]
     want = (F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction='none') * weights.flatten()).mean()
-    term = ClassWeightTerm(class_weights=[.5, 1.5], no_object_weight=.25)
+    term = ClassWeightTerm(class_weights=[0.5, 1.5], no_object_weight=0.25)
     assert term(each, matches, 2).item() == pytest.approx(want.item(), rel=1e-5)
     with pytest.raises(ValueError, match='for 1 classes, the head has 2'):
-        ClassWeightTerm(class_weights=[1.])(each, matches, 2)
+        ClassWeightTerm(class_weights=[1.0])(each, matches, 2)
 
 
 # The whole
+
 
 @pytest.mark.parametrize('counts', [(3, 0), (0, 0), (9, 1)], ids=['one empty', 'no objects', 'more than queries'])
 def test_every_parameter_gets_a_gradient(model, counts):
@@ -344,7 +361,7 @@ def test_learns_one_picture(output):
     cfg.head.mask_decoder.output.update(output)
     torch.manual_seed(0)
     model = build(cfg).train()
-    data = batch(model, sizes=((48, 64), ), counts=(2, ))
+    data = batch(model, sizes=((48, 64),), counts=(2,))
     optimizer = torch.optim.AdamW(model.parameters(), lr=5e-3)
     for _ in range(80):
         optimizer.zero_grad()

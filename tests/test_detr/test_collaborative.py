@@ -1,4 +1,5 @@
 """Co-DETR: what each head takes for objects, which of it becomes queries, and that the matching queries stay alone."""
+
 import math
 
 import loops
@@ -9,6 +10,7 @@ from mmdet.models.task_modules.assigners import ATSSAssigner
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
 from mmengine.config import Config
 from mmengine.structures import InstanceData
+from tiny import CONFIGS, base, batch, build, samples, total, without_gradient
 
 from mmparts.detr.collaborative import Collaborative
 from mmparts.detr.collaborators import BACKGROUND, IGNORED, Places
@@ -17,7 +19,6 @@ from mmparts.detr.selection import SoftNMSSelection
 from mmparts.detr.structures import Matches, PredictionSet, QueryGroup, Targets
 from mmparts.detr.terms import QualityFocalTerm
 from mmparts.registry import MODELS
-from tiny import CONFIGS, base, batch, build, samples, total, without_gradient
 
 CO = ['co_deformable_detr_r50', 'co_dino_r50']
 STRIDES = [8, 16, 32, 64, 128]
@@ -46,8 +47,14 @@ def squares(maps, strides, side) -> torch.Tensor:
     for each, stride in zip(maps, strides):
         for y in range(each.shape[-2]):
             for x in range(each.shape[-1]):
-                boxes.append([x * stride - side(stride) / 2, y * stride - side(stride) / 2,
-                              x * stride + side(stride) / 2, y * stride + side(stride) / 2])
+                boxes.append(
+                    [
+                        x * stride - side(stride) / 2,
+                        y * stride - side(stride) / 2,
+                        x * stride + side(stride) / 2,
+                        y * stride + side(stride) / 2,
+                    ]
+                )
     return torch.tensor(boxes)
 
 
@@ -123,12 +130,16 @@ class TestPlaces:
                 overlaps = [loops.iou(box, other) for other in gt]
                 assert (target == overlaps.index(max(overlaps))) if target >= 0 else max(overlaps) < 0.5
 
-    @pytest.mark.parametrize('kind, share', [('atss', 1), ('retina', 9), ('fcos', 1)])
+    @pytest.mark.parametrize(('kind', 'share'), [('atss', 1), ('retina', 9), ('fcos', 1)])
     def test_features_are_those_of_the_cell(self, kind, share):
         maps, targets = maps_and_targets()
         _, found = collaborator(kind)(maps, targets)
-        centres = [(level, y, x) for level, each in enumerate(maps)
-                   for y in range(each.shape[-2]) for x in range(each.shape[-1])]
+        centres = [
+            (level, y, x)
+            for level, each in enumerate(maps)
+            for y in range(each.shape[-2])
+            for x in range(each.shape[-1])
+        ]
         for image, places in enumerate(found):
             assert len(places.boxes) == share * len(centres)
             index = torch.randperm(len(places.boxes))[:50]
@@ -146,16 +157,25 @@ class TestPlaces:
 
 
 def places(num_positive: int, num_background: int, num_ignored: int = 5) -> Places:
-    target = torch.cat([torch.arange(num_positive) % 3, torch.full((num_background,), BACKGROUND),
-                        torch.full((num_ignored,), IGNORED)])
+    target = torch.cat(
+        [torch.arange(num_positive) % 3, torch.full((num_background,), BACKGROUND), torch.full((num_ignored,), IGNORED)]
+    )
     target = target[torch.randperm(len(target))]
-    boxes = torch.arange(len(target))[:, None] + torch.tensor([0., 0., 20., 10.])
+    boxes = torch.arange(len(target))[:, None] + torch.tensor([0.0, 0.0, 20.0, 10.0])
     return Places(boxes, target, target[:, None].float())
 
 
-@pytest.mark.parametrize('positives, fill, size', [
-    ((3, 0), True, 9), ((20, 3), True, 20), ((500, 40), True, 300), ((3, 0), False, 3), ((0, 0), False, 0),
-    ((0, 0), True, 9)])
+@pytest.mark.parametrize(
+    ('positives', 'fill', 'size'),
+    [
+        ((3, 0), True, 9),
+        ((20, 3), True, 20),
+        ((500, 40), True, 300),
+        ((3, 0), False, 3),
+        ((0, 0), False, 0),
+        ((0, 0), True, 9),
+    ],
+)
 def test_which_places_become_queries(positives, fill, size):
     part = Collaborative([], embed_dims=32, fill=fill)
     made = [places(count, 400) for count in positives]
@@ -220,12 +240,12 @@ def test_matching_queries_do_not_see_them(name):
         assert all(blocked is None for _, blocked in isolated(groups)[-2:])
         alone, together = model.decode(groups[:-2], memory), model.decode(groups, memory)
         for each in alone:
-            assert together[each][:, :, :alone[each].shape[2]].allclose(alone[each], atol=5e-6)
+            assert together[each][:, :, : alone[each].shape[2]].allclose(alone[each], atol=5e-6)
         for group in groups[-2:]:
             group.content, group.reference = torch.randn_like(group.content), torch.rand_like(group.reference)
         after = model.decode(groups, memory)
         for each in alone:
-            assert together[each][:, :, :alone[each].shape[2]].equal(after[each][:, :, :alone[each].shape[2]])
+            assert together[each][:, :, : alone[each].shape[2]].equal(after[each][:, :, : alone[each].shape[2]])
 
 
 def test_empty_slots_change_nothing():
@@ -234,12 +254,16 @@ def test_empty_slots_change_nothing():
     with torch.no_grad():
         memory, (*_, group) = groups_of(model, data)
         padded = QueryGroup(
-            'atss', torch.cat([group.content, torch.randn(2, 3, 32)], 1),
+            'atss',
+            torch.cat([group.content, torch.randn(2, 3, 32)], 1),
             torch.cat([group.reference, torch.rand(2, 3, 4)], 1),
-            known=group.known, divisor=group.divisor, empty=torch.arange(group.size + 3).expand(2, -1) >= group.size)
+            known=group.known,
+            divisor=group.divisor,
+            empty=torch.arange(group.size + 3).expand(2, -1) >= group.size,
+        )
         padded.valid = ~padded.empty
         found, expected = model.decode([padded], memory), model.decode([group], memory)
-        assert all(found[each][:, :, :group.size].allclose(expected[each], atol=1e-5) for each in expected)
+        assert all(found[each][:, :, : group.size].allclose(expected[each], atol=1e-5) for each in expected)
         targets = Targets.from_samples(data['data_samples'])
         losses = [model.head.loss(*each, None, targets) for each in ((found, [padded]), (expected, [group]))]
         assert all(losses[0][each].allclose(losses[1][each], rtol=1e-4) for each in losses[1])
@@ -257,9 +281,16 @@ def test_inference_is_the_main_branch_alone(name):
 
 
 @every
-@pytest.mark.parametrize('counts, fill, dtype', [
-    ((0, 0), True, None), ((0, 0), False, None), ((3, 0), False, None), ((300, 2), True, None),
-    ((3, 0), True, torch.bfloat16)])
+@pytest.mark.parametrize(
+    ('counts', 'fill', 'dtype'),
+    [
+        ((0, 0), True, None),
+        ((0, 0), False, None),
+        ((3, 0), False, None),
+        ((300, 2), True, None),
+        ((3, 0), True, torch.bfloat16),
+    ],
+)
 def test_any_number_of_objects(name, counts, fill, dtype):
     model = build(base(name)).train()
     model.groups[-1].fill = fill
@@ -280,7 +311,7 @@ def test_heads_train_the_encoder():
 
 def test_losses_are_weighed():
     found = []
-    for weight, query_weight in ((12., 1.), (6., 0.5)):
+    for weight, query_weight in ((12.0, 1.0), (6.0, 0.5)):
         model, data = trained('co_dino_r50')
         model.groups[-1].weight, model.groups[-1].query_weight = weight, query_weight
         torch.manual_seed(0)
@@ -320,18 +351,20 @@ def test_quality_focal_term_is_mmdets(valid):
     logits, boxes = torch.randn(2, 2, 5, 3), torch.rand(2, 2, 5, 4) * 0.3 + 0.2
     boxes[0, 0, 1] = targets.boxes[0] + 0.02
     matches = Matches(*torch.tensor([[0, 0, 0, 1, 1], [0, 0, 1, 0, 1], [1, 4, 0, 3, 2], [0, 1, 2, 1, 2]]))
-    found = QualityFocalTerm(weight=1.5)(PredictionSet('match', logits, boxes, targets, valid=valid), matches, 3.)
+    found = QualityFocalTerm(weight=1.5)(PredictionSet('match', logits, boxes, targets, valid=valid), matches, 3.0)
 
     for layer in range(2):
         labels, quality = torch.full((2, 5), 3), torch.zeros(2, 5)
         for one, image, query, target in zip(*(part.tolist() for part in (*matches.where, matches.target))):
             if one == layer:
                 labels[image, query] = targets.labels[target]
-                quality[image, query] = loops.iou(*(bbox_cxcywh_to_xyxy(box).tolist() for box in (
-                    boxes[layer, image, query], targets.boxes[target])))
+                quality[image, query] = loops.iou(
+                    *(bbox_cxcywh_to_xyxy(box).tolist() for box in (boxes[layer, image, query], targets.boxes[target]))
+                )
         weight = torch.ones(10) if valid is None else valid.flatten().float()
-        expected = QualityFocalLoss(use_sigmoid=True, beta=2., loss_weight=1.5)(
-            logits[layer].flatten(0, 1), (labels.flatten(), quality.flatten()), weight=weight, avg_factor=3.)
+        expected = QualityFocalLoss(use_sigmoid=True, beta=2.0, loss_weight=1.5)(
+            logits[layer].flatten(0, 1), (labels.flatten(), quality.flatten()), weight=weight, avg_factor=3.0
+        )
         assert found[layer].allclose(expected, rtol=1e-4)
 
 
@@ -345,8 +378,12 @@ def test_soft_nms_lowers_doubles_of_one_class():
     for label in range(2):
         own = [index // 2 for index in top if index % 2 == label]
         corners = bbox_cxcywh_to_xyxy(boxes[own]).tolist()
-        expected += [(score, label, own[place]) for place, score in loops.soft_nms(
-            corners, logits.sigmoid()[own, label].tolist(), lambda iou: 1 - iou if iou >= 0.8 else 1., 1e-3, 0)]
+        expected += [
+            (score, label, own[place])
+            for place, score in loops.soft_nms(
+                corners, logits.sigmoid()[own, label].tolist(), lambda iou: 1 - iou if iou >= 0.8 else 1.0, 1e-3, 0
+            )
+        ]
     expected.sort(reverse=True)
     assert [label for _, label, _ in expected] == labels.tolist()
     assert scores.allclose(torch.tensor([score for score, _, _ in expected]), atol=1e-5)

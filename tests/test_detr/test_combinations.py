@@ -1,4 +1,5 @@
 """The table of combinations says what is true, and would say it if something broke."""
+
 import inspect
 import re
 import runpy
@@ -38,20 +39,25 @@ def test_every_combination_works_or_is_refused_with_a_reason():
     assert set(marks.values()) == {'✓', *reasons}
 
 
-@pytest.mark.parametrize('names', [
-    ('LearnedQueries', 'Gaussian over Dense', 'none'),
-    ('LearnedQueries', 'Deformable', 'none'),
-    ('LearnedQueries', 'Dense', 'Denoising, plain'),
-    ('PointQueries', 'Deformable', 'none'),
-    ('PointQueries', 'Gaussian over Dense', 'Collaborative'),
-    ('AnchorQueries', 'Gaussian over Conditional', 'Denoising, plain'),
-    ('AnchorQueries', 'Conditional', 'OneToMany'),
-    ('AnchorQueries', 'Conditional, gated by level', 'Collaborative'),
-    ('TopKQueries', 'Dense', 'OneToMany and Collaborative'),
-    ('TopKQueries', 'Conditional', 'all three'),
-    ('TopKQueries, mixed', 'Deformable', 'all three'),
-    ('MaskQueries', 'Conditional', 'all three'),
-    ('MaskQueries', 'Deformable', 'Denoising, contrastive')], ids=' x '.join)
+@pytest.mark.parametrize(
+    'names',
+    [
+        ('LearnedQueries', 'Gaussian over Dense', 'none'),
+        ('LearnedQueries', 'Deformable', 'none'),
+        ('LearnedQueries', 'Dense', 'Denoising, plain'),
+        ('PointQueries', 'Deformable', 'none'),
+        ('PointQueries', 'Gaussian over Dense', 'Collaborative'),
+        ('AnchorQueries', 'Gaussian over Conditional', 'Denoising, plain'),
+        ('AnchorQueries', 'Conditional', 'OneToMany'),
+        ('AnchorQueries', 'Conditional, gated by level', 'Collaborative'),
+        ('TopKQueries', 'Dense', 'OneToMany and Collaborative'),
+        ('TopKQueries', 'Conditional', 'all three'),
+        ('TopKQueries, mixed', 'Deformable', 'all three'),
+        ('MaskQueries', 'Conditional', 'all three'),
+        ('MaskQueries', 'Deformable', 'Denoising, contrastive'),
+    ],
+    ids=' x '.join,
+)
 def test_the_table_is_not_out_of_date(names):
     """Some of it; should it fail, run the tool, which tries all."""
     marks, reasons = written()
@@ -69,10 +75,14 @@ def test_queries_that_look_at_others_are_found(monkeypatch):
     assert 'extra groups change the matching queries by' in try_out(*NAMES).problem
 
 
-@pytest.mark.parametrize('change, problem', [
-    (lambda self, *args: self.idle, 'AttributeError'),
-    (lambda self, *args: dict(loss=self.decoder.layers[0].norm_ffn.bias.sum()), 'no gradient.*decoder.layers.1'),
-    (lambda self, *args: dict(loss=torch.tensor(torch.nan)), 'not finite: loss')])
+@pytest.mark.parametrize(
+    ('change', 'problem'),
+    [
+        (lambda self, *args: self.idle, 'AttributeError'),
+        (lambda self, *args: dict(loss=self.decoder.layers[0].norm_ffn.bias.sum()), 'no gradient.*decoder.layers.1'),
+        (lambda self, *args: dict(loss=torch.tensor(torch.nan)), 'not finite: loss'),
+    ],
+)
 def test_a_step_that_goes_wrong_is_found(monkeypatch, change, problem):
     monkeypatch.setattr(detector.QueryDetector, 'loss', change)
     assert re.search(problem, try_out(*NAMES).problem)

@@ -1,4 +1,5 @@
 """Parts of different papers in one detector: they train, and extra queries change nothing for the matching ones."""
+
 import pytest
 import tiny
 import torch

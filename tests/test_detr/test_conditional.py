@@ -1,4 +1,5 @@
 """Conditional attention of DAB-DETR, against loops over single numbers, and what anchors do to it."""
+
 import math
 
 import pytest
@@ -75,8 +76,10 @@ def test_self_attention_adds_content_and_position_after_projection():
         for n in range(QUERIES):
             for h in range(HEADS):
                 own = slice(h * width, (h + 1) * width)
-                scores = [(query[b, n, own] @ key[b, m, own]).item() / math.sqrt(width) if keep[n, m] else -math.inf
-                          for m in range(QUERIES)]
+                scores = [
+                    (query[b, n, own] @ key[b, m, own]).item() / math.sqrt(width) if keep[n, m] else -math.inf
+                    for m in range(QUERIES)
+                ]
                 for m, weight in enumerate(softmax(scores)):
                     found[b, n, own] += weight * part.value(content[b, m])[own]
     assert part(content, pos, keep).allclose(part.out_proj(found), atol=1e-5)
@@ -91,28 +94,30 @@ def position(reference: list[float], layer: int) -> tuple[ConditionalPosition, t
 @pytest.mark.parametrize('layer', [0, 3])
 def test_a_spatial_query_is_stretched_by_the_anchors_size(layer):
     """Its y half by asked height over height of the anchor, its x half by asked width over width."""
-    anchor = [.3, .6, .2, .1]
+    anchor = [0.3, 0.6, 0.2, 0.1]
     part, content, spatial = position(anchor, layer)
     wanted = part.size(content)[0, 0].sigmoid()
     expected = sine_yxwh(torch.tensor([[anchor]]), DIMS)[0, 0, :DIMS] * (part.scale(content)[0, 0] if layer else 1)
-    assert spatial[:DIMS // 2].allclose(expected[:DIMS // 2] * wanted[1] / .1, rtol=1e-5)
-    assert spatial[DIMS // 2:].allclose(expected[DIMS // 2:] * wanted[0] / .2, rtol=1e-5)
+    assert spatial[: DIMS // 2].allclose(expected[: DIMS // 2] * wanted[1] / 0.1, rtol=1e-5)
+    assert spatial[DIMS // 2 :].allclose(expected[DIMS // 2 :] * wanted[0] / 0.2, rtol=1e-5)
 
 
 def test_query_positions_are_read_from_all_four_sines():
-    part, content, _ = position([.3, .6, .2, .1], 0)
-    boxes = torch.tensor([[[.3, .6, .2, .1]]])
+    part, content, _ = position([0.3, 0.6, 0.2, 0.1], 0)
+    boxes = torch.tensor([[[0.3, 0.6, 0.2, 0.1]]])
     assert part(boxes, None, content, 0)[..., :DIMS].equal(part.net(sine_yxwh(boxes, DIMS)))
 
 
 def test_the_tiniest_anchor_stays_within_float16():
-    _, _, spatial = position([.5, .5, 0., 1e-30], 0)
+    _, _, spatial = position([0.5, 0.5, 0.0, 1e-30], 0)
     assert spatial.isfinite().all() and spatial.abs().max() <= 1 / SMALLEST < torch.finfo(torch.float16).max
 
 
 def test_other_positions_are_refused_with_the_way_out():
     content, pos = queries()
-    for part, args in ((ConditionalSelfAttention(DIMS, HEADS), (None, )),
-                       (ConditionalCrossAttention(DIMS, HEADS), (None, memory()))):
+    for part, args in (
+        (ConditionalSelfAttention(DIMS, HEADS), (None,)),
+        (ConditionalCrossAttention(DIMS, HEADS), (None, memory())),
+    ):
         with pytest.raises(ValueError, match='32 channels of position, got 16; .*ConditionalPosition'):
             part(content, pos[..., :DIMS], *args)

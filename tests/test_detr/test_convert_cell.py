@@ -1,4 +1,5 @@
 """Official state dicts of Cell-DETR, written out from the paper's code base, become our weights."""
+
 import functools
 
 import pytest
@@ -25,15 +26,15 @@ class Shapes(dict):
         self.b = variant.startswith('b')
 
     def linear(self, name, into, out):
-        self.update({f'{name}.weight': (out, into), f'{name}.bias': (out, )})
+        self.update({f'{name}.weight': (out, into), f'{name}.bias': (out,)})
 
     def norm(self, name, channels, tracked=True):
-        self.update({f'{name}.{part}': (channels, ) for part in ('weight', 'bias')})
+        self.update({f'{name}.{part}': (channels,) for part in ('weight', 'bias')})
         if tracked:
-            self.update({f'{name}.{part}': () if 'num' in part else (channels, ) for part in BUFFERS})
+            self.update({f'{name}.{part}': () if 'num' in part else (channels,) for part in BUFFERS})
 
     def plain(self, name, into, out, kernel):
-        self.update({f'{name}.weight': (out, into, kernel, kernel), f'{name}.bias': (out, )})
+        self.update({f'{name}.weight': (out, into, kernel, kernel), f'{name}.bias': (out,)})
 
     def conv(self, name, into, out, kernel):
         self.plain(name, into, out, kernel)
@@ -42,7 +43,7 @@ class Shapes(dict):
 
     def act(self, name):
         if self.b:
-            self.update({f'{name}.weight_numerator': (6, ), f'{name}.weight_denominator': (4, )})
+            self.update({f'{name}.weight_numerator': (6,), f'{name}.weight_denominator': (4,)})
 
     def block(self, name, into, mid, out):
         for number, (before, after) in zip((0, 3), ((into, mid), (mid, out))):
@@ -61,7 +62,7 @@ class Shapes(dict):
     def layer(self, name, attentions, norms):
         for attention in attentions:
             inner = f'{name}.{attention}'
-            self.update({f'{inner}.in_proj_weight': (3 * C, C), f'{inner}.in_proj_bias': (3 * C, )})
+            self.update({f'{inner}.in_proj_weight': (3 * C, C), f'{inner}.in_proj_bias': (3 * C,)})
             self.linear(f'{inner}.out_proj', C, C)
         self.linear(f'{name}.linear1', C, FFN)
         self.act(f'{name}.activation')
@@ -126,25 +127,35 @@ def test_every_tensor_finds_its_place(variant):
     assert made.num_elements == sum(tensor.numel() for tensor in state.values())
 
 
-@pytest.mark.parametrize('ours, theirs', [
-    ('backbone.stem.weight', 'backbone.input_convolution.0.weight'),
-    ('backbone.blocks.2.main.4.running_var', 'backbone.blocks.2.main_mapping.4.running_var'),
-    ('backbone.blocks.1.shortcut.offset_mask.bias', 'backbone.blocks.1.residual_mapping.conv_offset_mask.bias'),
-    ('backbone.blocks.3.main.5.denominator', 'backbone.blocks.3.main_mapping.5.weight_denominator'),
-    ('encoder.positional_encoding.rows', 'row_embedding'),
-    ('encoder.positional_encoding.columns', 'column_embedding'),
-    ('encoder.layers.2.ffn.1.numerator', 'transformer.encoder.layers.2.activation.weight_numerator'),
-    ('decoder.layers.1.cross_attn.attn.in_proj_weight', 'transformer.decoder.layers.1.multihead_attn.in_proj_weight'),
-    ('decoder.layers.1.norm_cross.bias', 'transformer.decoder.layers.1.norm2.bias'),
-    ('queries.pos.weight', 'query_positions'),
-    ('neck.skips.0.weight', 'segmentation_head.blocks.2.feature_mapping.weight'),
-    ('neck.skips.2.bias', 'segmentation_head.blocks.0.feature_mapping.bias'),
-    ('head.box_branches.0.2.weight', 'bounding_box_head.layers.2.weight'),
-    ('head.class_branches.0.0.weight', 'class_head.0.weight'),
-    ('head.mask_decoder.blocks.1.adapt.weight', 'segmentation_head.blocks.1.pixel_adaptive_convolution.weight'),
-    ('head.mask_decoder.blocks.0.block.main.1.running_mean', 'segmentation_head.blocks.0.main_mapping.1.running_mean'),
-    ('head.mask_decoder.output.block.main.3.weight', 'segmentation_head.final_block.main_mapping.3.weight'),
-    ('head.mask_decoder.output.output.2.weight', 'segmentation_head.final_block.final_mapping.2.weight')])
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [
+        ('backbone.stem.weight', 'backbone.input_convolution.0.weight'),
+        ('backbone.blocks.2.main.4.running_var', 'backbone.blocks.2.main_mapping.4.running_var'),
+        ('backbone.blocks.1.shortcut.offset_mask.bias', 'backbone.blocks.1.residual_mapping.conv_offset_mask.bias'),
+        ('backbone.blocks.3.main.5.denominator', 'backbone.blocks.3.main_mapping.5.weight_denominator'),
+        ('encoder.positional_encoding.rows', 'row_embedding'),
+        ('encoder.positional_encoding.columns', 'column_embedding'),
+        ('encoder.layers.2.ffn.1.numerator', 'transformer.encoder.layers.2.activation.weight_numerator'),
+        (
+            'decoder.layers.1.cross_attn.attn.in_proj_weight',
+            'transformer.decoder.layers.1.multihead_attn.in_proj_weight',
+        ),
+        ('decoder.layers.1.norm_cross.bias', 'transformer.decoder.layers.1.norm2.bias'),
+        ('queries.pos.weight', 'query_positions'),
+        ('neck.skips.0.weight', 'segmentation_head.blocks.2.feature_mapping.weight'),
+        ('neck.skips.2.bias', 'segmentation_head.blocks.0.feature_mapping.bias'),
+        ('head.box_branches.0.2.weight', 'bounding_box_head.layers.2.weight'),
+        ('head.class_branches.0.0.weight', 'class_head.0.weight'),
+        ('head.mask_decoder.blocks.1.adapt.weight', 'segmentation_head.blocks.1.pixel_adaptive_convolution.weight'),
+        (
+            'head.mask_decoder.blocks.0.block.main.1.running_mean',
+            'segmentation_head.blocks.0.main_mapping.1.running_mean',
+        ),
+        ('head.mask_decoder.output.block.main.3.weight', 'segmentation_head.final_block.main_mapping.3.weight'),
+        ('head.mask_decoder.output.output.2.weight', 'segmentation_head.final_block.final_mapping.2.weight'),
+    ],
+)
 def test_places(ours, theirs):
     state = official('b')
     assert convert(state, build('b'))[ours].equal(state[theirs])
@@ -154,18 +165,24 @@ def test_no_object_goes_last():
     """Official classes are no object, trap, cell; ours are trap, cell, no object."""
     state = official('a')
     state['class_head.2.weight'] *= 0
-    state['class_head.2.bias'] = torch.tensor([10., 20., 30.])
+    state['class_head.2.bias'] = torch.tensor([10.0, 20.0, 30.0])
     model = build('a')
     model.load_state_dict(convert(state, model))
-    assert model.head.class_branches[0](torch.zeros(1, C)).tolist() == [[20., 30., 10.]]
+    assert model.head.class_branches[0](torch.zeros(1, C)).tolist() == [[20.0, 30.0, 10.0]]
 
 
-@pytest.mark.parametrize('variant, name', [
-    ('a', 'query_positions'), ('a', 'segmentation_head.blocks.1.main_mapping.4.running_mean'),
-    ('a', 'convolution_mapping.bias'), ('a sigmoid', 'segmentation_head.final_block.main_mapping.3.bias'),
-    ('b', 'class_head.1.weight_numerator'), ('b', 'segmentation_head.blocks.0.pixel_adaptive_convolution.weight')])
+@pytest.mark.parametrize(
+    ('variant', 'name'),
+    [
+        ('a', 'query_positions'),
+        ('a', 'segmentation_head.blocks.1.main_mapping.4.running_mean'),
+        ('a', 'convolution_mapping.bias'),
+        ('a sigmoid', 'segmentation_head.final_block.main_mapping.3.bias'),
+        ('b', 'class_head.1.weight_numerator'),
+        ('b', 'segmentation_head.blocks.0.pixel_adaptive_convolution.weight'),
+    ],
+)
 class TestStrictness:
-
     def test_missing(self, variant, name):
         state = official(variant)
         del state[name]
@@ -183,7 +200,7 @@ class TestStrictness:
             convert(state, build(variant))
 
 
-@pytest.mark.parametrize('weights, model', [('a', 'b'), ('b', 'a'), ('a', 'a sigmoid'), ('b sigmoid', 'b')])
+@pytest.mark.parametrize(('weights', 'model'), [('a', 'b'), ('b', 'a'), ('a', 'a sigmoid'), ('b sigmoid', 'b')])
 def test_another_variant_is_refused(weights, model):
     with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
         convert(official(weights), build(model))

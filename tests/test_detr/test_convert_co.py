@@ -1,4 +1,5 @@
 """Official state dicts of H-DETR and Co-DETR, written out from the papers' code bases, become our weights."""
+
 import functools
 import runpy
 from pathlib import Path
@@ -12,8 +13,9 @@ from mmparts.engine.convert import account, convert
 
 # The sizes, layer kinds and the layout that H-DETR builds on.
 OTHERS = runpy.run_path(str(Path(__file__).with_name('test_convert.py')))
-C, FFN, QUERIES, ENCODER, DECODER, RESNET = (OTHERS[name] for name in (
-    'C', 'FFN', 'QUERIES', 'ENCODER', 'DECODER', 'RESNET'))
+C, FFN, QUERIES, ENCODER, DECODER, RESNET = (
+    OTHERS[name] for name in ('C', 'FFN', 'QUERIES', 'ENCODER', 'DECODER', 'RESNET')
+)
 Shapes, deformable_two_stage = OTHERS['Shapes'], OTHERS['deformable_two_stage']
 CLASSES, FC = 80, 1024
 
@@ -35,7 +37,7 @@ def co_detr(levels: int, dino: bool) -> dict:
     shapes = Shapes({name.replace('backbone.0.body', 'backbone'): shape for name, shape in shapes.items()})
     means = [name for name in shapes if 'running_mean' in name]
     shapes.update({name.replace('running_mean', 'num_batches_tracked'): () for name in means})
-    given = [4 * RESNET * 2**stage for stage in range(4)][-(levels - 1):]
+    given = [4 * RESNET * 2**stage for stage in range(4)][-(levels - 1) :]
     for level, into in enumerate(given):
         shapes[f'neck.convs.{level}.conv.weight'] = (C, into, 1, 1)
         shapes.norm(f'neck.convs.{level}.gn')
@@ -115,21 +117,23 @@ def test_every_tensor_finds_its_place(base):
     assert made.num_elements == sum(tensor.numel() for tensor in state.values()) + expanded
 
 
-PLACES = [('encoder.layers.1.self_attn.value_proj.weight', 'encoder.layers.1.attentions.0.value_proj.weight'),
-          ('encoder.layers.1.norm_ffn.weight', 'encoder.layers.1.norms.1.weight'),
-          ('decoder.layers.2.self_attn.in_proj_weight', 'decoder.layers.2.attentions.0.attn.in_proj_weight'),
-          ('decoder.layers.2.cross_attn.attn.output_proj.bias', 'decoder.layers.2.attentions.1.output_proj.bias'),
-          ('decoder.layers.2.norm_self.weight', 'decoder.layers.2.norms.0.weight'),
-          ('decoder.layers.2.norm_cross.weight', 'decoder.layers.2.norms.1.weight'),
-          ('decoder.layers.2.ffn.3.bias', 'decoder.layers.2.ffns.0.layers.1.bias'),
-          ('groups.-1.embeddings.1.box.weight', 'aux_pos_trans.1.weight'),
-          ('head.class_branches.1.bias', 'query_head.cls_branches.1.bias'),
-          ('head.box_branches.2.layers.2.bias', 'query_head.reg_branches.2.4.bias'),
-          ('queries.box_branch.layers.1.weight', 'query_head.reg_branches.3.2.weight'),
-          ('queries.class_branch.weight', 'query_head.cls_branches.3.weight'),
-          ('groups.-1.heads.0.rpn_head.rpn_cls.bias', 'rpn_head.rpn_cls.bias'),
-          ('groups.-1.heads.0.roi_head.bbox_head.fc_reg.weight', 'roi_head.0.bbox_head.fc_reg.weight'),
-          ('groups.-1.heads.1.head.atss_centerness.bias', 'bbox_head.0.atss_centerness.bias')]
+PLACES = [
+    ('encoder.layers.1.self_attn.value_proj.weight', 'encoder.layers.1.attentions.0.value_proj.weight'),
+    ('encoder.layers.1.norm_ffn.weight', 'encoder.layers.1.norms.1.weight'),
+    ('decoder.layers.2.self_attn.in_proj_weight', 'decoder.layers.2.attentions.0.attn.in_proj_weight'),
+    ('decoder.layers.2.cross_attn.attn.output_proj.bias', 'decoder.layers.2.attentions.1.output_proj.bias'),
+    ('decoder.layers.2.norm_self.weight', 'decoder.layers.2.norms.0.weight'),
+    ('decoder.layers.2.norm_cross.weight', 'decoder.layers.2.norms.1.weight'),
+    ('decoder.layers.2.ffn.3.bias', 'decoder.layers.2.ffns.0.layers.1.bias'),
+    ('groups.-1.embeddings.1.box.weight', 'aux_pos_trans.1.weight'),
+    ('head.class_branches.1.bias', 'query_head.cls_branches.1.bias'),
+    ('head.box_branches.2.layers.2.bias', 'query_head.reg_branches.2.4.bias'),
+    ('queries.box_branch.layers.1.weight', 'query_head.reg_branches.3.2.weight'),
+    ('queries.class_branch.weight', 'query_head.cls_branches.3.weight'),
+    ('groups.-1.heads.0.rpn_head.rpn_cls.bias', 'rpn_head.rpn_cls.bias'),
+    ('groups.-1.heads.0.roi_head.bbox_head.fc_reg.weight', 'roi_head.0.bbox_head.fc_reg.weight'),
+    ('groups.-1.heads.1.head.atss_centerness.bias', 'bbox_head.0.atss_centerness.bias'),
+]
 
 
 @every
@@ -145,8 +149,15 @@ def test_places(base):
 
 
 @every
-@pytest.mark.parametrize('name', ['query_head.transformer.aux_pos_trans.1.weight', 'rpn_head.rpn_reg.bias',
-                                  'bbox_head.0.scales.3.scale', 'query_head.reg_branches.3.4.weight'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'query_head.transformer.aux_pos_trans.1.weight',
+        'rpn_head.rpn_reg.bias',
+        'bbox_head.0.scales.3.scale',
+        'query_head.reg_branches.3.4.weight',
+    ],
+)
 def test_strictness(base, name):
     state = random(CASES[base])
     tensor = state.pop(name)
@@ -173,8 +184,10 @@ def test_the_other_variant_is_refused(other):
 def h_detr(rows: int) -> dict:
     """Two-stage Deformable DETR, with one table of learned content; copies are equal."""
     state = random({**deformable_two_stage(), 'query_embed.weight': (rows, C)})
-    return {name: state[name.removeprefix('transformer.decoder.')] if '_embed.' in name else tensor
-            for name, tensor in state.items()}
+    return {
+        name: state[name.removeprefix('transformer.decoder.')] if '_embed.' in name else tensor
+        for name, tensor in state.items()
+    }
 
 
 def test_h_detr_has_one_table_for_both_groups():
@@ -182,7 +195,8 @@ def test_h_detr_has_one_table_for_both_groups():
     made = account(state, hybrid()).check()
     assert made.layout == 'deformable-detr'
     assert torch.cat([made.state['queries.content.weight'], made.state['groups.0.content.weight']]).equal(
-        state['query_embed.weight'])
+        state['query_embed.weight']
+    )
     assert all(reason.startswith('copy of ') for reason in made.dropped.values())
 
 

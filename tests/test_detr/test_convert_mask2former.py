@@ -1,4 +1,5 @@
 """Official state dicts of Mask2Former, written out by their shapes, become weights of mmdet's model."""
+
 import runpy
 from pathlib import Path
 
@@ -39,14 +40,14 @@ def shapes(C, HEADS, LEVELS, ENCODER, DECODER, RESNET, QUERIES, NARROW, WIDE, CL
     for layer in range(DECODER):
         for name in (f'cross_attention_layers.{layer}.multihead_attn', f'self_attention_layers.{layer}.self_attn'):
             name = f'{PREDICTOR}transformer_{name}'
-            found.update({f'{name}.in_proj_weight': (3 * C, C), f'{name}.in_proj_bias': (3 * C, )})
+            found.update({f'{name}.in_proj_weight': (3 * C, C), f'{name}.in_proj_bias': (3 * C,)})
             found.update(pair(f'{name}.out_proj', C, C) | norm(f'{name.rpartition(".")[0]}.norm'))
         name = f'{PREDICTOR}transformer_ffn_layers.{layer}'
         found.update(pair(f'{name}.linear1', WIDE, C) | pair(f'{name}.linear2', C, WIDE) | norm(f'{name}.norm'))
     for name, rows in (('query_feat', QUERIES), ('query_embed', QUERIES), ('level_embed', LEVELS)):
         found[f'{PREDICTOR}{name}.weight'] = (rows, C)
     found.update(norm(f'{PREDICTOR}decoder_norm') | pair(f'{PREDICTOR}class_embed', CLASSES + 1, C))
-    return found | mlp(f'{PREDICTOR}mask_embed', C) | {'criterion.empty_weight': (CLASSES + 1, )}
+    return found | mlp(f'{PREDICTOR}mask_embed', C) | {'criterion.empty_weight': (CLASSES + 1,)}
 
 
 @pytest.fixture(scope='module')
@@ -71,20 +72,33 @@ def test_every_tensor_finds_its_place(model, official):
     assert made.num_elements == sum(tensor.numel() for tensor in official.values()) - 81
 
 
-@pytest.mark.parametrize('ours, theirs', [
-    ('backbone.layer3.5.bn2.running_var', 'backbone.res4.5.conv2.norm.running_var'),
-    ('panoptic_head.pixel_decoder.input_convs.2.gn.bias', f'{PIXEL}input_proj.2.1.bias'),
-    ('panoptic_head.pixel_decoder.lateral_convs.0.conv.weight', f'{PIXEL}adapter_1.weight'),
-    ('panoptic_head.pixel_decoder.output_convs.0.gn.weight', f'{PIXEL}layer_1.norm.weight'),
-    ('panoptic_head.pixel_decoder.encoder.layers.0.norms.1.bias', f'{PIXEL}transformer.encoder.layers.0.norm2.bias'),
-    ('panoptic_head.transformer_decoder.layers.1.norms.0.bias',
-     f'{PREDICTOR}transformer_cross_attention_layers.1.norm.bias'),
-    ('panoptic_head.transformer_decoder.layers.1.norms.1.bias',
-     f'{PREDICTOR}transformer_self_attention_layers.1.norm.bias'),
-    ('panoptic_head.transformer_decoder.layers.2.ffn.layers.1.weight',
-     f'{PREDICTOR}transformer_ffn_layers.2.linear2.weight'),
-    ('panoptic_head.mask_embed.4.bias', f'{PREDICTOR}mask_embed.layers.2.bias'),
-    ('panoptic_head.query_feat.weight', f'{PREDICTOR}query_feat.weight')])
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [
+        ('backbone.layer3.5.bn2.running_var', 'backbone.res4.5.conv2.norm.running_var'),
+        ('panoptic_head.pixel_decoder.input_convs.2.gn.bias', f'{PIXEL}input_proj.2.1.bias'),
+        ('panoptic_head.pixel_decoder.lateral_convs.0.conv.weight', f'{PIXEL}adapter_1.weight'),
+        ('panoptic_head.pixel_decoder.output_convs.0.gn.weight', f'{PIXEL}layer_1.norm.weight'),
+        (
+            'panoptic_head.pixel_decoder.encoder.layers.0.norms.1.bias',
+            f'{PIXEL}transformer.encoder.layers.0.norm2.bias',
+        ),
+        (
+            'panoptic_head.transformer_decoder.layers.1.norms.0.bias',
+            f'{PREDICTOR}transformer_cross_attention_layers.1.norm.bias',
+        ),
+        (
+            'panoptic_head.transformer_decoder.layers.1.norms.1.bias',
+            f'{PREDICTOR}transformer_self_attention_layers.1.norm.bias',
+        ),
+        (
+            'panoptic_head.transformer_decoder.layers.2.ffn.layers.1.weight',
+            f'{PREDICTOR}transformer_ffn_layers.2.linear2.weight',
+        ),
+        ('panoptic_head.mask_embed.4.bias', f'{PREDICTOR}mask_embed.layers.2.bias'),
+        ('panoptic_head.query_feat.weight', f'{PREDICTOR}query_feat.weight'),
+    ],
+)
 def test_places(model, official, ours, theirs):
     assert convert(official, model)[ours].equal(official[theirs])
 
@@ -108,7 +122,7 @@ def test_strictness(model, official):
         convert(official | {name: tensor}, tiny.build(tiny.base('mask_dino_r50')))
 
 
-@pytest.mark.parametrize('config, classes, count', [('coco', 80, 43_970_257), ('coco-panoptic', 133, 43_983_878)])
+@pytest.mark.parametrize(('config', 'classes', 'count'), [('coco', 80, 43_970_257), ('coco-panoptic', 133, 43_983_878)])
 def test_at_full_size_the_layout_is_the_published_one(config, classes, count):
     model = build_on_meta(Config.fromfile(tiny.CONFIGS / 'mask2former' / f'mask2former_r50_8xb2-lsj-50e_{config}.py'))
     state = {name: torch.zeros(()).expand(shape) for name, shape in shapes(**FULL, CLASSES=classes).items()}

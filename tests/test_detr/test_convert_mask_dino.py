@@ -1,4 +1,5 @@
 """Official state dicts of Mask DINO, written out by their shapes, become our weights; anything amiss is named."""
+
 import functools
 
 import pytest
@@ -14,7 +15,7 @@ build = functools.cache(build)
 
 
 def pair(name, out, *into):
-    return {f'{name}.weight': (out, *into), f'{name}.bias': (out, )}
+    return {f'{name}.weight': (out, *into), f'{name}.bias': (out,)}
 
 
 def norm(name):
@@ -22,14 +23,20 @@ def norm(name):
 
 
 def mlp(name, out):
-    return {key: shape for layer, rows in enumerate((C, C, out))
-            for key, shape in pair(f'{name}.layers.{layer}', rows, C).items()}
+    return {
+        key: shape
+        for layer, rows in enumerate((C, C, out))
+        for key, shape in pair(f'{name}.layers.{layer}', rows, C).items()
+    }
 
 
 def deformable(name):
-    return {**pair(f'{name}.sampling_offsets', HEADS * LEVELS * 4 * 2, C),
-            **pair(f'{name}.attention_weights', HEADS * LEVELS * 4, C),
-            **pair(f'{name}.value_proj', C, C), **pair(f'{name}.output_proj', C, C)}
+    return {
+        **pair(f'{name}.sampling_offsets', HEADS * LEVELS * 4 * 2, C),
+        **pair(f'{name}.attention_weights', HEADS * LEVELS * 4, C),
+        **pair(f'{name}.value_proj', C, C),
+        **pair(f'{name}.output_proj', C, C),
+    }
 
 
 def resnet():
@@ -39,7 +46,7 @@ def resnet():
     def conv(name, out, into, kernel):
         shapes[f'backbone.{name}.weight'] = (out, into, kernel, kernel)
         for part in ('weight', 'bias', 'running_mean', 'running_var'):
-            shapes[f'backbone.{name}.norm.{part}'] = (out, )
+            shapes[f'backbone.{name}.norm.{part}'] = (out,)
 
     conv('stem.conv1', RESNET, 3, 7)
     into = RESNET
@@ -64,8 +71,15 @@ def shapes(two_stage=True):
     found[f'{PIXEL}transformer.level_embed'] = (LEVELS, C)
     for layer in range(ENCODER):
         name = f'{PIXEL}transformer.encoder.layers.{layer}'
-        found.update({**deformable(f'{name}.self_attn'), **norm(f'{name}.norm1'), **norm(f'{name}.norm2'),
-                      **pair(f'{name}.linear1', FFN, C), **pair(f'{name}.linear2', C, FFN)})
+        found.update(
+            {
+                **deformable(f'{name}.self_attn'),
+                **norm(f'{name}.norm1'),
+                **norm(f'{name}.norm2'),
+                **pair(f'{name}.linear1', FFN, C),
+                **pair(f'{name}.linear2', C, FFN),
+            }
+        )
     found.update(pair(f'{PIXEL}mask_features', C, C, 1, 1))
     for name, into, kernel in (('adapter_1', 32, 1), ('layer_1', C, 3)):
         found[f'{PIXEL}{name}.weight'] = (C, into, kernel, kernel)
@@ -73,18 +87,34 @@ def shapes(two_stage=True):
 
     for layer in range(DECODER):
         name = f'{PREDICTOR}decoder.layers.{layer}'
-        found.update({**deformable(f'{name}.cross_attn'), **pair(f'{name}.self_attn.out_proj', C, C),
-                      f'{name}.self_attn.in_proj_weight': (3 * C, C), f'{name}.self_attn.in_proj_bias': (3 * C, ),
-                      **norm(f'{name}.norm1'), **norm(f'{name}.norm2'), **norm(f'{name}.norm3'),
-                      **pair(f'{name}.linear1', FFN, C), **pair(f'{name}.linear2', C, FFN)})
+        found.update(
+            {
+                **deformable(f'{name}.cross_attn'),
+                **pair(f'{name}.self_attn.out_proj', C, C),
+                f'{name}.self_attn.in_proj_weight': (3 * C, C),
+                f'{name}.self_attn.in_proj_bias': (3 * C,),
+                **norm(f'{name}.norm1'),
+                **norm(f'{name}.norm2'),
+                **norm(f'{name}.norm3'),
+                **pair(f'{name}.linear1', FFN, C),
+                **pair(f'{name}.linear2', C, FFN),
+            }
+        )
         for home in ('', 'decoder.'):
             found.update(mlp(f'{PREDICTOR}{home}bbox_embed.{layer}', 4))
-    found.update({**mlp(f'{PREDICTOR}_bbox_embed', 4), **mlp(f'{PREDICTOR}mask_embed', C),
-                  **norm(f'{PREDICTOR}decoder_norm'), **norm(f'{PREDICTOR}decoder.norm'),
-                  **pair(f'{PREDICTOR}decoder.ref_point_head.layers.0', C, 2 * C),
-                  **pair(f'{PREDICTOR}decoder.ref_point_head.layers.1', C, C),
-                  **pair(f'{PREDICTOR}class_embed', CLASSES, C), f'{PREDICTOR}label_enc.weight': (CLASSES, C),
-                  'criterion.empty_weight': (CLASSES + 1, )})
+    found.update(
+        {
+            **mlp(f'{PREDICTOR}_bbox_embed', 4),
+            **mlp(f'{PREDICTOR}mask_embed', C),
+            **norm(f'{PREDICTOR}decoder_norm'),
+            **norm(f'{PREDICTOR}decoder.norm'),
+            **pair(f'{PREDICTOR}decoder.ref_point_head.layers.0', C, 2 * C),
+            **pair(f'{PREDICTOR}decoder.ref_point_head.layers.1', C, C),
+            **pair(f'{PREDICTOR}class_embed', CLASSES, C),
+            f'{PREDICTOR}label_enc.weight': (CLASSES, C),
+            'criterion.empty_weight': (CLASSES + 1,),
+        }
+    )
     if two_stage:
         found.update({**pair(f'{PREDICTOR}enc_output', C, C), **norm(f'{PREDICTOR}enc_output_norm')})
     else:
@@ -126,27 +156,33 @@ def test_every_tensor_finds_its_place(two_stage):
     assert made.num_elements == sum(tensor.numel() for tensor in state.values()) - left
 
 
-@pytest.mark.parametrize('ours, theirs', [
-    ('backbone.conv1.weight', 'backbone.stem.conv1.weight'),
-    ('backbone.layer3.5.bn2.running_var', 'backbone.res4.5.conv2.norm.running_var'),
-    ('backbone.layer1.0.downsample.1.bias', 'backbone.res2.0.shortcut.norm.bias'),
-    ('neck.convs.0.gn.weight', f'{PIXEL}input_proj.0.1.weight'),
-    ('neck.extra_convs.0.conv.bias', f'{PIXEL}input_proj.3.0.bias'),
-    ('neck.lateral.conv.weight', f'{PIXEL}adapter_1.weight'),
-    ('encoder.smooth.gn.bias', f'{PIXEL}layer_1.norm.bias'),
-    ('encoder.layers.1.norm_ffn.weight', f'{PIXEL}transformer.encoder.layers.1.norm2.weight'),
-    ('encoder.layers.0.self_attn.sampling_offsets.weight',
-     f'{PIXEL}transformer.encoder.layers.0.self_attn.sampling_offsets.weight'),
-    ('decoder.layers.2.norm_cross.weight', f'{PREDICTOR}decoder.layers.2.norm1.weight'),
-    ('decoder.layers.2.norm_self.bias', f'{PREDICTOR}decoder.layers.2.norm2.bias'),
-    ('decoder.layers.1.ffn.3.weight', f'{PREDICTOR}decoder.layers.1.linear2.weight'),
-    ('decoder.layers.1.cross_attn.attn.value_proj.bias', f'{PREDICTOR}decoder.layers.1.cross_attn.value_proj.bias'),
-    ('decoder.position.net.2.weight', f'{PREDICTOR}decoder.ref_point_head.layers.1.weight'),
-    ('queries.output.weight', f'{PREDICTOR}enc_output.weight'),
-    ('groups.0.label_embed.weight', f'{PREDICTOR}label_enc.weight'),
-    ('head.norm.weight', f'{PREDICTOR}decoder_norm.weight'),
-    ('head.mask_branch.layers.2.bias', f'{PREDICTOR}mask_embed.layers.2.bias'),
-    ('head.box_branches.0.layers.1.weight', f'{PREDICTOR}decoder.bbox_embed.2.layers.1.weight')])
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [
+        ('backbone.conv1.weight', 'backbone.stem.conv1.weight'),
+        ('backbone.layer3.5.bn2.running_var', 'backbone.res4.5.conv2.norm.running_var'),
+        ('backbone.layer1.0.downsample.1.bias', 'backbone.res2.0.shortcut.norm.bias'),
+        ('neck.convs.0.gn.weight', f'{PIXEL}input_proj.0.1.weight'),
+        ('neck.extra_convs.0.conv.bias', f'{PIXEL}input_proj.3.0.bias'),
+        ('neck.lateral.conv.weight', f'{PIXEL}adapter_1.weight'),
+        ('encoder.smooth.gn.bias', f'{PIXEL}layer_1.norm.bias'),
+        ('encoder.layers.1.norm_ffn.weight', f'{PIXEL}transformer.encoder.layers.1.norm2.weight'),
+        (
+            'encoder.layers.0.self_attn.sampling_offsets.weight',
+            f'{PIXEL}transformer.encoder.layers.0.self_attn.sampling_offsets.weight',
+        ),
+        ('decoder.layers.2.norm_cross.weight', f'{PREDICTOR}decoder.layers.2.norm1.weight'),
+        ('decoder.layers.2.norm_self.bias', f'{PREDICTOR}decoder.layers.2.norm2.bias'),
+        ('decoder.layers.1.ffn.3.weight', f'{PREDICTOR}decoder.layers.1.linear2.weight'),
+        ('decoder.layers.1.cross_attn.attn.value_proj.bias', f'{PREDICTOR}decoder.layers.1.cross_attn.value_proj.bias'),
+        ('decoder.position.net.2.weight', f'{PREDICTOR}decoder.ref_point_head.layers.1.weight'),
+        ('queries.output.weight', f'{PREDICTOR}enc_output.weight'),
+        ('groups.0.label_embed.weight', f'{PREDICTOR}label_enc.weight'),
+        ('head.norm.weight', f'{PREDICTOR}decoder_norm.weight'),
+        ('head.mask_branch.layers.2.bias', f'{PREDICTOR}mask_embed.layers.2.bias'),
+        ('head.box_branches.0.layers.1.weight', f'{PREDICTOR}decoder.bbox_embed.2.layers.1.weight'),
+    ],
+)
 def test_places(ours, theirs):
     state = official()
     assert convert(state, model())[ours].equal(state[theirs])
@@ -167,8 +203,15 @@ def test_learned_queries():
     assert made['queries.content.weight'].equal(state[f'{PREDICTOR}query_feat.weight'])
 
 
-@pytest.mark.parametrize('name', [f'{PREDICTOR}mask_embed.layers.0.weight', 'backbone.res3.0.conv1.norm.bias',
-                                  f'{PIXEL}adapter_1.norm.weight', f'{PREDICTOR}decoder.norm.weight'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        f'{PREDICTOR}mask_embed.layers.0.weight',
+        'backbone.res3.0.conv1.norm.bias',
+        f'{PIXEL}adapter_1.norm.weight',
+        f'{PREDICTOR}decoder.norm.weight',
+    ],
+)
 def test_strictness(name):
     state = official()
     del state[name]
@@ -191,8 +234,13 @@ def test_other_copies_are_refused():
 
 def test_on_swin():
     """The official backbone has our names; it comes with an index that we compute."""
-    swin = dict(type='mmparts.Swin', arch=dict(embed_dims=8, depths=(1, 1, 1, 1), num_heads=(1, 2, 4, 8)),
-                window_size=3, out_indices=(0, 1, 2, 3), _delete_=True)
+    swin = dict(
+        type='mmparts.Swin',
+        arch=dict(embed_dims=8, depths=(1, 1, 1, 1), num_heads=(1, 2, 4, 8)),
+        window_size=3,
+        out_indices=(0, 1, 2, 3),
+        _delete_=True,
+    )
     ours = build.__wrapped__('mask_dino_r50', 'small', backbone=swin)
     state = {name: tensor for name, tensor in official().items() if not name.startswith('backbone.')}
     for level, into in enumerate((16, 32, 64, 64)):

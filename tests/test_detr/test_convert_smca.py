@@ -1,4 +1,5 @@
 """Official state dicts of SMCA-DETR, written out from the paper's code base, become our weights."""
+
 import functools
 import runpy
 from pathlib import Path
@@ -18,8 +19,9 @@ LAYER = 'transformer.decoder.layers'
 
 @functools.cache
 def build(num_scales: int = 2, num_classes: int = 92):
-    return parity.build('smca_detr_r50', 'small', num_classes=num_classes,
-                        decoder=dict(spatial_prior=dict(num_scales=num_scales)))
+    return parity.build(
+        'smca_detr_r50', 'small', num_classes=num_classes, decoder=dict(spatial_prior=dict(num_scales=num_scales))
+    )
 
 
 def official(num_scales: int = 2) -> dict[str, torch.Tensor]:
@@ -45,26 +47,38 @@ def test_every_tensor_finds_its_place(num_scales):
     assert made.num_elements == sum(tensor.numel() for tensor in state.values())
 
 
-@pytest.mark.parametrize('ours, theirs', [
-    ('decoder.layers.1.cross_attn.base.attn.in_proj_weight', f'{LAYER}.1.multihead_attn.in_proj_weight'),
-    ('decoder.layers.2.norm_self.weight', f'{LAYER}.2.norm1.weight'),
-    ('decoder.layers.2.norm_cross.weight', f'{LAYER}.2.norm2.weight'),
-    ('decoder.layers.2.norm_ffn.bias', f'{LAYER}.2.norm3.bias'),
-    ('decoder.spatial_prior.layers.2.norm.bias', f'{LAYER}.2.norm4.bias'),
-    ('decoder.spatial_prior.layers.1.offset.weight', f'{LAYER}.1.point2.weight'),
-    ('decoder.spatial_prior.layers.0.scale.bias', f'{LAYER}.0.point3.bias'),
-    ('decoder.spatial_prior.centre.layers.2.bias', f'{LAYER}.0.point1.layers.2.bias'),
-    ('queries.pos.weight', 'query_embed.weight'), ('head.class_branches.0.weight', 'class_embed.weight'),
-    ('head.box_branches.0.layers.1.weight', 'bbox_embed.layers.1.weight')])
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [
+        ('decoder.layers.1.cross_attn.base.attn.in_proj_weight', f'{LAYER}.1.multihead_attn.in_proj_weight'),
+        ('decoder.layers.2.norm_self.weight', f'{LAYER}.2.norm1.weight'),
+        ('decoder.layers.2.norm_cross.weight', f'{LAYER}.2.norm2.weight'),
+        ('decoder.layers.2.norm_ffn.bias', f'{LAYER}.2.norm3.bias'),
+        ('decoder.spatial_prior.layers.2.norm.bias', f'{LAYER}.2.norm4.bias'),
+        ('decoder.spatial_prior.layers.1.offset.weight', f'{LAYER}.1.point2.weight'),
+        ('decoder.spatial_prior.layers.0.scale.bias', f'{LAYER}.0.point3.bias'),
+        ('decoder.spatial_prior.centre.layers.2.bias', f'{LAYER}.0.point1.layers.2.bias'),
+        ('queries.pos.weight', 'query_embed.weight'),
+        ('head.class_branches.0.weight', 'class_embed.weight'),
+        ('head.box_branches.0.layers.1.weight', 'bbox_embed.layers.1.weight'),
+    ],
+)
 def test_places(ours, theirs):
     state = official()
     assert convert(state, build())[ours].equal(state[theirs])
 
 
-@pytest.mark.parametrize('name', [f'{LAYER}.0.point1.layers.1.bias', f'{LAYER}.2.norm4.weight',
-                                  f'{LAYER}.1.point2.weight', f'{LAYER}.1.point3.bias', 'class_embed.bias'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        f'{LAYER}.0.point1.layers.1.bias',
+        f'{LAYER}.2.norm4.weight',
+        f'{LAYER}.1.point2.weight',
+        f'{LAYER}.1.point3.bias',
+        'class_embed.bias',
+    ],
+)
 class TestStrictness:
-
     def test_missing(self, name):
         state = official()
         del state[name]
@@ -91,7 +105,7 @@ def test_the_classes_of_coco_are_picked():
         convert(state, build(num_classes=80))
 
 
-@pytest.mark.parametrize('weights, model', [(1, 2), (2, 3), (2, 0)])
+@pytest.mark.parametrize(('weights', 'model'), [(1, 2), (2, 3), (2, 0)])
 def test_another_type_of_scales_is_refused(weights, model):
     with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
         convert(official(weights), build(model))

@@ -1,12 +1,13 @@
 """Denoising queries: slots, noise, and what is supervised; plain (DN-DETR) and contrastive (DINO)."""
+
 import pytest
 import torch
+from tiny import samples
 
 from mmparts.detr.groups import Denoising
 from mmparts.detr.noise import jitter_centre_size, jitter_corners, jitter_labels
 from mmparts.detr.structures import Matches, PredictionSet, QueryGroup, Targets
 from mmparts.detr.terms import BoxL1Term, FocalTerm, GIoUTerm
-from tiny import samples
 
 CLASSES = 80
 both = pytest.mark.parametrize('contrastive', [False, True])
@@ -16,16 +17,16 @@ def make(targets: Targets, **kwargs) -> QueryGroup:
     """Denoising queries whose content tells their label: label + 1 in every channel, 0 where a slot is empty."""
     torch.manual_seed(0)
     part = Denoising(num_classes=CLASSES, embed_dims=4, **kwargs)
-    part.label_embed.weight.data = torch.arange(1., CLASSES + 2)[:, None].expand(-1, 4)
+    part.label_embed.weight.data = torch.arange(1.0, CLASSES + 2)[:, None].expand(-1, 4)
     return part(QueryGroup('match', torch.zeros(len(targets.counts), 5, 4)), None, targets)
 
 
 def noiseless(targets: Targets, **kwargs) -> QueryGroup:
-    return make(targets, label_noise=0., box_noise=0., **kwargs)
+    return make(targets, label_noise=0.0, box_noise=0.0, **kwargs)
 
 
 def targets_of(*counts: int) -> Targets:
-    sizes = [(64, 96), (96, 64), (48, 48)][:len(counts)]
+    sizes = [(64, 96), (96, 64), (48, 48)][: len(counts)]
     return Targets.from_samples(samples(sizes, counts, CLASSES))
 
 
@@ -41,7 +42,7 @@ def test_slot_layout(contrastive, counts):
     made = noiseless(targets, copies=2, contrastive=contrastive)
     most, halves = max(counts), 1 + contrastive
     assert made.content.shape == (len(counts), 2 * halves * most, 4)
-    assert made.blocks == 2 and made.see == ('match', ) and made.name == 'dn'
+    assert made.blocks == 2 and made.see == ('match',) and made.name == 'dn'
 
     content = torch.zeros(made.content.shape)
     reference = torch.full((*content.shape[:2], 4), 0.5)
@@ -88,14 +89,16 @@ def test_perfect_predictions_without_noise_cost_no_box_loss(contrastive):
     matches = Matches(torch.zeros_like(image), image, query, target)
     answer = PredictionSet('dn', torch.zeros(1, 2, made.size, CLASSES), made.reference[None], targets, made.known)
     for term in (BoxL1Term(), GIoUTerm()):
-        assert term(answer, matches, torch.tensor(1.)).abs().item() < 1e-5
+        assert term(answer, matches, torch.tensor(1.0)).abs().item() < 1e-5
     # Every positive stands for its own object, so that a shift of all boxes is seen by each of them.
-    answer.boxes = answer.boxes + torch.tensor([.01, 0., 0., 0.])
-    assert BoxL1Term()(answer, matches, torch.tensor(1.)).item() == pytest.approx(.01 * 2 * 4, rel=1e-4)
+    answer.boxes = answer.boxes + torch.tensor([0.01, 0.0, 0.0, 0.0])
+    assert BoxL1Term()(answer, matches, torch.tensor(1.0)).item() == pytest.approx(0.01 * 2 * 4, rel=1e-4)
 
 
-@pytest.mark.parametrize('contrastive, pad_as_background, looked_at', [
-    (False, None, 'occupied'), (True, None, 'all'), (False, True, 'all'), (True, False, 'occupied')])
+@pytest.mark.parametrize(
+    ('contrastive', 'pad_as_background', 'looked_at'),
+    [(False, None, 'occupied'), (True, None, 'all'), (False, True, 'all'), (True, False, 'occupied')],
+)
 def test_which_slots_the_class_loss_looks_at(contrastive, pad_as_background, looked_at):
     """Plain denoising leaves empty slots alone; contrastive takes them, like its negatives, for background."""
     targets = targets_of(3, 1)
@@ -103,7 +106,7 @@ def test_which_slots_the_class_loss_looks_at(contrastive, pad_as_background, loo
     logits = torch.zeros(1, 2, made.size, CLASSES, requires_grad=True)
     image, query, target = made.known
     predictions = PredictionSet('dn', logits, made.reference[None], targets, made.known, made.valid)
-    FocalTerm()(predictions, Matches(torch.zeros_like(image), image, query, target), torch.tensor(1.)).sum().backward()
+    FocalTerm()(predictions, Matches(torch.zeros_like(image), image, query, target), torch.tensor(1.0)).sum().backward()
     occupied = torch.zeros(2, made.size, dtype=torch.bool)
     occupied[image, query] = True
     if contrastive:  # negatives stand in the second half
@@ -117,7 +120,7 @@ def test_which_slots_the_class_loss_looks_at(contrastive, pad_as_background, loo
 def test_centre_and_size_noise_is_bounded(scale):
     torch.manual_seed(0)
     boxes = middle_boxes(4000)
-    moved = (jitter_centre_size(boxes, scale) - boxes) / boxes[:, [2, 3, 2, 3]] * torch.tensor([2., 2., 1., 1.])
+    moved = (jitter_centre_size(boxes, scale) - boxes) / boxes[:, [2, 3, 2, 3]] * torch.tensor([2.0, 2.0, 1.0, 1.0])
     assert moved.abs().max() <= scale + 1e-4
     assert moved.abs().amax(0).min() > 0.98 * scale  # all of the range is used,
     assert moved.mean(0).abs().max() < 0.05 * scale  # both ways alike
@@ -129,8 +132,10 @@ def test_corner_noise_is_bounded(scale, negative):
     torch.manual_seed(0)
     boxes = middle_boxes(4000)
     noised = jitter_corners(boxes, scale, torch.full((4000, 1), negative))
-    low, high = [moved(noised) - moved(boxes) for moved in
-                 (lambda box: box[:, :2] - box[:, 2:] / 2, lambda box: box[:, :2] + box[:, 2:] / 2)]
+    low, high = [
+        moved(noised) - moved(boxes)
+        for moved in (lambda box: box[:, :2] - box[:, 2:] / 2, lambda box: box[:, :2] + box[:, 2:] / 2)
+    ]
     shift = torch.cat([low, high], dim=1) / boxes[:, [2, 3, 2, 3]] * 2 / scale
     assert shift.abs().min() >= negative - 1e-4 and shift.abs().max() <= negative + 1 + 1e-4
     assert shift.abs().amin(0).max() < negative + 0.02 and shift.abs().amax(0).min() > negative + 0.98
@@ -140,7 +145,7 @@ def test_corner_noise_is_bounded(scale, negative):
 def test_negatives_move_further_than_positives_of_the_same_object():
     targets = targets_of(3, 0)
     targets.boxes = middle_boxes(3)
-    made = make(targets, num=3000, box_noise=1.)
+    made = make(targets, num=3000, box_noise=1.0)
     copies = made.reference[0].view(made.blocks, 2, 3, 4)
     furthest = ((copies - targets.boxes) / targets.boxes[:, [2, 3, 2, 3]]).abs().amax((0, 2, 3))
     assert furthest[1] > 1.5 * furthest[0]
@@ -149,15 +154,17 @@ def test_negatives_move_further_than_positives_of_the_same_object():
 @both
 def test_references_stay_inside_the_image(contrastive):
     targets = targets_of(3, 1)
-    targets.boxes = torch.tensor([[0., 0., .1, .1], [1., 1., .2, .2], [.5, .5, 1., 1.], [.01, .99, .02, .02]])
+    targets.boxes = torch.tensor(
+        [[0.0, 0.0, 0.1, 0.1], [1.0, 1.0, 0.2, 0.2], [0.5, 0.5, 1.0, 1.0], [0.01, 0.99, 0.02, 0.02]]
+    )
     made = make(targets, copies=50, contrastive=contrastive, logit_eps=1e-3)
     assert made.reference.min() >= 1e-3 and made.reference.max() <= 1 - 1e-3
 
 
-@pytest.mark.parametrize('probability', [0., 0.25, 1.])
+@pytest.mark.parametrize('probability', [0.0, 0.25, 1.0])
 def test_labels_are_drawn_anew_with_the_given_probability(probability):
     torch.manual_seed(0)
-    labels = torch.randint(4, (40000, ))
+    labels = torch.randint(4, (40000,))
     noised = jitter_labels(labels, 4, probability)
     assert (noised != labels).float().mean().item() == pytest.approx(probability * 3 / 4, abs=0.01)
     assert noised.bincount(minlength=4).sub(10000).abs().max() < 500

@@ -1,17 +1,27 @@
 """The whole detector: what must hold whatever its weights are."""
+
 import pytest
 import torch
-
-from mmparts.detr.structures import QueryGroup, Targets
 from tiny import base, batch, build, total, without_gradient
 
-NAMES = ['detr_r50', 'deformable_detr_r50', 'deformable_detr_singlescale_r50', 'deformable_detr_refine_r50',
-         'deformable_detr_refine_twostage_r50', 'dab_detr_r50', 'dab_deformable_detr_r50', 'dn_detr_r50',
-         'dn_deformable_detr_r50', 'dino_r50']
+from mmparts.detr.structures import QueryGroup, Targets
+
+NAMES = [
+    'detr_r50',
+    'deformable_detr_r50',
+    'deformable_detr_singlescale_r50',
+    'deformable_detr_refine_r50',
+    'deformable_detr_refine_twostage_r50',
+    'dab_detr_r50',
+    'dab_deformable_detr_r50',
+    'dn_detr_r50',
+    'dn_deformable_detr_r50',
+    'dino_r50',
+]
 every = pytest.mark.parametrize('name', NAMES)
 PLAIN = dict(type='mmparts.Denoising', num=10, box_noise=0.4, contrastive=False)
 CONTRASTIVE = dict(type='mmparts.Denoising', num=10, contrastive=True)
-STILL = dict(encoder=dict(dropout=0.), decoder=dict(dropout=0.))  # nothing random but the noise of denoising
+STILL = dict(encoder=dict(dropout=0.0), decoder=dict(dropout=0.0))  # nothing random but the noise of denoising
 
 
 class OneToMany(torch.nn.Module):
@@ -24,8 +34,13 @@ class OneToMany(torch.nn.Module):
 
     def forward(self, match, memory, targets):
         batch = len(match.content)
-        return QueryGroup('o2m', self.content.expand(batch, -1, -1), self.reference.sigmoid().expand(batch, -1, -1),
-                          repeat=2, blocks=2)
+        return QueryGroup(
+            'o2m',
+            self.content.expand(batch, -1, -1),
+            self.reference.sigmoid().expand(batch, -1, -1),
+            repeat=2,
+            blocks=2,
+        )
 
 
 def losses_of(model, data, seed: int = 0) -> dict:
@@ -39,9 +54,11 @@ def close(first: dict, second: dict, **tolerance) -> bool:
 
 
 @pytest.mark.parametrize('training', [True, False])
-@pytest.mark.parametrize('groups', [[PLAIN], [CONTRASTIVE], [dict(type=OneToMany)],
-                                    [CONTRASTIVE, dict(type=OneToMany)]],
-                         ids=['plain', 'contrastive', 'one-to-many', 'both'])
+@pytest.mark.parametrize(
+    'groups',
+    [[PLAIN], [CONTRASTIVE], [dict(type=OneToMany)], [CONTRASTIVE, dict(type=OneToMany)]],
+    ids=['plain', 'contrastive', 'one-to-many', 'both'],
+)
 def test_extra_groups_leave_the_matching_queries_alone(groups, training):
     model = build(base('dino_r50', groups=groups, **STILL)).train(training)
     data = batch(model)
@@ -71,8 +88,8 @@ def test_copies_look_at_the_matching_queries_and_not_at_each_other(group):
         copies.content = copies.content.clone()
         copies.content[:, :size] += torch.randn_like(copies.content[:, :size])
         changed = (model.decode([match, copies], memory)['boxes'] - before).abs().amax((0, 1, 3)) > 1e-6
-        assert changed[match.size:match.size + size].all()
-        assert not changed[:match.size].any() and not changed[match.size + size:].any()
+        assert changed[match.size : match.size + size].all()
+        assert not changed[: match.size].any() and not changed[match.size + size :].any()
 
         match.content = match.content + torch.randn_like(match.content)
         changed = (model.decode([match, copies], memory)['boxes'] - before).abs().amax((0, 1, 3)) > 1e-6
@@ -152,12 +169,13 @@ def test_gradient_checkpointing_changes_nothing(name):
         model = build(base(name, **changes)).train()
         runs = []
         for layer in (model.encoder.layers[0], model.decoder.layers[0]):
-            layer.register_forward_pre_hook(lambda *args: runs.append(1))
+            layer.register_forward_pre_hook(lambda *args, runs=runs: runs.append(1))
         losses = losses_of(model, batch(model))
         total(losses).backward()
         assert len(runs) == (4 if with_cp else 2)  # the backward pass runs each layer again
-        found.append((losses, {key: parameter.grad for key, parameter in model.named_parameters()
-                               if parameter.requires_grad}))
+        found.append(
+            (losses, {key: parameter.grad for key, parameter in model.named_parameters() if parameter.requires_grad})
+        )
     assert close(found[0][0], found[1][0], rtol=1e-6)
     assert close(found[0][1], found[1][1], rtol=1e-4, atol=1e-6)
 
@@ -205,11 +223,14 @@ def test_shared_numbers_are_written_once():
     assert model.decoder.logit_eps == model.head.logit_eps == model.groups[0].logit_eps == 1e-2
 
 
-@pytest.mark.parametrize('name, changes, message', [
-    ('dino_r50', dict(decoder=dict(num_heads=5)), 'embed_dims 32 is not a multiple of num_heads 5'),
-    ('dino_r50', dict(encoder=dict(num_heads=5)), 'embed_dims 32 is not a multiple of num_heads 5'),
-    ('dino_r50', dict(num_levels=2), 'num_levels=2'),
-])
+@pytest.mark.parametrize(
+    ('name', 'changes', 'message'),
+    [
+        ('dino_r50', dict(decoder=dict(num_heads=5)), 'embed_dims 32 is not a multiple of num_heads 5'),
+        ('dino_r50', dict(encoder=dict(num_heads=5)), 'embed_dims 32 is not a multiple of num_heads 5'),
+        ('dino_r50', dict(num_levels=2), 'num_levels=2'),
+    ],
+)
 def test_numbers_that_do_not_go_together(name, changes, message):
     with pytest.raises(ValueError, match=message):
         build(base(name, **changes))

@@ -1,4 +1,5 @@
 """DETR's masks: the decoder against transformers, the losses written out."""
+
 import pytest
 import tiny
 import torch
@@ -59,20 +60,29 @@ class Whole:
         return self.pairs
 
 
-@pytest.mark.parametrize('term, one', [
-    (MaskDiceTerm, lambda found, truth: 1 - (2 * (found * truth).sum() + 1) / (found.sum() + truth.sum() + 1)),
-    (MaskFocalTerm, lambda found, truth: torch.where(
-        truth > 0, -0.25 * (1 - found) ** 2 * (found + 1e-6).log(),
-        -0.75 * found ** 2 * (1 - found + 1e-6).log()).mean())])
+@pytest.mark.parametrize(
+    ('term', 'one'),
+    [
+        (MaskDiceTerm, lambda found, truth: 1 - (2 * (found * truth).sum() + 1) / (found.sum() + truth.sum() + 1)),
+        (
+            MaskFocalTerm,
+            lambda found, truth: torch.where(
+                truth > 0, -0.25 * (1 - found) ** 2 * (found + 1e-6).log(), -0.75 * found**2 * (1 - found + 1e-6).log()
+            ).mean(),
+        ),
+    ],
+)
 def test_losses_are_sums_over_the_masks(term, one):
     """Images of unequal sizes, one without objects; the last layer's matches alone."""
     torch.manual_seed(0)
-    pairs = [(torch.rand(count, *size), torch.randint(2, (count, *size)).float())
-             for count, size in ((2, (4, 6)), (0, (3, 3)), (1, (5, 2)))]
+    pairs = [
+        (torch.rand(count, *size), torch.randint(2, (count, *size)).float())
+        for count, size in ((2, (4, 6)), (0, (3, 3)), (1, (5, 2)))
+    ]
     masks = Whole(pairs)
     targets = Targets(torch.zeros(3), torch.zeros(3, 4), [2, 0, 1], ['a', 'b', 'c'])
     predictions = PredictionSet('match', torch.zeros(2, 3, 4, 1), torch.zeros(2, 3, 4, 4), targets, masks=masks)
-    value = term(weight=2.)(predictions, None, torch.tensor(3.))
+    value = term(weight=2.0)(predictions, None, torch.tensor(3.0))
     wanted = sum(one(found, truth) for each in pairs for found, truth in zip(*each))
     torch.testing.assert_close(value, 2 * wanted[None] / 3)
     assert masks.layer == 1
@@ -96,7 +106,7 @@ def test_every_term_is_of_the_last_layer_whatever_came_before():
     def losses(terms, index, masks, on_host=None):
         each = PredictionSet('match', torch.zeros(2, 2, 5, 80), torch.zeros(2, 2, 5, 4), targets, masks=masks)
         matches = Matches(*index, on_host)
-        return {term: term()(each, matches, torch.tensor(2.)) for term in terms}
+        return {term: term()(each, matches, torch.tensor(2.0)) for term in terms}
 
     def fresh():
         return SeparateMasks(attention, [], (96, 96), decode)

@@ -1,16 +1,30 @@
 """What DN-DETR adds to plain denoising: indicator, normaliser, names; on DAB-DETR and on Deformable DETR."""
+
 import pytest
 import torch
+from tiny import (
+    CONFIGS,
+    assert_comes_back,
+    at_own_size,
+    base,
+    batch,
+    build,
+    samples,
+    total,
+    unmoved_by_two_steps,
+    without_gradient,
+)
 
 from mmparts.detr import head as head_module
 from mmparts.detr.groups import Denoising, visibility
 from mmparts.detr.structures import QueryGroup, Targets
-from tiny import (CONFIGS, assert_comes_back, at_own_size, base, batch, build, samples, total, unmoved_by_two_steps,
-                  without_gradient)
 
 DN = ['dn_detr_r50', 'dn_deformable_detr_r50']
-SMALL = sorted(str(path.relative_to(CONFIGS)) for folder in ('dab_detr', 'dn_detr')
-               for path in (CONFIGS / folder).glob('*_small_*.py'))
+SMALL = sorted(
+    str(path.relative_to(CONFIGS))
+    for folder in ('dab_detr', 'dn_detr')
+    for path in (CONFIGS / folder).glob('*_small_*.py')
+)
 
 
 def drawing(groups) -> str:
@@ -21,30 +35,21 @@ def drawing(groups) -> str:
 def noised(counts=(2, 1), name='dn', **kwargs) -> QueryGroup:
     torch.manual_seed(0)
     part = Denoising(num_classes=80, embed_dims=8, contrastive=False, name=name, **kwargs)
-    match = QueryGroup('match', torch.zeros(len(counts), 2, 8), torch.full((len(counts), 2, 4), .5))
+    match = QueryGroup('match', torch.zeros(len(counts), 2, 8), torch.full((len(counts), 2, 4), 0.5))
     return part(match, None, Targets.from_samples(samples(counts=counts)))
 
 
 def test_visibility_of_two_copies_of_two_objects():
     """The image with one object has the same mask: its empty slots are looked at, as in the official code."""
     match = QueryGroup('match', torch.zeros(2, 2, 8))
-    assert drawing([match, noised(copies=2)]) == '\n'.join((
-        '..xxxx',
-        '..xxxx',
-        '....xx',
-        '....xx',
-        '..xx..',
-        '..xx..'))
+    assert drawing([match, noised(copies=2)]) == '\n'.join(('..xxxx', '..xxxx', '....xx', '....xx', '..xx..', '..xx..'))
 
 
 def test_two_groups_live_in_one_detector():
     first, second = noised(copies=1), noised(copies=1, name='dn_wild')
-    assert drawing([QueryGroup('match', torch.zeros(2, 1, 8)), first, second]) == '\n'.join((
-        '.xxxx',
-        '...xx',
-        '...xx',
-        '.xx..',
-        '.xx..'))
+    assert drawing([QueryGroup('match', torch.zeros(2, 1, 8)), first, second]) == '\n'.join(
+        ('.xxxx', '...xx', '...xx', '.xx..', '.xx..')
+    )
 
     wild = dict(type='mmparts.Denoising', name='dn_wild', box_noise=0.8, contrastive=False, indicator=True)
     model = build(base('dn_detr_r50', groups=[*base('dn_detr_r50').groups, wild])).train()
@@ -61,7 +66,7 @@ def test_the_indicator_tells_noised_objects_from_all_else():
     assert group.content[..., -1].equal(occupied)
     assert not group.content[1, [1, 3]].any() and (group.reference[1, [1, 3]] == 0.5).all()
     model = build(base('dn_detr_r50')).eval()
-    memory = model.encode(**{'batch_inputs': (data := batch(model))['inputs'], 'samples': data['data_samples']})
+    memory = model.encode(batch_inputs=(data := batch(model))['inputs'], samples=data['data_samples'])
     match, _ = model.queries(memory, model.head)
     assert match.content[..., :-1].any() and not match.content[..., -1].any()
 
@@ -93,8 +98,14 @@ def test_losses_are_divided_by_known_slots(local_norm, monkeypatch):
 
 def test_a_loss_is_the_mean_over_known_slots():
     """The box loss, written out for one image of three objects and five copies."""
-    model = build(base('dn_detr_r50', groups=[dict(
-        type='mmparts.Denoising', copies=5, num=100, contrastive=False, indicator=True, local_norm=True)])).train()
+    model = build(
+        base(
+            'dn_detr_r50',
+            groups=[
+                dict(type='mmparts.Denoising', copies=5, num=100, contrastive=False, indicator=True, local_norm=True)
+            ],
+        )
+    ).train()
     data = batch(model, counts=(3, 0))
     targets = Targets.from_samples(data['data_samples'])
     memory = model.encode(data['inputs'], data['data_samples'])
@@ -103,7 +114,7 @@ def test_a_loss_is_the_mean_over_known_slots():
     predictions = model.decode([match, group], memory)
     losses = model.head.loss(predictions, [match, group], None, targets)
 
-    boxes = predictions['boxes'][-1, 0, match.size:].view(5, 3, 4)
+    boxes = predictions['boxes'][-1, 0, match.size :].view(5, 3, 4)
     distance = sum((boxes[copy, slot] - targets.boxes[slot]).abs().sum() for copy in range(5) for slot in range(3))
     assert losses['dn_loss_bbox'].item() == pytest.approx(5 * distance.item() / 15, rel=1e-5)
 

@@ -1,12 +1,13 @@
 """Channels: read from the backbone, held against the neck, both when the model is built."""
+
 import pytest
 import torch
 from mmengine.registry import DefaultScope
+from tiny import BACKBONES, base, build
 from torch import nn
 
 from mmparts.detr.features import backbone_spec, build_neck
 from mmparts.registry import MODELS
-from tiny import BACKBONES, base, build
 
 
 def backbone(type: str, **kwargs) -> nn.Module:
@@ -26,14 +27,18 @@ class Untraceable(nn.Module):
         self.conv = nn.Conv2d(3, 8, 4, 4)
 
     def forward(self, images):
-        return (self.conv(images) if images.sum() > 0 else self.conv(-images), )
+        return (self.conv(images) if images.sum() > 0 else self.conv(-images),)
 
 
-@pytest.mark.parametrize('type, kwargs, channels, strides', [
-    ('ResNet', dict(out_indices=(1, 2, 3)), (16, 32, 64), (8, 16, 32)),
-    ('ResNet', dict(out_indices=(3, ), strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)), (64, ), (16, )),
-    ('SwinTransformer', dict(out_indices=(0, 2)), (8, 32), (4, 16)),
-    ('mmparts.Swin', dict(out_indices=(1, 3)), (16, 64), (8, 32))])
+@pytest.mark.parametrize(
+    ('type', 'kwargs', 'channels', 'strides'),
+    [
+        ('ResNet', dict(out_indices=(1, 2, 3)), (16, 32, 64), (8, 16, 32)),
+        ('ResNet', dict(out_indices=(3,), strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2)), (64,), (16,)),
+        ('SwinTransformer', dict(out_indices=(0, 2)), (8, 32), (4, 16)),
+        ('mmparts.Swin', dict(out_indices=(1, 3)), (16, 64), (8, 32)),
+    ],
+)
 def test_the_neck_reads_the_backbone(type, kwargs, channels, strides):
     body = backbone(type, **kwargs)
     spec = backbone_spec(body)
@@ -72,8 +77,15 @@ def test_a_mismatch_names_both_sides_and_the_ways_out():
     body = backbone('ResNet', out_indices=(1, 2, 3))
     with pytest.raises(ValueError) as error:
         neck(body, in_channels=[512, 1024, 2048])
-    for part in ('ChannelMapper', '[512, 1024, 2048]', 'ResNet', '[16, 32, 64]', '[8, 16, 32]', "'auto'",
-                 'out_indices'):
+    for part in (
+        'ChannelMapper',
+        '[512, 1024, 2048]',
+        'ResNet',
+        '[16, 32, 64]',
+        '[8, 16, 32]',
+        "'auto'",
+        'out_indices',
+    ):
         assert part in str(error.value)
 
 
@@ -90,14 +102,14 @@ def test_a_width_that_the_neck_does_not_give():
 
 
 def test_a_backbone_that_cannot_be_tried():
-    with pytest.raises(RuntimeError, match="Untraceable.*publishes no `channels` and `strides`.*in_channels instead"):
+    with pytest.raises(RuntimeError, match='Untraceable.*publishes no `channels` and `strides`.*in_channels instead'):
         neck(Untraceable(), in_channels='auto')
     assert neck(Untraceable(), in_channels=[8]).convs[0].conv.in_channels == 8
 
 
 def test_published_channels_are_trusted():
     body = Untraceable()
-    body.channels, body.strides = (8, ), (4, )
+    body.channels, body.strides = (8,), (4,)
     assert neck(body).convs[0].conv.in_channels == 8
 
 

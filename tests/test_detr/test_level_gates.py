@@ -1,4 +1,5 @@
 """A dense decoder over several levels: what a query sees of each, and how much of it it takes."""
+
 import pytest
 import tiny
 import torch
@@ -47,7 +48,7 @@ def test_what_is_seen_is_the_gated_mean_of_the_values(padded):
 
 def test_an_open_gate_is_attention_to_one_level():
     attention, seen = gated(), memory()
-    out, _ = looked(attention, seen, torch.tensor([0., 1.]).expand(2, 3, 2))
+    out, _ = looked(attention, seen, torch.tensor([0.0, 1.0]).expand(2, 3, 2))
     content, pos = (torch.manual_seed(1), torch.randn(2, 3, 8), torch.randn(2, 3, 16))[1:]
     torch.testing.assert_close(out, attention.base(content, pos, None, levels(seen)[1]))
 
@@ -56,7 +57,7 @@ def test_levels_are_memories():
     fine, coarse = levels(memory())
     assert (fine.shapes, coarse.shapes) == (((3, 4),), ((2, 2),))
     assert torch.cat([fine.tokens, coarse.tokens], 1).equal(memory().tokens)
-    assert fine.valid_ratios[1].tolist() == [[.75, 1.]] and coarse.valid_ratios[1].tolist() == [[.5, 1.]]
+    assert fine.valid_ratios[1].tolist() == [[0.75, 1.0]] and coarse.valid_ratios[1].tolist() == [[0.5, 1.0]]
     assert torch.cat([fine.mask, coarse.mask], 1).equal(memory().mask)
 
 
@@ -75,12 +76,23 @@ def test_gates_follow_from_the_queries_of_self_attention():
     assert gate.shape == (2, 20, 4)
 
 
-@pytest.mark.parametrize('change, message', [
-    (dict(cross_attn=dict(type='mmparts.DeformableCrossAttention')), 'DeformableCrossAttention samples, or has a'),
-    (dict(cross_attn=dict(type='mmparts.GaussianCrossAttention', base=dict(type='mmparts.ConditionalCrossAttention')),
-          spatial_prior=dict(type='mmparts.GaussianPrior')), 'GaussianCrossAttention samples, or has a prior over'),
-    (dict(self_attn=dict(type='mmparts.DenseSelfAttention')), 'DenseSelfAttention has no method `query`'),
-    (dict(cross_attn=dict(type='mmparts.DenseCrossAttention')), 'takes positions of one width')])
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(cross_attn=dict(type='mmparts.DeformableCrossAttention')), 'DeformableCrossAttention samples, or has a'),
+        (
+            dict(
+                cross_attn=dict(
+                    type='mmparts.GaussianCrossAttention', base=dict(type='mmparts.ConditionalCrossAttention')
+                ),
+                spatial_prior=dict(type='mmparts.GaussianPrior'),
+            ),
+            'GaussianCrossAttention samples, or has a prior over',
+        ),
+        (dict(self_attn=dict(type='mmparts.DenseSelfAttention')), 'DenseSelfAttention has no method `query`'),
+        (dict(cross_attn=dict(type='mmparts.DenseCrossAttention')), 'takes positions of one width'),
+    ],
+)
 def test_attention_that_does_not_fit_is_refused(change, message):
     with pytest.raises(ValueError, match=message):
         tiny.build(tiny.base(BASE, decoder=change))

@@ -1,4 +1,5 @@
 """Mask DINO: what must hold whatever its weights are."""
+
 import pytest
 import tiny
 import torch
@@ -12,8 +13,8 @@ from mmparts.detr.queries import priors
 from mmparts.detr.structures import PredictionSet, QueryGroup, Targets
 from mmparts.engine.complexity import Parameters, build_on_meta
 
-STILL = dict(encoder=dict(dropout=0.), decoder=dict(dropout=0.))
-NO_NOISE = [dict(type='mmparts.Denoising', num=10, label_noise=0., box_noise=0., contrastive=False, spare_row=False)]
+STILL = dict(encoder=dict(dropout=0.0), decoder=dict(dropout=0.0))
+NO_NOISE = [dict(type='mmparts.Denoising', num=10, label_noise=0.0, box_noise=0.0, contrastive=False, spare_row=False)]
 
 
 def mask_dino(**changes):
@@ -30,8 +31,9 @@ def model():
     return build(mask_dino())
 
 
-@pytest.mark.parametrize('counts', [(3, 0), (0, 0), (25, 1), (300, 2)],
-                         ids=['one empty', 'no objects', 'more than queries', 'three hundred'])
+@pytest.mark.parametrize(
+    'counts', [(3, 0), (0, 0), (25, 1), (300, 2)], ids=['one empty', 'no objects', 'more than queries', 'three hundred']
+)
 def test_every_parameter_gets_a_gradient(model, counts):
     model.train().zero_grad()
     losses = losses_of(model, batch(model, counts=counts))
@@ -65,8 +67,8 @@ def test_denoising_leaves_the_matching_queries_alone(training):
         both = model.decode([match, model.groups[0](match, memory, targets)], memory)
         alone = model.decode([match], memory)
     for name in ('logits', 'boxes'):
-        torch.testing.assert_close(both[name][:, :, :match.size], alone[name], rtol=1e-4, atol=1e-5)
-    torch.testing.assert_close(both['masks'].kernels[:, :, :match.size], alone['masks'].kernels, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(both[name][:, :, : match.size], alone[name], rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(both['masks'].kernels[:, :, : match.size], alone['masks'].kernels, rtol=1e-4, atol=1e-5)
 
 
 def test_queries_without_noise_start_at_their_objects():
@@ -94,16 +96,16 @@ def test_a_constant_mask_moves_all_references():
         memory = model.encode(data['inputs'], data['data_samples'])
         last = model.head.mask_branch.layers[-1]
         last.weight.zero_()
-        last.bias.fill_(1.)
+        last.bias.fill_(1.0)
         memory.pixels = torch.ones_like(memory.pixels)
         whole, proposals = model.queries(memory, model.head)
         memory.pixels = -memory.pixels
         empty, _ = model.queries(memory, model.head)
-        memory.pixels[:, :, 12:, :12] = 1.
+        memory.pixels[:, :, 12:, :12] = 1.0
         corner, _ = model.queries(memory, model.head)
-    torch.testing.assert_close(whole.reference, torch.tensor([.5, .5, 1., 1.]).expand_as(whole.reference))
+    torch.testing.assert_close(whole.reference, torch.tensor([0.5, 0.5, 1.0, 1.0]).expand_as(whole.reference))
     torch.testing.assert_close(empty.reference, proposals.boxes)
-    wanted = torch.tensor([[.25, .75, .5, .5], [.375, .75, .75, .5]])  # 48 of 96 pixels, and of 64
+    wanted = torch.tensor([[0.25, 0.75, 0.5, 0.5], [0.375, 0.75, 0.75, 0.5]])  # 48 of 96 pixels, and of 64
     torch.testing.assert_close(corner.reference, wanted[:, None].expand_as(corner.reference))
 
 
@@ -114,12 +116,12 @@ def test_a_box_is_a_share_of_the_image_and_not_of_whole_cells():
     with torch.no_grad():
         memory = model.encode(data['inputs'], data['data_samples'])
         memory.pixels = -torch.ones(*memory.pixels.shape[:2], *memory.padded)
-        memory.pixels[:, :, 25:75, :50] = 1.
+        memory.pixels[:, :, 25:75, :50] = 1.0
         last = model.head.mask_branch.layers[-1]
         last.weight.zero_()
-        last.bias.fill_(1.)
+        last.bias.fill_(1.0)
         match, _ = model.queries(memory, model.head)
-        wanted = torch.tensor([[.25, .5, .5, .5], [25 / 160, 50 / 128, 50 / 160, 50 / 128]])
+        wanted = torch.tensor([[0.25, 0.5, 0.5, 0.5], [25 / 160, 50 / 128, 50 / 160, 50 / 128]])
         torch.testing.assert_close(match.reference, wanted[:, None].expand_as(match.reference))
         memory.images = None
         with pytest.raises(ValueError, match='does not say how large its images are'):
@@ -140,13 +142,14 @@ def test_prior_boxes_of_the_official_code_go_the_other_way():
     with torch.no_grad():
         memory = model.encode(data['inputs'], data['data_samples'])
     sizes = [h * w for h, w in memory.shapes]
-    widths = [[level[0, :, 2].sigmoid().min().item() for level in priors(memory, coarse_first=flag)[0].split(sizes, 1)]
-              for flag in (False, True)]
+    widths = [
+        [level[0, :, 2].sigmoid().min().item() for level in priors(memory, coarse_first=flag)[0].split(sizes, 1)]
+        for flag in (False, True)
+    ]
     assert widths[0] == pytest.approx([0.05, 0.1, 0.2, 0.4]) and widths[1] == pytest.approx([0.4, 0.2, 0.1, 0.05])
 
 
 class TestMatching:
-
     def cost(self, model, data, seed=0, **changes):
         targets = Targets.from_samples(data['data_samples'])
         with torch.no_grad():
@@ -181,8 +184,9 @@ class TestMatching:
         data = batch(model)
         cost, each, targets = self.cost(model, data)
         order = torch.randperm(each.logits.shape[2])
-        shuffled = type(each)(each.name, each.logits[:, :, order], each.boxes[:, :, order], targets,
-                              masks=each.masks[:, :, order])
+        shuffled = type(each)(
+            each.name, each.logits[:, :, order], each.boxes[:, :, order], targets, masks=each.masks[:, :, order]
+        )
         torch.manual_seed(0)
         torch.testing.assert_close(model.head.matcher.cost(shuffled), cost[:, :, order], rtol=1e-4, atol=1e-4)
 
@@ -198,10 +202,11 @@ class TestMatching:
         pixels = torch.zeros(2, 4, 96, 96)
         pixels[0, :3] = targets.masks[0].float() * 20 - 10
         kernels = torch.zeros(1, 2, 4, 4)
-        kernels[0, 0, [2, 0, 3], [0, 1, 2]] = 1.  # query 2 draws object 0, query 0 object 1, query 3 object 2
-        each = PredictionSet('match', torch.zeros(1, 2, 4, 80), torch.full((1, 2, 4, 4), 0.5), targets,
-                             masks=Masks(kernels, pixels, 500))
-        matches, = model.head.matcher([each])
+        kernels[0, 0, [2, 0, 3], [0, 1, 2]] = 1.0  # query 2 draws object 0, query 0 object 1, query 3 object 2
+        each = PredictionSet(
+            'match', torch.zeros(1, 2, 4, 80), torch.full((1, 2, 4, 4), 0.5), targets, masks=Masks(kernels, pixels, 500)
+        )
+        (matches,) = model.head.matcher([each])
         assert dict(zip(matches.target.tolist(), matches.query.tolist())) == {0: 2, 1: 0, 2: 3}
         points = each.masks.where_it_matters(matches, targets)
         assert points.dice.max() < 0.2 and points.cross_entropy.max() < 0.6  # doubtful points lie on the edges
@@ -249,11 +254,15 @@ def test_official_norm_is_applied_twice():
     assert not first['logits'][1:].allclose(second['logits'][1:])
 
 
-@pytest.mark.parametrize('changes, queries', [
-    (dict(groups=[dict(type='mmparts.OneToMany', num=30, repeat=3)]), 'o2m'),
-    (dict(groups=[dict(type='mmparts.Denoising', num=10, contrastive=True)]), 'dn'),
-    (dict(decoder=dict(type='mmparts.QueryDecoder')), None)],
-    ids=['one-to-many', 'contrastive', 'no initial prediction'])
+@pytest.mark.parametrize(
+    ('changes', 'queries'),
+    [
+        (dict(groups=[dict(type='mmparts.OneToMany', num=30, repeat=3)]), 'o2m'),
+        (dict(groups=[dict(type='mmparts.Denoising', num=10, contrastive=True)]), 'dn'),
+        (dict(decoder=dict(type='mmparts.QueryDecoder')), None),
+    ],
+    ids=['one-to-many', 'contrastive', 'no initial prediction'],
+)
 def test_combines_with_parts_of_other_papers(changes, queries):
     model = build(mask_dino(**changes)).train()
     losses = losses_of(model, batch(model))
@@ -263,9 +272,8 @@ def test_combines_with_parts_of_other_papers(changes, queries):
 
 
 class TestEllipses:
-
     def model(self, **changes):
-        return build(mask_dino(head=dict(type='mmparts.EllipseMaskHead', sharpness=3.), **changes))
+        return build(mask_dino(head=dict(type='mmparts.EllipseMaskHead', sharpness=3.0), **changes))
 
     def test_a_mask_starts_as_the_ellipse_in_its_box(self):
         """What the branch has not learned leaves boxes alone: that around a mask is the predicted one, to a pixel."""
@@ -284,7 +292,7 @@ class TestEllipses:
                 rows, columns = mask.nonzero().unbind(1)
                 around = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
                 wanted = torch.tensor([left, top, right, bottom])
-                torch.testing.assert_close(torch.stack(around).float(), wanted, atol=9., rtol=0.)  # cells of 8 x 12
+                torch.testing.assert_close(torch.stack(around).float(), wanted, atol=9.0, rtol=0.0)  # cells of 8 x 12
         assert compared
 
     def test_masks_do_not_move_boxes(self):
@@ -303,11 +311,12 @@ class TestEllipses:
         assert all(value.isfinite() for value in losses.values()) and not without_gradient(model)
 
 
-@pytest.mark.parametrize('name, count', [('coco-instance', 52_058_004), ('coco-panoptic', 52_085_193)])
+@pytest.mark.parametrize(('name', 'count'), [('coco-instance', 52_058_004), ('coco-panoptic', 52_085_193)])
 def test_parameter_count(name, count):
     """As the official code's, which keeps the norms of its ResNet in buffers, and trains all of it."""
-    parameters = Parameters.of(build_on_meta(Config.fromfile(
-        tiny.CONFIGS / 'mask_dino' / f'mask-dino_r50_8xb2-50e_{name}.py')))
+    parameters = Parameters.of(
+        build_on_meta(Config.fromfile(tiny.CONFIGS / 'mask_dino' / f'mask-dino_r50_8xb2-50e_{name}.py'))
+    )
     assert parameters.without_frozen_norms == parameters.trainable == count
 
 

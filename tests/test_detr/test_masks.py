@@ -1,4 +1,5 @@
 """Masks as products: points are read as a loop reads them, and what is never made is what would have been."""
+
 import math
 from functools import partial
 
@@ -18,7 +19,7 @@ def by_hand(image: torch.Tensor, x: float, y: float) -> float:
     """Bilinear between pixel centres, zero outside; x and y in [0, 1]."""
     height, width = image.shape
     column, row = x * width - 0.5, y * height - 0.5
-    total = 0.
+    total = 0.0
     for i in (math.floor(column), math.floor(column) + 1):
         for j in (math.floor(row), math.floor(row) + 1):
             if 0 <= i < width and 0 <= j < height:
@@ -47,7 +48,7 @@ def test_reading_points_against_loops():
     assert read(bits[:0], points[:1]).shape == (0, 20)
 
 
-@pytest.mark.parametrize('extent', [(1., 1.), (0.75, 1.), (0.5, 0.4)])
+@pytest.mark.parametrize('extent', [(1.0, 1.0), (0.75, 1.0), (0.5, 0.4)])
 def test_boxes_around_against_loops(extent):
     torch.manual_seed(0)
     masks = torch.rand(30, 10, 12) > 0.97
@@ -61,17 +62,19 @@ def test_boxes_around_against_loops(extent):
         if not len(rows):
             assert not is_found
             continue
-        left, right = (min(edge / (12 * extent[0]), 1.) for edge in (columns.min().item(), columns.max().item() + 1))
-        top, bottom = (min(edge / (10 * extent[1]), 1.) for edge in (rows.min().item(), rows.max().item() + 1))
+        left, right = (min(edge / (12 * extent[0]), 1.0) for edge in (columns.min().item(), columns.max().item() + 1))
+        top, bottom = (min(edge / (10 * extent[1]), 1.0) for edge in (rows.min().item(), rows.max().item() + 1))
         close(box, torch.tensor([(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]))
         assert is_found == (right > left and bottom > top)
-    assert found[2] == (extent == (1., 1.))
+    assert found[2] == (extent == (1.0, 1.0))
 
 
 def test_resizing_takes_the_part_that_is_no_padding():
     maps = torch.randn(3, 12, 16)
-    close(resize(maps, torch.tensor([1., 1.]), (24, 20)),
-          F.interpolate(maps[None], (24, 20), mode='bilinear', align_corners=False)[0])
+    close(
+        resize(maps, torch.tensor([1.0, 1.0]), (24, 20)),
+        F.interpolate(maps[None], (24, 20), mode='bilinear', align_corners=False)[0],
+    )
     # Inside, where no neighbour lies beyond the cut, cutting first and resizing then is the same.
     cut = F.interpolate(maps[None, :, :9, :12], (36, 24), mode='bilinear', align_corners=False)[0]
     close(resize(maps, torch.tensor([0.75, 0.75]), (36, 24))[:, :-2, :-2], cut[:, :-2, :-2])
@@ -114,7 +117,7 @@ def test_points_of_matches(targets):
 
     # Three quarters are chosen for their doubt: nearer to zero than points anywhere are.
     whole = torch.einsum('pc,chw->phw', masks.kernels[matches.where], pixels[0])[:, None]
-    everywhere = sample(whole, torch.rand(4, 20000, 2) * torch.tensor([1., 64 / 96])).abs().mean((1, 2))
+    everywhere = sample(whole, torch.rand(4, 20000, 2) * torch.tensor([1.0, 64 / 96])).abs().mean((1, 2))
     assert (points.logits[:, :300].abs().mean(1) < 0.6 * everywhere).all()
     close(points.logits[:, 300:].abs().mean(1) / everywhere, torch.ones(4), rtol=0.35, atol=0)
 
@@ -132,7 +135,7 @@ def test_no_matches_stay_in_the_graph(targets):
 
 
 def test_distances():
-    truth = torch.tensor([[1., 0., 1., 0.]])
+    truth = torch.tensor([[1.0, 0.0, 1.0, 0.0]])
     perfect = Points((truth * 2 - 1) * 50, truth, torch.zeros(1))
     assert perfect.cross_entropy.item() < 1e-6 and perfect.dice.item() < 1e-6
     undecided = Points(torch.zeros(1, 4), truth, torch.zeros(1))
@@ -141,13 +144,13 @@ def test_distances():
 
 
 def test_extents(targets):
-    close(torch.stack([*map(extent_of, targets.samples)]), torch.tensor([[1., 64 / 96], [64 / 96, 1.]]))
+    close(torch.stack([*map(extent_of, targets.samples)]), torch.tensor([[1.0, 64 / 96], [64 / 96, 1.0]]))
 
 
 def test_data_without_masks_say_so(targets):
     del targets.samples[1].gt_instances.masks
     with pytest.raises(ValueError, match=r'image_1.png comes without masks; load them by .*with_mask=True'):
-        targets.masks
+        _ = targets.masks
 
 
 @pytest.mark.parametrize('autocast', [False, True], ids=['float32', 'bfloat16 autocast'])

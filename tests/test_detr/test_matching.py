@@ -1,4 +1,5 @@
 """The matcher: right pairs, right costs, one trip to the host, and errors that lead to the image."""
+
 import contextlib
 import re
 import threading
@@ -11,27 +12,32 @@ import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
+from tiny import base, batch, build, samples
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmparts.detr import matching
 from mmparts.detr.matching import BoxL1Cost, FocalCost, GIoUCost, HungarianMatcher, MatchCost, SoftmaxCost
 from mmparts.detr.structures import PredictionSet, Targets
-from tiny import base, batch, build, samples
 
 CLASSES = 5
-COSTS = [dict(type=FocalCost, weight=2.), dict(type=BoxL1Cost, weight=5.), dict(type=GIoUCost, weight=2.)]
+COSTS = [dict(type=FocalCost, weight=2.0), dict(type=BoxL1Cost, weight=5.0), dict(type=GIoUCost, weight=2.0)]
 
 
 def targets_of(*counts: int) -> Targets:
-    return Targets.from_samples(samples([(64, 96), (96, 64), (48, 48)][:len(counts)], counts, CLASSES))
+    return Targets.from_samples(samples([(64, 96), (96, 64), (48, 48)][: len(counts)], counts, CLASSES))
 
 
 def predictions(targets: Targets, layers: int = 2, queries: int = 6, seed: int = 0, **kwargs) -> PredictionSet:
     torch.manual_seed(seed)
     images = len(targets.counts)
-    return PredictionSet(kwargs.pop('name', 'match'), torch.randn(layers, images, queries, CLASSES),
-                         torch.rand(layers, images, queries, 4) * 0.5 + 0.2, targets, **kwargs)
+    return PredictionSet(
+        kwargs.pop('name', 'match'),
+        torch.randn(layers, images, queries, CLASSES),
+        torch.rand(layers, images, queries, 4) * 0.5 + 0.2,
+        targets,
+        **kwargs,
+    )
 
 
 class Written(MatchCost):
@@ -55,7 +61,7 @@ def test_every_layer_and_image_is_solved_on_its_own(counts, repeat):
     targets = targets_of(*counts)
     values = torch.randn(2, len(counts), 6, max(counts))
     matcher = HungarianMatcher([dict(type=Written, values=values)])
-    matches, = matcher([predictions(targets, repeat=repeat)])
+    (matches,) = matcher([predictions(targets, repeat=repeat)])
 
     expected, first = set(), 0
     for image, count in enumerate(counts):
@@ -69,39 +75,47 @@ def test_every_layer_and_image_is_solved_on_its_own(counts, repeat):
 
 def test_a_cost_written_by_hand():
     """Greedy would take (query 0, object 0) for 1; the best sum is 2 + 2."""
-    values = torch.tensor([[1., 2., 9.], [2., 9., 9.], [9., 9., 9.]]).view(1, 1, 3, 3)[..., :2]
-    matches, = HungarianMatcher([dict(type=Written, values=values)])([predictions(targets_of(2), 1, 3)])
+    values = torch.tensor([[1.0, 2.0, 9.0], [2.0, 9.0, 9.0], [9.0, 9.0, 9.0]]).view(1, 1, 3, 3)[..., :2]
+    (matches,) = HungarianMatcher([dict(type=Written, values=values)])([predictions(targets_of(2), 1, 3)])
     assert found(matches) == {(0, 0, 0, 1), (0, 0, 1, 0)}
 
 
 def test_one_to_many_uses_each_query_once():
     targets = targets_of(2, 1)
-    matches, = HungarianMatcher(COSTS)([predictions(targets, layers=1, queries=9, repeat=3)])
+    (matches,) = HungarianMatcher(COSTS)([predictions(targets, layers=1, queries=9, repeat=3)])
     assert matches.target.bincount().tolist() == [3, 3, 3]
     assert len(set(zip(matches.image.tolist(), matches.query.tolist()))) == 9
 
 
 def test_more_objects_than_queries():
-    matches, = HungarianMatcher(COSTS)([predictions(targets_of(9, 1), layers=1, queries=4)])
+    (matches,) = HungarianMatcher(COSTS)([predictions(targets_of(9, 1), layers=1, queries=4)])
     assert matches.image.bincount().tolist() == [4, 1]
     assert len(matches.target.unique()) == 5
 
 
 def test_sets_of_unequal_sizes_are_matched_as_if_alone():
     targets = targets_of(2, 3)
-    sets = [predictions(targets, 2, 6), predictions(targets.class_agnostic(), 1, 30, seed=1, name='enc'),
-            predictions(targets, 2, 12, seed=2, name='o2m', repeat=3)]
+    sets = [
+        predictions(targets, 2, 6),
+        predictions(targets.class_agnostic(), 1, 30, seed=1, name='enc'),
+        predictions(targets, 2, 12, seed=2, name='o2m', repeat=3),
+    ]
     matcher = HungarianMatcher(COSTS)
     together = matcher(sets)
     assert [found(each) for each in together] == [found(matcher([each])[0]) for each in sets]
     assert matcher([]) == []
 
 
-@pytest.mark.parametrize('ours, theirs', [
-    (FocalCost(2.), mmdet.FocalLossCost(weight=2.)),
-    (SoftmaxCost(1.), mmdet.ClassificationCost(weight=1.)),
-    (BoxL1Cost(5.), mmdet.BBoxL1Cost(weight=5., box_format='xywh')),
-    (GIoUCost(2.), mmdet.IoUCost(iou_mode='giou', weight=2.))], ids=lambda cost: type(cost).__name__)
+@pytest.mark.parametrize(
+    ('ours', 'theirs'),
+    [
+        (FocalCost(2.0), mmdet.FocalLossCost(weight=2.0)),
+        (SoftmaxCost(1.0), mmdet.ClassificationCost(weight=1.0)),
+        (BoxL1Cost(5.0), mmdet.BBoxL1Cost(weight=5.0, box_format='xywh')),
+        (GIoUCost(2.0), mmdet.IoUCost(iou_mode='giou', weight=2.0)),
+    ],
+    ids=lambda cost: type(cost).__name__,
+)
 def test_costs_are_those_of_mmdet(ours, theirs):
     targets = targets_of(3, 2)
     each = predictions(targets)
@@ -112,8 +126,9 @@ def test_costs_are_those_of_mmdet(ours, theirs):
         size = torch.tensor([width, height, width, height])
         gt = InstanceData(labels=labels[image, :count], bboxes=bbox_cxcywh_to_xyxy(boxes[image, :count]) * size)
         for layer in range(2):
-            pred = InstanceData(scores=each.logits[layer, image],
-                                bboxes=bbox_cxcywh_to_xyxy(each.boxes[layer, image]) * size)
+            pred = InstanceData(
+                scores=each.logits[layer, image], bboxes=bbox_cxcywh_to_xyxy(each.boxes[layer, image]) * size
+            )
             expected = theirs(pred, gt, img_meta=dict(img_shape=(height, width)))
             assert cost[layer, image, :, :count].allclose(expected, atol=1e-5)
 
@@ -125,24 +140,24 @@ def test_costs_are_float32_under_autocast():
         assert HungarianMatcher(COSTS).cost(each).dtype == torch.float32
 
 
-@pytest.mark.parametrize('part, value', [('logits', torch.nan), ('boxes', torch.nan), ('boxes', torch.inf)])
+@pytest.mark.parametrize(('part', 'value'), [('logits', torch.nan), ('boxes', torch.nan), ('boxes', torch.inf)])
 def test_diverged_predictions_name_the_image(part, value):
     each = predictions(targets_of(2, 3), name='dn')
     getattr(each, part)[1, 1, 4] = value
     with pytest.raises(FloatingPointError, match=re.escape('image_1.png')) as error:
         HungarianMatcher(COSTS)([each])
     assert 'image_0' not in str(error.value)
-    assert "3 of 36 " in str(error.value) and "'dn'" in str(error.value) and 'layers [1]' in str(error.value)
+    assert '3 of 36 ' in str(error.value) and "'dn'" in str(error.value) and 'layers [1]' in str(error.value)
 
 
 def test_diverged_predictions_are_matched_last_on_request():
     each = predictions(targets_of(2, 3))
     each.boxes[:, 1, :3] = torch.nan
-    matches, = HungarianMatcher(COSTS, on_non_finite='warn')([each])
+    (matches,) = HungarianMatcher(COSTS, on_non_finite='warn')([each])
     assert len(matches.query) == 2 * 5
     assert matches.query[matches.image == 1].min() == 3
     each.boxes[:] = torch.nan
-    matches, = HungarianMatcher(COSTS, on_non_finite='warn')([each])
+    (matches,) = HungarianMatcher(COSTS, on_non_finite='warn')([each])
     assert len(matches.query) == 2 * 5
 
 
@@ -150,7 +165,7 @@ def test_padding_columns_may_be_anything():
     """The first image has no third object, whatever its cost says."""
     values = torch.zeros(2, 2, 6, 3)
     values[:, 0, :, 2] = torch.nan
-    matches, = HungarianMatcher([dict(type=Written, values=values)])([predictions(targets_of(2, 3))])
+    (matches,) = HungarianMatcher([dict(type=Written, values=values)])([predictions(targets_of(2, 3))])
     assert len(matches.query) == 2 * 5
 
 

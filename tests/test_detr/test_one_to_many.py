@@ -1,17 +1,24 @@
 """The hybrid branch of H-DETR: where its queries come from, that it runs on its own, and what it is trained on."""
+
 import pytest
 import torch
+from tiny import base, batch, build, total, without_gradient
 
 from mmparts.detr.groups import isolated, visibility
 from mmparts.detr.structures import QueryGroup, Targets
-from tiny import base, batch, build, total, without_gradient
 
-PLAIN = dict(queries=dict(mixed_selection=False),
-             decoder=dict(reference_update=dict(type='mmparts.IterativeRefinement')))
-CASES = {'tricks': ('h_detr_r50', {}), 'plain': ('h_detr_r50', PLAIN),
-         'DINO': ('dino_r50', dict(groups=[dict(type='mmparts.OneToMany', num=10)])),
-         'DINO, denoising': ('dino_r50', dict(groups=[dict(type='mmparts.OneToMany', num=10),
-                                                      dict(type='mmparts.Denoising', num=10)]))}
+PLAIN = dict(
+    queries=dict(mixed_selection=False), decoder=dict(reference_update=dict(type='mmparts.IterativeRefinement'))
+)
+CASES = {
+    'tricks': ('h_detr_r50', {}),
+    'plain': ('h_detr_r50', PLAIN),
+    'DINO': ('dino_r50', dict(groups=[dict(type='mmparts.OneToMany', num=10)])),
+    'DINO, denoising': (
+        'dino_r50',
+        dict(groups=[dict(type='mmparts.OneToMany', num=10), dict(type='mmparts.Denoising', num=10)]),
+    ),
+}
 every = pytest.mark.parametrize('case', CASES)
 
 
@@ -39,7 +46,7 @@ def test_matching_queries_are_the_same_with_and_without(case, embed_dims):
         alone, together = model.decode(groups[:1], memory), model.decode(groups, memory)
     exactly = len(isolated(groups)) == len(groups) and embed_dims == 32
     for name, numbers in alone.items():
-        difference = (together[name][:, :, :groups[0].size] - numbers).abs().max()
+        difference = (together[name][:, :, : groups[0].size] - numbers).abs().max()
         assert difference <= (0 if exactly else 5e-6)
 
 
@@ -64,8 +71,9 @@ def test_two_calls_are_one_masked_call(case):
     with torch.no_grad():
         memory, groups = groups_of(model, batch(model))
         apart = model.decode(groups, memory)
-        masked = model.head(*model.decoder(
-            groups, memory, [(sum(group.size for group in groups), visibility(groups))], model.head))
+        masked = model.head(
+            *model.decoder(groups, memory, [(sum(group.size for group in groups), visibility(groups))], model.head)
+        )
         free = model.head(*model.decoder(groups, memory, [(sum(group.size for group in groups), None)], model.head))
     for name, numbers in apart.items():
         assert numbers.allclose(masked[name], atol=1e-5)
@@ -76,14 +84,17 @@ def group(name: str, size: int = 2, **kwargs) -> QueryGroup:
     return QueryGroup(name, torch.zeros(1, size, 4), **kwargs)
 
 
-@pytest.mark.parametrize('groups, runs', [
-    ([group('match', 3)], [(3, False)]),
-    ([group('match', 3), group('o2m', 5)], [(3, False), (5, False)]),
-    ([group('match', 3), group('dn', see=('match', )), group('o2m', 5)], [(5, True), (5, False)]),
-    ([group('match', 3), group('o2m', 5), group('dn', see=('match', ))], [(10, True)]),
-    ([group('match', 3, see=('dn', )), group('dn')], [(5, True)]),
-    ([group('match', 3), group('patch', 4, blocks=2), group('o2m', 5)], [(3, False), (4, True), (5, False)]),
-])
+@pytest.mark.parametrize(
+    ('groups', 'runs'),
+    [
+        ([group('match', 3)], [(3, False)]),
+        ([group('match', 3), group('o2m', 5)], [(3, False), (5, False)]),
+        ([group('match', 3), group('dn', see=('match',)), group('o2m', 5)], [(5, True), (5, False)]),
+        ([group('match', 3), group('o2m', 5), group('dn', see=('match',))], [(10, True)]),
+        ([group('match', 3, see=('dn',)), group('dn')], [(5, True)]),
+        ([group('match', 3), group('patch', 4, blocks=2), group('o2m', 5)], [(3, False), (4, True), (5, False)]),
+    ],
+)
 def test_who_attends_alone(groups, runs):
     """Neighbours that look at each other, or past each other, share one masked attention."""
     assert [(size, blocked is not None) for size, blocked in isolated(groups)] == runs
@@ -92,16 +103,23 @@ def test_who_attends_alone(groups, runs):
 @pytest.mark.parametrize('changes', [{}, PLAIN], ids=['tricks', 'plain'])
 def test_queries_are_the_next_best_proposals(changes):
     """Those of a detector with more matching queries, cut in two."""
-    model, whole = (build(base('h_detr_r50', **changes, **more)).train()
-                    for more in ({}, dict(num_queries=30, groups=[])))
-    whole.load_state_dict({name: tensor for name, tensor in model.state_dict().items()
-                           if name != 'queries.content.weight' and not name.startswith('groups.')}, strict=False)
+    model, whole = (
+        build(base('h_detr_r50', **changes, **more)).train() for more in ({}, dict(num_queries=30, groups=[]))
+    )
+    whole.load_state_dict(
+        {
+            name: tensor
+            for name, tensor in model.state_dict().items()
+            if name != 'queries.content.weight' and not name.startswith('groups.')
+        },
+        strict=False,
+    )
     if not changes:
         whole.queries.content.weight.data = torch.cat([model.queries.content.weight, model.groups[0].content.weight])
     data = batch(model)
     with torch.no_grad():
         _, (match, more) = groups_of(model, data)
-        _, (expected, ) = groups_of(whole, data)
+        _, (expected,) = groups_of(whole, data)
     assert (match.size, more.size) == (20, 10)
     for part in ('content', 'reference', 'pos'):
         found = torch.cat([getattr(match, part), getattr(more, part)], dim=1)
@@ -122,7 +140,7 @@ def test_every_object_is_matched_six_times():
 
 def test_losses_are_weighed():
     data, losses = batch(detector('tricks')), []
-    for weight in (1., 0.5):
+    for weight in (1.0, 0.5):
         model = detector('tricks', groups=[dict(type='mmparts.OneToMany', num=10, weight=weight)])
         with torch.no_grad():
             losses.append(model(**data, mode='loss'))
@@ -140,7 +158,7 @@ def test_any_number_of_objects(case, counts):
     assert not without_gradient(model)
 
 
-@pytest.mark.parametrize('num_queries, left', [(1000, 0), (60, 10)])
+@pytest.mark.parametrize(('num_queries', 'left'), [(1000, 0), (60, 10)])
 def test_fewer_tokens_than_queries(num_queries, left):
     """All that are left, which may be none."""
     model = detector('tricks', num_queries=num_queries)

@@ -5,11 +5,11 @@ padding inwards and group norm averages over it. Here they are replaced by patch
 convolutions without norm, and images have sizes that every stride divides: elsewhere a cell is part image and part
 padding.
 """
+
 import pytest
 import torch
-from torch import nn
-
 from tiny import base, batch, build
+from torch import nn
 
 LARGE, SMALL = (96, 128), (64, 96)
 
@@ -19,7 +19,7 @@ class Patches(nn.Module):
 
     def __init__(self, strides=(8, 16, 32), **kwargs):
         super().__init__()
-        self.strides, self.channels = strides, (8, ) * len(strides)
+        self.strides, self.channels = strides, (8,) * len(strides)
         self.levels = nn.ModuleList(nn.Conv2d(3, 8, stride, stride) for stride in strides)
 
     def init_weights(self):
@@ -30,9 +30,16 @@ class Patches(nn.Module):
 
 
 def detector(name: str, **changes) -> nn.Module:
-    strides = (32, ) if name == 'detr_r50' else (8, 16, 32)
-    return build(base(name, backbone=dict(_delete_=True, type=Patches, strides=strides), neck=dict(norm_cfg=None),
-                      num_levels=len(strides), **changes)).eval()
+    strides = (32,) if name == 'detr_r50' else (8, 16, 32)
+    return build(
+        base(
+            name,
+            backbone=dict(_delete_=True, type=Patches, strides=strides),
+            neck=dict(norm_cfg=None),
+            num_levels=len(strides),
+            **changes,
+        )
+    ).eval()
 
 
 def alone_and_together(model) -> tuple[dict, dict]:
@@ -45,8 +52,9 @@ def alone_and_together(model) -> tuple[dict, dict]:
     return alone, together
 
 
-@pytest.mark.parametrize('name', ['detr_r50', 'deformable_detr_r50', 'deformable_detr_refine_r50',
-                                  'deformable_detr_refine_twostage_r50'])
+@pytest.mark.parametrize(
+    'name', ['detr_r50', 'deformable_detr_r50', 'deformable_detr_refine_r50', 'deformable_detr_refine_twostage_r50']
+)
 def test_an_image_alone_and_in_a_batch(name):
     model = detector(name)
     alone, together = alone_and_together(model)
@@ -81,8 +89,9 @@ def test_dino_proposes_the_same_boxes_and_embeds_them_in_the_padded_map():
         assert one.content.equal(two.content[:1])
 
         def positions_differ():
-            return (model.decoder.position(one.reference, first) -
-                    model.decoder.position(two.reference, second)[:1]).abs().max() > 1e-3
+            return (
+                model.decoder.position(one.reference, first) - model.decoder.position(two.reference, second)[:1]
+            ).abs().max() > 1e-3
 
         assert positions_differ()
         second.valid_ratios = torch.ones_like(second.valid_ratios)
@@ -109,6 +118,8 @@ def test_a_padding_that_is_all_image_is_no_padding():
     with torch.no_grad():
         feats = model.extract_feat(data['inputs'])
         zeros = [torch.zeros(2, *feat.shape[-2:], dtype=torch.bool) for feat in feats]
-        first, second = (model.decode([model.queries(memory, model.head)[0]], memory)
-                         for memory in (model.encoder(feats, None), model.encoder(feats, zeros)))
+        first, second = (
+            model.decode([model.queries(memory, model.head)[0]], memory)
+            for memory in (model.encoder(feats, None), model.encoder(feats, zeros))
+        )
     assert first['boxes'].allclose(second['boxes'], atol=1e-5)

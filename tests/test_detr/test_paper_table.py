@@ -1,4 +1,5 @@
 """The tables paper x parts name what the detectors are built of."""
+
 import pytest
 import tiny
 from mmengine.config import ConfigDict
@@ -24,11 +25,19 @@ def test_cells_are_true_of_the_built_detector(path):
     built = tiny.build(tiny.tiny(MODELS[path]))
     layer = built.decoder.layers[0]
     attention = getattr(layer.cross_attn, 'base', layer.cross_attn) if 'Gated' in name(layer) else layer.cross_attn
-    for heading, found in [('encoder', built.encoder), ('queries', built.queries), ('decoder', built.decoder),
-                           ('self-attention', layer.self_attn), ('cross-attention', attention),
-                           ('spatial prior', built.decoder.spatial_prior), ('query position', built.decoder.position),
-                           ('reference update', built.decoder.reference_update), ('head', built.head),
-                           ('matcher', built.head.matcher), ('selection', built.head.select)]:
+    for heading, found in [
+        ('encoder', built.encoder),
+        ('queries', built.queries),
+        ('decoder', built.decoder),
+        ('self-attention', layer.self_attn),
+        ('cross-attention', attention),
+        ('spatial prior', built.decoder.spatial_prior),
+        ('query position', built.decoder.position),
+        ('reference update', built.decoder.reference_update),
+        ('head', built.head),
+        ('matcher', built.head.matcher),
+        ('selection', built.head.select),
+    ]:
         assert cells[heading].split(' (')[0].split(',')[0] == name(found), heading
     assert [each for each in names(built.groups) if each not in cells['groups']] == []
     assert bool(cells['groups']) == bool(len(built.groups))
@@ -42,14 +51,28 @@ def test_every_base_stands_behind_the_one_it_is_a_diff_of():
         assert parent(path) is None or BASES.index(parent(path)) < BASES.index(path)
 
 
-@pytest.mark.parametrize('cfg, text', [
-    (dict(type='mmparts.TopKQueries'), 'TopKQueries'),
-    (dict(type='mmparts.TopKQueries', mixed_selection=True, embed_boxes=False, class_agnostic=True, content_std=1.),
-     'TopKQueries (mixed_selection, embed_boxes=False)'),
-    (dict(type='mmparts.AnchorQueries', content='shared', num_queries=7), 'AnchorQueries (content=shared)'),
-    (dict(type='mmparts.GaussianCrossAttention', base=dict(type='mmparts.ConditionalCrossAttention')),
-     'GaussianCrossAttention (base=ConditionalCrossAttention)'),
-    (dict(type='mmparts.TopKMasks', no_object=True), 'TopKMasks (no_object)')])
+@pytest.mark.parametrize(
+    ('cfg', 'text'),
+    [
+        (dict(type='mmparts.TopKQueries'), 'TopKQueries'),
+        (
+            dict(
+                type='mmparts.TopKQueries',
+                mixed_selection=True,
+                embed_boxes=False,
+                class_agnostic=True,
+                content_std=1.0,
+            ),
+            'TopKQueries (mixed_selection, embed_boxes=False)',
+        ),
+        (dict(type='mmparts.AnchorQueries', content='shared', num_queries=7), 'AnchorQueries (content=shared)'),
+        (
+            dict(type='mmparts.GaussianCrossAttention', base=dict(type='mmparts.ConditionalCrossAttention')),
+            'GaussianCrossAttention (base=ConditionalCrossAttention)',
+        ),
+        (dict(type='mmparts.TopKMasks', no_object=True), 'TopKMasks (no_object)'),
+    ],
+)
 def test_parts_say_what_is_not_the_default(cfg, text):
     assert part(ConfigDict(cfg)) == text
 
@@ -59,8 +82,10 @@ def test_a_row_is_a_link_a_base_and_a_cell_for_each_column():
     columns = {heading: TRANSFORMER[heading] for heading in ('encoder', 'groups', 'self-attention')}
     head, rule, row = table({path: MODELS[path]}, columns, tiny.CONFIGS).splitlines()
     assert head == '| model | a diff of | encoder | groups | self-attention |'
-    assert row == ('| [dab_detr_r50](_base_/models/dab_detr_r50.py) | detr_r50 | DenseEncoder (scale_positions) | - | '
-                   'ConditionalSelfAttention |')
+    assert row == (
+        '| [dab_detr_r50](_base_/models/dab_detr_r50.py) | detr_r50 | DenseEncoder (scale_positions) | - | '
+        'ConditionalSelfAttention |'
+    )
 
 
 def test_tables_have_a_row_for_each_base():

@@ -1,5 +1,6 @@
 """DAB-DETR, without and with patterns, against transformers; and DN-DETR at test time, which is DAB-DETR whose queries
 start with another content."""
+
 import parity
 import pytest
 import torch
@@ -44,9 +45,16 @@ def both(case: str, width: str, monkeypatch) -> tuple[nn.Module, nn.Module, dict
     """Our model, theirs, and our weights under their names."""
     base, changes, patterns = CASES[case]
     ours = parity.build(base, width, **changes)
-    theirs = transformers.DabDetrForObjectDetection(their_config(
-        transformers.DabDetrConfig, ours, hidden_size=ours.cfg.embed_dims, num_patterns=patterns, dropout=0.,
-        auxiliary_loss=True))
+    theirs = transformers.DabDetrForObjectDetection(
+        their_config(
+            transformers.DabDetrConfig,
+            ours,
+            hidden_size=ours.cfg.embed_dims,
+            num_patterns=patterns,
+            dropout=0.0,
+            auxiliary_loss=True,
+        )
+    )
     fit(theirs, monkeypatch)
     weights = split_projections(parity.weights_of(ours))
     weights['queries.anchors.weight'] = torch.cat([weights.pop(f'queries.{part}') for part in ('centre', 'size')], 1)
@@ -61,6 +69,7 @@ def fit(theirs: nn.Module, monkeypatch):
     """Theirs clamps the inverse sigmoid at 1e-5, the official code at 1e-3; and takes every softmax in float32, so that
     gradients which are zero (of the biases of keys) would not be."""
     from transformers.models.dab_detr import modeling_dab_detr
+
     logit, softmax = modeling_dab_detr.inverse_sigmoid, nn.functional.softmax
     monkeypatch.setattr(modeling_dab_detr, 'inverse_sigmoid', lambda x: logit(x, eps=1e-3))
     monkeypatch.setattr(nn.functional, 'softmax', lambda x, dim, dtype=None: softmax(x, dim))

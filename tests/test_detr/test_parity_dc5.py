@@ -1,4 +1,5 @@
 """DETR's dilated backbone (DC5) against timm's ResNet at stride 16, which dilates as torchvision does."""
+
 import parity
 import pytest
 import tiny

@@ -1,5 +1,6 @@
 """DINO, the main branch of Co-DINO and two-stage Deformable DETR against mmdet: outputs of every layer, and the losses
 of a whole training step."""
+
 import copy
 from dataclasses import replace
 from functools import partial
@@ -26,16 +27,22 @@ from mmparts.detr.structures import Targets
 DENOISING = dict(type='mmparts.Denoising', num=100, spare_row=False)
 CASES = {
     'dino': ('dino_r50', dict(), 'dino/dino-4scale_r50_8xb2-12e_coco.py'),
-    'two-stage': ('deformable_detr_refine_twostage_r50', dict(encoder=dict(dropout=0.), decoder=dict(dropout=0.)),
-                  'deformable_detr/deformable-detr-refine-twostage_r50_16xb2-50e_coco.py'),
-    'co-dino': ('co_dino_r50', dict(groups=[DENOISING], neck=dict(bias=True)),
-                'dino/dino-4scale_r50_8xb2-12e_coco.py'),
+    'two-stage': (
+        'deformable_detr_refine_twostage_r50',
+        dict(encoder=dict(dropout=0.0), decoder=dict(dropout=0.0)),
+        'deformable_detr/deformable-detr-refine-twostage_r50_16xb2-50e_coco.py',
+    ),
+    'co-dino': ('co_dino_r50', dict(groups=[DENOISING], neck=dict(bias=True)), 'dino/dino-4scale_r50_8xb2-12e_coco.py'),
 }
-THEIRS = {'co-dino': dict(
-    num_feature_levels=5, neck=dict(in_channels=[32, 64, 128, 256], num_outs=5),
-    encoder=dict(layer_cfg=dict(self_attn_cfg=dict(num_levels=5))),
-    decoder=dict(layer_cfg=dict(cross_attn_cfg=dict(num_levels=5))),
-    bbox_head=dict(loss_cls=dict(_delete_=True, type='QualityFocalLoss', use_sigmoid=True, beta=2.0)))}
+THEIRS = {
+    'co-dino': dict(
+        num_feature_levels=5,
+        neck=dict(in_channels=[32, 64, 128, 256], num_outs=5),
+        encoder=dict(layer_cfg=dict(self_attn_cfg=dict(num_levels=5))),
+        decoder=dict(layer_cfg=dict(cross_attn_cfg=dict(num_levels=5))),
+        bbox_head=dict(loss_cls=dict(_delete_=True, type='QualityFocalLoss', use_sigmoid=True, beta=2.0)),
+    )
+}
 
 # Their names to ours, see parity.translate. Backbone and neck are the same classes.
 RULES = [
@@ -60,9 +67,13 @@ RULES = [
 
 
 def heads(ours: nn.Module) -> list:
-    return [(r'^bbox_head\.cls_branches\.(\d+)', lambda found: parity.branch(ours, 'class', int(found[1]))),
-            (r'^bbox_head\.reg_branches\.(\d+)\.([024])',
-             lambda found: f'{parity.branch(ours, "box", int(found[1]))}.layers.{int(found[2]) // 2}')]
+    return [
+        (r'^bbox_head\.cls_branches\.(\d+)', lambda found: parity.branch(ours, 'class', int(found[1]))),
+        (
+            r'^bbox_head\.reg_branches\.(\d+)\.([024])',
+            lambda found: f'{parity.branch(ours, "box", int(found[1]))}.layers.{int(found[2]) // 2}',
+        ),
+    ]
 
 
 def both(case: str, width: str, monkeypatch) -> tuple[nn.Module, nn.Module, dict[str, Tensor]]:
@@ -74,17 +85,25 @@ def both(case: str, width: str, monkeypatch) -> tuple[nn.Module, nn.Module, dict
 
     path = Path(mmdet.__file__).parent / '.mim' / 'configs' / their_base
     sizes, layer = dict(embed_dims=cfg.embed_dims), dict(embed_dims=cfg.embed_dims, num_heads=cfg.encoder.num_heads)
-    ffn = dict(feedforward_channels=cfg.encoder.ffn_channels, ffn_drop=0., **sizes)
-    attention = dict(dropout=0., **layer)
+    ffn = dict(feedforward_channels=cfg.encoder.ffn_channels, ffn_drop=0.0, **sizes)
+    attention = dict(dropout=0.0, **layer)
     their_cfg = Config.fromfile(path)
-    their_cfg.merge_from_dict(dict(model=dict(
-        num_queries=cfg.num_queries, backbone=cfg.backbone,
-        neck=dict(in_channels=[64, 128, 256], out_channels=cfg.embed_dims, bias=True),
-        encoder=dict(num_layers=cfg.encoder.num_layers, layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn)),
-        decoder=dict(num_layers=cfg.decoder.num_layers,
-                     layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn)),
-        positional_encoding=dict(num_feats=cfg.embed_dims // 2),
-        bbox_head=dict(num_classes=cfg.num_classes, **sizes))))
+    their_cfg.merge_from_dict(
+        dict(
+            model=dict(
+                num_queries=cfg.num_queries,
+                backbone=cfg.backbone,
+                neck=dict(in_channels=[64, 128, 256], out_channels=cfg.embed_dims, bias=True),
+                encoder=dict(num_layers=cfg.encoder.num_layers, layer_cfg=dict(self_attn_cfg=attention, ffn_cfg=ffn)),
+                decoder=dict(
+                    num_layers=cfg.decoder.num_layers,
+                    layer_cfg=dict(self_attn_cfg=attention, cross_attn_cfg=attention, ffn_cfg=ffn),
+                ),
+                positional_encoding=dict(num_feats=cfg.embed_dims // 2),
+                bbox_head=dict(num_classes=cfg.num_classes, **sizes),
+            )
+        )
+    )
     their_cfg.merge_from_dict(dict(model=copy.deepcopy(THEIRS.get(case, {}))))
     with DefaultScope.overwrite_default_scope('mmdet'):
         theirs = MODELS.build(their_cfg.model).eval()
@@ -101,8 +120,9 @@ def fit(theirs: nn.Module, embed_dims: int, monkeypatch):
     1e-5, where the official code and their own decoder do so at 1e-3."""
     feats = dict(num_feats=embed_dims // 2)
     monkeypatch.setattr(dino_layers, 'coordinate_to_encoding', partial(dino_layers.coordinate_to_encoding, **feats))
-    monkeypatch.setattr(theirs, 'get_proposal_pos_embed', partial(
-        theirs.get_proposal_pos_embed, num_pos_feats=embed_dims // 2))
+    monkeypatch.setattr(
+        theirs, 'get_proposal_pos_embed', partial(theirs.get_proposal_pos_embed, num_pos_feats=embed_dims // 2)
+    )
     if isinstance(theirs, DINO):
         monkeypatch.setattr(deformable_detr_head, 'inverse_sigmoid', partial(dino_layers.inverse_sigmoid, eps=1e-3))
 
@@ -134,7 +154,7 @@ def share_choice(monkeypatch):
         return found
 
     def take(scores: Tensor, num: int) -> Tensor:
-        index, = chosen
+        (index,) = chosen
         torch.testing.assert_close(scores.gather(1, index), scores.topk(num, dim=1).values, atol=1e-5, rtol=1e-5)
         return index
 
@@ -190,7 +210,7 @@ def test_denoising_queries(monkeypatch):
     """Without noise: content, boxes, the slots they stand in, and who may see whom."""
     ours, theirs, weights = both('dino', 'small', monkeypatch)
     part, generator, batch = ours.groups[0], theirs.dn_query_generator, parity.batch((3, 5))
-    part.label_noise = part.box_noise = 0.
+    part.label_noise = part.box_noise = 0.0
     generator.label_noise_scale = generator.box_noise_scale = 1e-12
     theirs.load_state_dict(weights, strict=False)
 
@@ -198,6 +218,6 @@ def test_denoising_queries(monkeypatch):
     group = part(match, None, Targets.from_samples(batch.samples))
     content, boxes, blocked, _ = generator(batch.samples)
 
-    parity.close('content', group.content, content, 0.)
+    parity.close('content', group.content, content, 0.0)
     parity.close('boxes', group.reference, boxes.sigmoid(), BOXES)
     assert visibility([group, match]).equal(blocked)

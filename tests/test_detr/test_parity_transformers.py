@@ -1,5 +1,6 @@
 """DETR, the four Deformable DETRs, and the main branches of H-DETR and Co-Deformable-DETR without their tricks, against
 transformers: outputs of every layer, gradients, losses."""
+
 import copy
 
 import parity
@@ -10,8 +11,11 @@ from parity_transformers import BACKBONE, call, split_projections, their_config,
 from torch import Tensor, nn
 
 DETR = 'detr_r50'
-MAIN = dict(queries=dict(select_padding=True, mixed_selection=False), groups=[],
-            decoder=dict(reference_update=dict(type='mmparts.IterativeRefinement')))
+MAIN = dict(
+    queries=dict(select_padding=True, mixed_selection=False),
+    groups=[],
+    decoder=dict(reference_update=dict(type='mmparts.IterativeRefinement')),
+)
 DEFORMABLE = {
     'deformable': ('deformable_detr_r50', {}),
     'single-scale': ('deformable_detr_singlescale_r50', {}),
@@ -54,8 +58,10 @@ DEFORMABLE_ENDS = [
 
 
 def heads(ours: nn.Module) -> list:
-    return [(r'^(decoder\.)?class_embed\.(\d+)', lambda found: parity.branch(ours, 'class', int(found[2]))),
-            (r'^(decoder\.)?bbox_embed\.(\d+)', lambda found: parity.branch(ours, 'box', int(found[2])))]
+    return [
+        (r'^(decoder\.)?class_embed\.(\d+)', lambda found: parity.branch(ours, 'class', int(found[2]))),
+        (r'^(decoder\.)?bbox_embed\.(\d+)', lambda found: parity.branch(ours, 'box', int(found[2]))),
+    ]
 
 
 def detr(width: str) -> tuple[nn.Module, nn.Module, dict[str, Tensor]]:
@@ -90,7 +96,8 @@ class EveryLayer(nn.Module):
         config = copy.deepcopy(self.detr.config)
         config.auxiliary_loss = True
         out.loss, out.loss_dict, out.auxiliary_outputs = self.detr.loss_function(
-            out.logits, labels, out.logits.device, out.pred_boxes, config, logits, boxes)
+            out.logits, labels, out.logits.device, out.pred_boxes, config, logits, boxes
+        )
         return out
 
 
@@ -100,10 +107,19 @@ def deformable(case: str, width: str):
     ours = parity.build(base, width, **changes)
     two_stage = hasattr(ours.queries, 'embed')
     # Their class cost is 1 by default, the paper's 2.
-    theirs = transformers.DeformableDetrForObjectDetection(their_config(
-        transformers.DeformableDetrConfig, ours, disable_custom_kernels=True, class_cost=2, auxiliary_loss=True,
-        num_feature_levels=ours.cfg.num_levels, two_stage=two_stage,
-        two_stage_num_proposals=ours.cfg.num_queries, with_box_refine=len(ours.head.class_branches) > 1))
+    theirs = transformers.DeformableDetrForObjectDetection(
+        their_config(
+            transformers.DeformableDetrConfig,
+            ours,
+            disable_custom_kernels=True,
+            class_cost=2,
+            auxiliary_loss=True,
+            num_feature_levels=ours.cfg.num_levels,
+            two_stage=two_stage,
+            two_stage_num_proposals=ours.cfg.num_queries,
+            with_box_refine=len(ours.head.class_branches) > 1,
+        )
+    )
     untie(theirs)
 
     weights = split_projections(parity.weights_of(ours))
@@ -174,8 +190,9 @@ def test_losses(case, counts):
     """Every term of every layer. Theirs are not weighted yet; they have none for the encoder's proposals."""
     ours, theirs, weights = both(case, 'small')
     batch = parity.batch(counts)
-    terms = dict(loss_ce=('loss_cls', 1 if case == 'detr' else 2), loss_bbox=('loss_bbox', 5),
-                 loss_giou=('loss_iou', 2))
+    terms = dict(
+        loss_ce=('loss_cls', 1 if case == 'detr' else 2), loss_bbox=('loss_bbox', 5), loss_giou=('loss_iou', 2)
+    )
 
     found = ours(batch.images, batch.samples, mode='loss')
     out, _, _ = call(theirs, weights, batch)

@@ -1,16 +1,19 @@
 """Query sources: which tokens become queries, and what they are trained on."""
+
 import pytest
 import torch
+from tiny import samples
 
 from mmparts.detr.queries import LearnedQueries, PointQueries, TopKQueries
 from mmparts.detr.structures import Memory, Targets
-from tiny import samples
 
 DIMS = 8
 SHAPES = ((4, 6), (2, 3))  # 30 tokens
-two_stage = pytest.mark.parametrize('kwargs', [
-    dict(), dict(mixed_selection=True), dict(mixed_selection=True, embed_boxes=False, class_agnostic=False)],
-    ids=['two-stage', 'mixed', 'dino'])
+two_stage = pytest.mark.parametrize(
+    'kwargs',
+    [dict(), dict(mixed_selection=True), dict(mixed_selection=True, embed_boxes=False, class_agnostic=False)],
+    ids=['two-stage', 'mixed', 'dino'],
+)
 
 
 def memory(padded: bool = False, shapes=SHAPES) -> Memory:
@@ -21,7 +24,7 @@ def memory(padded: bool = False, shapes=SHAPES) -> Memory:
     if padded:
         masks = [torch.zeros(2, h, w, dtype=torch.bool) for h, w in shapes]
         for mask in masks:
-            mask[1, :, mask.shape[2] // 2:] = True
+            mask[1, :, mask.shape[2] // 2 :] = True
     return Memory.from_levels(feats, feats, masks)
 
 
@@ -77,8 +80,7 @@ def test_queries_are_cut_from_the_proposals(kwargs):
 
 def test_all_tokens_are_trained_where_they_only_tell_objects_from_background():
     targets = Targets.from_samples(samples(num_classes=5))
-    for part, tokens, labels in ((top_k(), 30, {0}),
-                                 (top_k(class_agnostic=False), 7, set(targets.labels.tolist()))):
+    for part, tokens, labels in ((top_k(), 30, {0}), (top_k(class_agnostic=False), 7, set(targets.labels.tolist()))):
         _, proposals = part.train()(memory(), None)
         trained = proposals.as_set(targets)
         assert trained.name == 'enc' and trained.logits.shape == (1, 2, tokens, 5)
@@ -101,7 +103,7 @@ def test_priors_grow_with_the_level_and_stand_at_the_tokens():
     tokens = memory()
     group, _ = part(tokens, None)
     found = sorted(map(tuple, group.reference[0].tolist()))
-    sizes = torch.tensor([.05] * 24 + [.1] * 6)[:, None].expand(-1, 2)
+    sizes = torch.tensor([0.05] * 24 + [0.1] * 6)[:, None].expand(-1, 2)
     expected = sorted(map(tuple, torch.cat([tokens.centres[0], sizes], dim=1).tolist()))
     assert torch.tensor(found).allclose(torch.tensor(expected), atol=1e-5)
 
@@ -109,7 +111,7 @@ def test_priors_grow_with_the_level_and_stand_at_the_tokens():
 def shy(select_padding: bool) -> TopKQueries:
     """Finds every real token unlikely; a zeroed one (padding) scores the bias, 0."""
     part = top_k(select_padding=select_padding)
-    sign = torch.tensor([1., -1.] * (DIMS // 2))
+    sign = torch.tensor([1.0, -1.0] * (DIMS // 2))
     part.output.weight.data = torch.eye(DIMS)
     part.class_branch.weight.data[:] = -sign
     for bias in (part.output.bias, part.class_branch.bias):
@@ -120,7 +122,7 @@ def shy(select_padding: bool) -> TopKQueries:
 @pytest.mark.parametrize('select_padding', [False, True])
 def test_padding_competes_only_on_request(select_padding):
     tokens = memory(padded=True)
-    tokens.tokens = (torch.rand(2, 30, 1) + 1) * torch.tensor([1., -1.] * (DIMS // 2))
+    tokens.tokens = (torch.rand(2, 30, 1) + 1) * torch.tensor([1.0, -1.0] * (DIMS // 2))
     group, _ = shy(select_padding)(tokens, None)
     unusable = (group.reference == 1).all(-1)  # sigmoid of infinity
     assert not unusable[0].any()
@@ -136,7 +138,7 @@ def test_padding_comes_last_when_there_is_nothing_else():
 
 
 def test_tokens_at_the_very_border_come_last():
-    tokens = memory(shapes=((2, 60), ))  # centres of the first and last column lie within 1% of the border
+    tokens = memory(shapes=((2, 60),))  # centres of the first and last column lie within 1% of the border
     group, _ = top_k(num_queries=120)(tokens, None)
     unusable = (group.reference == 1).all(-1)
     assert unusable.sum(1).tolist() == [4, 4] and unusable[:, -4:].all()

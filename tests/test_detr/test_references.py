@@ -1,4 +1,5 @@
 """How references move, and which layers a layer's box loss trains."""
+
 import math
 
 import pytest
@@ -34,7 +35,7 @@ def test_a_box_that_does_not_move_stays():
 
 
 @pytest.mark.parametrize('eps', [1e-5, 1e-3])
-@pytest.mark.parametrize('edge', [0., 1., -0.5, 1.5])
+@pytest.mark.parametrize('edge', [0.0, 1.0, -0.5, 1.5])
 def test_a_saturated_reference_can_still_move(eps, edge):
     delta = torch.zeros(1, 4, requires_grad=True)
     bound = math.log(1 / eps)  # 11.51 and 6.91
@@ -54,10 +55,18 @@ def test_boxes_are_float32_whatever_the_branch_gives(dtype, reference):
 def decoded(rule: type, coordinates: int = 4):
     """A head with branches of its own for each of four layers, the decoder, and what they make of three queries."""
     torch.manual_seed(0)
-    head = SetPredictionHead([], dict(type=HungarianMatcher, costs=[]), dict(type=TopKSelection), num_classes=3,
-                             embed_dims=DIMS, num_layers=LAYERS, share_branches=False)
-    decoder = QueryDecoder(DIMS, LAYERS, num_heads=2, ffn_channels=16, num_levels=1,
-                           reference_update=dict(type=rule)).eval()
+    head = SetPredictionHead(
+        [],
+        dict(type=HungarianMatcher, costs=[]),
+        dict(type=TopKSelection),
+        num_classes=3,
+        embed_dims=DIMS,
+        num_layers=LAYERS,
+        share_branches=False,
+    )
+    decoder = QueryDecoder(
+        DIMS, LAYERS, num_heads=2, ffn_channels=16, num_levels=1, reference_update=dict(type=rule)
+    ).eval()
     for parameter in [*head.parameters(), *decoder.parameters()]:
         parameter.data += 0.1 * torch.randn_like(parameter)
     feat = torch.randn(2, DIMS, 3, 4)
@@ -66,15 +75,21 @@ def decoded(rule: type, coordinates: int = 4):
     return head, decoder, references, head(hidden, references)['boxes']
 
 
-@pytest.mark.parametrize('rule, further_back', [(FixedReference, 0), (IterativeRefinement, 0), (LookForwardTwice, 1)])
+@pytest.mark.parametrize(
+    ('rule', 'further_back'), [(FixedReference, 0), (IterativeRefinement, 0), (LookForwardTwice, 1)]
+)
 def test_which_branches_a_layers_box_trains(rule, further_back):
     """Its own; when looking forward twice also the one before, whose box it started from; never any further."""
     for layer in range(LAYERS):
         head, _, _, boxes = decoded(rule)
         boxes[layer].sum().backward()
-        trained = [index for index in range(LAYERS)
-                   if any(parameter.grad is not None and parameter.grad.any()
-                          for parameter in head.box_branch(index).parameters())]
+        trained = [
+            index
+            for index in range(LAYERS)
+            if any(
+                parameter.grad is not None and parameter.grad.any() for parameter in head.box_branch(index).parameters()
+            )
+        ]
         assert trained == list(range(max(layer - further_back, 0), layer + 1))
 
 
@@ -100,7 +115,7 @@ def test_refinement_does_not_start_a_graph_and_looking_twice_keeps_one():
         assert not entering.requires_grad and kept.requires_grad == keeps
 
 
-@pytest.mark.parametrize('rule, later', [(FixedReference, 2), (IterativeRefinement, 4), (LookForwardTwice, 4)])
+@pytest.mark.parametrize(('rule', 'later'), [(FixedReference, 2), (IterativeRefinement, 4), (LookForwardTwice, 4)])
 def test_a_refined_point_is_a_box(rule, later):
     _, _, references, boxes = decoded(rule, coordinates=2)
     assert [reference.shape[-1] for reference in references] == [2, later, later, later]

@@ -1,11 +1,22 @@
 """SMCA-DETR: Gaussians and attention against loops over single numbers, and what holds of the models built on them."""
+
 import math
 
 import pytest
 import torch
 from mmengine.config import Config
-from tiny import (CONFIGS, assert_comes_back, at_own_size, base, batch, build, tiny, total, unmoved_by_two_steps,
-                  without_gradient)
+from tiny import (
+    CONFIGS,
+    assert_comes_back,
+    at_own_size,
+    base,
+    batch,
+    build,
+    tiny,
+    total,
+    unmoved_by_two_steps,
+    without_gradient,
+)
 from torch import nn
 
 from mmparts.detr.attention import DenseCrossAttention
@@ -34,9 +45,9 @@ def memory(shapes=tuple(ONE), padded: bool = True) -> Memory:
     feats, pos = ([torch.randn(2, DIMS, *shape) for shape in shapes] for _ in range(2))
     masks = [torch.zeros(2, *shape, dtype=torch.bool) for shape in shapes]
     for level, mask in enumerate(reversed(masks)):
-        mask[1, :, -2**level:] = True
+        mask[1, :, -(2**level) :] = True
     made = Memory.from_levels(feats, pos, masks if padded else None)
-    step = 32 // 2**(len(shapes) - 1)
+    step = 32 // 2 ** (len(shapes) - 1)
     made.padded = tuple(step * size for size in shapes[0])
     made.images = [(made.padded[0], made.padded[1] - 7), (made.padded[0] - 3, made.padded[1] - 32)]
     return made
@@ -57,21 +68,21 @@ def log_gaussian(prior, state, reference, mem: Memory, b: int, n: int, h: int, l
     part, levels, scales = prior.layers[1], len(mem.shapes), prior.num_scales
     content, pos = state
     query = part.norm(content[b, n] + pos[b, n])
-    cell = 32 / 2**(levels - 1 - level)
+    cell = 32 / 2 ** (levels - 1 - level)
     height, width = mem.images[b]
     which = h * levels + level
     x = reference[b, n, 0].item() * width / cell + part.offset(query)[2 * which].item()
     y = reference[b, n, 1].item() * height / cell + part.offset(query)[2 * which + 1].item()
-    s = [] if scales == 0 else part.scale(query)[scales * which:scales * (which + 1)].tolist()
+    s = [] if scales == 0 else part.scale(query)[scales * which : scales * (which + 1)].tolist()
     dx, dy = x - i, y - j
     if prior.divide:
         s = [1 / max(abs(each), 0.1) for each in s]
     if scales == 0:
         return -(dx**2 + dy**2) / 8
     if scales == 1:
-        return -s[0]**2 * (dx**2 + dy**2) / 8
-    log = s[0]**2 * dx**2 + s[1]**2 * dy**2
-    return -(log + (s[2]**2 * dx**2 * dy**2 if scales == 3 else 0)) / 8
+        return -(s[0] ** 2) * (dx**2 + dy**2) / 8
+    log = s[0] ** 2 * dx**2 + s[1] ** 2 * dy**2
+    return -(log + (s[2] ** 2 * dx**2 * dy**2 if scales == 3 else 0)) / 8
 
 
 def cells(mem: Memory):
@@ -81,7 +92,7 @@ def cells(mem: Memory):
 
 
 @pytest.mark.parametrize('shapes', [ONE, TWO], ids=['one level', 'two levels'])
-@pytest.mark.parametrize('num_scales, divide', [(0, False), (1, False), (2, False), (3, False), (2, True)])
+@pytest.mark.parametrize(('num_scales', 'divide'), [(0, False), (1, False), (2, False), (3, False), (2, True)])
 def test_attention_and_gaussians_against_loops(shapes, num_scales, divide):
     prior, state, args = inputs(shapes, num_scales=num_scales, divide=divide)
     content, pos, reference, mem, given = args
@@ -136,7 +147,8 @@ def test_without_modulation_it_is_the_attention_it_stands_on(attention, num_scal
     given = prior(content, pos, 1)
     assert part(content, pos, reference, mem, given).allclose(part.base(content, pos, None, mem), atol=1e-5)
     assert part.weights(content, pos, reference, mem, given).allclose(
-        part.base.weights(content, pos, None, mem), atol=1e-5)
+        part.base.weights(content, pos, None, mem), atol=1e-5
+    )
 
 
 def test_a_model_without_modulation_is_a_detr():
@@ -145,10 +157,14 @@ def test_a_model_without_modulation_is_a_detr():
     prior = ours.decoder.spatial_prior
     for part in (*(layer.scale for layer in prior.layers), prior.centre.layers[-1]):
         nn.init.zeros_(part.weight), nn.init.zeros_(part.bias)
-    detr = build(base('smca_detr_r50', decoder=dict(
-        cross_attn=dict(type='mmparts.DenseCrossAttention'), spatial_prior=None))).eval()
-    weights = {name.replace('cross_attn.base.', 'cross_attn.'): value for name, value in ours.state_dict().items()
-               if 'spatial_prior' not in name}
+    detr = build(
+        base('smca_detr_r50', decoder=dict(cross_attn=dict(type='mmparts.DenseCrossAttention'), spatial_prior=None))
+    ).eval()
+    weights = {
+        name.replace('cross_attn.base.', 'cross_attn.'): value
+        for name, value in ours.state_dict().items()
+        if 'spatial_prior' not in name
+    }
     detr.load_state_dict(weights)
     data = batch(ours)
     with torch.no_grad():
@@ -158,7 +174,7 @@ def test_a_model_without_modulation_is_a_detr():
 
 def test_boxes_start_from_the_centres():
     model = build(base('smca_detr_r50')).eval()
-    nn.init.normal_(model.decoder.spatial_prior.centre.layers[-1].bias, std=2.)
+    nn.init.normal_(model.decoder.spatial_prior.centre.layers[-1].bias, std=2.0)
     for parameter in model.head.box_branches[0].layers[-1].parameters():
         nn.init.zeros_(parameter)
     data = batch(model)
@@ -170,9 +186,16 @@ def test_boxes_start_from_the_centres():
     assert boxes[..., :2].allclose(centres.expand(2, 2, -1, -1), atol=1e-5) and (boxes[..., 2:] == 0.5).all()
 
 
-@pytest.mark.parametrize('pixels, shape, expected', [
-    ((800, 1333), (25, 42), 32), ((100, 64), (4, 2), 32), ((100, 64), (7, 4), 16), ((801, 961), (13, 16), 64),
-    ((518, 518), (37, 37), 14)])
+@pytest.mark.parametrize(
+    ('pixels', 'shape', 'expected'),
+    [
+        ((800, 1333), (25, 42), 32),
+        ((100, 64), (4, 2), 32),
+        ((100, 64), (7, 4), 16),
+        ((801, 961), (13, 16), 64),
+        ((518, 518), (37, 37), 14),
+    ],
+)
 def test_strides_are_read_from_the_features(pixels, shape, expected):
     assert stride(pixels, shape) == expected
 
@@ -182,8 +205,8 @@ def test_centres_count_pixels_of_the_image_not_cells():
     model = build(base('smca_detr_r50')).eval()
     data = batch(model, sizes=((100, 70), (128, 96)))
     extents = model.encode(data['inputs'], data['data_samples']).extents
-    assert extents.tolist() == [[[70 / 32, 100 / 32]], [[3., 4.]]]
-    data = batch(model, sizes=((100, 70), ))
+    assert extents.tolist() == [[[70 / 32, 100 / 32]], [[3.0, 4.0]]]
+    data = batch(model, sizes=((100, 70),))
     assert model.encode(data['inputs'], data['data_samples']).extents.tolist() == [[[70 / 32, 100 / 32]]]
 
 
@@ -192,7 +215,7 @@ class Patches(nn.Module):
 
     def __init__(self, strides=(16, 32), **kwargs):
         super().__init__()
-        self.strides, self.channels = strides, (8, ) * len(strides)
+        self.strides, self.channels = strides, (8,) * len(strides)
         self.levels = nn.ModuleList(nn.Conv2d(3, 8, step, step) for step in strides)
 
     def init_weights(self):
@@ -204,9 +227,15 @@ class Patches(nn.Module):
 
 @pytest.mark.parametrize('name', MODELS_OF_PAPER)
 def test_an_image_alone_and_in_a_batch(name):
-    strides = (32, ) if name == 'smca_detr_r50' else (16, 32)
-    model = build(base(name, backbone=dict(_delete_=True, type=Patches, strides=strides), neck=dict(norm_cfg=None),
-                       num_levels=len(strides))).eval()
+    strides = (32,) if name == 'smca_detr_r50' else (16, 32)
+    model = build(
+        base(
+            name,
+            backbone=dict(_delete_=True, type=Patches, strides=strides),
+            neck=dict(norm_cfg=None),
+            num_levels=len(strides),
+        )
+    ).eval()
     (height, width), large = (64, 96), (96, 160)
     together = batch(model, sizes=((height, width), large))
     alone = dict(inputs=together['inputs'][:1, :, :height, :width].clone(), data_samples=together['data_samples'][:1])
@@ -225,7 +254,7 @@ def test_images_of_a_batch_do_not_mix(name):
     model = build(base(name)).eval()
     for layer in model.decoder.spatial_prior.layers:
         if layer.gate is not None:
-            nn.init.normal_(layer.gate.weight, std=3.)
+            nn.init.normal_(layer.gate.weight, std=3.0)
     data = batch(model, sizes=((64, 96), (96, 128), (96, 64)), counts=(1, 0, 2))
     order = [2, 0, 1]
     with torch.no_grad():
@@ -251,8 +280,9 @@ def reference_block(layer: nn.Module, levels: list[torch.Tensor], pos: list[torc
 
 @pytest.mark.parametrize('across', [None, (0, 3), ()])
 def test_encoder_blocks_image_by_image(across):
-    encoder = random_weights(MultiScaleEncoder(DIMS, num_layers=4, across=across, num_heads=HEADS, ffn_channels=24,
-                                               num_levels=2))
+    encoder = random_weights(
+        MultiScaleEncoder(DIMS, num_layers=4, across=across, num_heads=HEADS, ffn_channels=24, num_levels=2)
+    )
     torch.manual_seed(0)
     feats = [torch.randn(2, DIMS, *shape) for shape in TWO]
     valid = [[(4, 6), (2, 3)], [(2, 4), (1, 2)]]  # of each image, in each level
@@ -266,17 +296,17 @@ def test_encoder_blocks_image_by_image(across):
         levels, places = [], []
         for feat, mask, embed, (h, w) in zip(feats, masks, encoder.level_embed, sizes):
             levels.append(feat[image, :, :h, :w].flatten(1).T)
-            place = encoder.positional_encoding(mask[image:image + 1, :h, :w])[0]
+            place = encoder.positional_encoding(mask[image : image + 1, :h, :w])[0]
             places.append(place.flatten(1).T + embed)
         for number, layer in enumerate(encoder.layers):
-            levels = reference_block(layer, levels, places, number in ((2, ) if across is None else across))
+            levels = reference_block(layer, levels, places, number in ((2,) if across is None else across))
         for tokens, mask, level in zip(made.tokens.split([24, 6], dim=1), masks, levels):
             assert tokens[image, ~mask[image].flatten()].allclose(level, atol=1e-4)
 
 
 def test_blocks_that_are_not_there_are_named():
     with pytest.raises(ValueError, match=r'across=\[5\]: the encoder has blocks 0 to 4'):
-        MultiScaleEncoder(across=(5, ))
+        MultiScaleEncoder(across=(5,))
 
 
 def counted(name: str, **changes) -> Parameters:
@@ -285,17 +315,19 @@ def counted(name: str, **changes) -> Parameters:
     return Parameters.of(build_on_meta(cfg))
 
 
-@pytest.mark.parametrize('name', ['smca-detr_r50_8xb2-50e_coco.py', 'smca-detr_r50_8xb2-108e_coco.py',
-                                  'smca-detr_r50-dc5_8xb2-50e_coco.py'])
+@pytest.mark.parametrize(
+    'name', ['smca-detr_r50_8xb2-50e_coco.py', 'smca-detr_r50_8xb2-108e_coco.py', 'smca-detr_r50-dc5_8xb2-50e_coco.py']
+)
 def test_parameter_count_is_the_official_one(name):
     parameters = counted(name, num_classes=92)  # it takes the 92 rows of DETR's classes for sigmoids
     assert (parameters.without_frozen_norms, parameters.trainable) == (41_760_482, 41_538_082)
 
 
-@pytest.mark.parametrize('num_scales, outputs', [(0, 0), (1, 8), (3, 24)])
+@pytest.mark.parametrize(('num_scales', 'outputs'), [(0, 0), (1, 8), (3, 24)])
 def test_scales_of_the_other_types(num_scales, outputs):
-    changed = counted('smca-detr_r50_8xb2-50e_coco.py', num_classes=92,
-                      decoder=dict(spatial_prior=dict(num_scales=num_scales)))
+    changed = counted(
+        'smca-detr_r50_8xb2-50e_coco.py', num_classes=92, decoder=dict(spatial_prior=dict(num_scales=num_scales))
+    )
     assert 41_760_482 - changed.without_frozen_norms == 6 * 257 * (16 - outputs)
 
 
@@ -321,7 +353,7 @@ def test_every_parameter_learns(name, num_scales):
 
 
 @pytest.mark.parametrize('name', MODELS_OF_PAPER)
-@pytest.mark.parametrize('counts, dtype', [((0, 0), None), ((300, 2), None), ((3, 0), torch.bfloat16)])
+@pytest.mark.parametrize(('counts', 'dtype'), [((0, 0), None), ((300, 2), None), ((3, 0), torch.bfloat16)])
 def test_any_number_of_objects(name, counts, dtype):
     model = build(base(name)).train()
     with torch.autocast('cpu', dtype, enabled=dtype is not None):
@@ -337,7 +369,7 @@ def test_bfloat16_keeps_gaussians_in_place(num_scales):
     prior = GaussianPrior(DIMS, HEADS, num_layers=2, num_scales=num_scales)
     part, mem = GaussianCrossAttention(DIMS, HEADS), memory([(100, 100)], padded=False)
     content, pos = torch.randn(2, QUERIES, DIMS), torch.randn(2, QUERIES, DIMS)
-    args = (content, pos, torch.full((2, QUERIES, 2), .95), mem, prior(content, pos, 1))
+    args = (content, pos, torch.full((2, QUERIES, 2), 0.95), mem, prior(content, pos, 1))
     with torch.no_grad():
         full = part(*args)
         with torch.autocast('cpu', torch.bfloat16):
@@ -349,7 +381,7 @@ def test_float32_is_exact_in_the_corner_of_a_large_map():
     """The Gaussians as channels against the Gaussians written out, in float64."""
     prior, part, mem = GaussianPrior(DIMS, HEADS, num_layers=2), GaussianCrossAttention(DIMS, HEADS), memory([(84, 84)])
     content, pos = torch.randn(2, QUERIES, DIMS), torch.randn(2, QUERIES, DIMS)
-    args = (content, pos, torch.full((2, QUERIES, 2), .99), mem, prior(content, pos, 1))
+    args = (content, pos, torch.full((2, QUERIES, 2), 0.99), mem, prior(content, pos, 1))
     weights = part.weights(*args).double()
     value = part.base.attn.project(content, mem.tokens, mem.tokens)[2].unflatten(-1, (HEADS, -1)).transpose(1, 2)
     expected = (weights @ value.double()).transpose(1, 2).flatten(2).float()
@@ -358,10 +390,16 @@ def test_float32_is_exact_in_the_corner_of_a_large_map():
 
 def test_recomputing_layers_changes_nothing():
     def gradients(with_cp):
-        model = build(base('smca_detr_multiscale_r50', decoder=dict(with_cp=with_cp, dropout=0.),
-                           encoder=dict(with_cp=with_cp, dropout=0.))).train()
+        model = build(
+            base(
+                'smca_detr_multiscale_r50',
+                decoder=dict(with_cp=with_cp, dropout=0.0),
+                encoder=dict(with_cp=with_cp, dropout=0.0),
+            )
+        ).train()
         total(model(**batch(model), mode='loss')).backward()
         return model.decoder.spatial_prior.layers[1].offset.weight.grad
+
     assert gradients(True).allclose(gradients(False), atol=1e-6)
 
 
@@ -371,9 +409,15 @@ GAUSSIAN = dict(type='mmparts.GaussianCrossAttention', _delete_=True)
 @pytest.mark.parametrize('name', ['dab_detr_r50', 'dn_detr_r50'])
 def test_it_stands_on_the_anchors_of_others(name):
     """DAB-DETR that looks around its anchors; denoising queries train beside it and change nothing for the others."""
-    model = build(base(name, decoder=dict(
-        spatial_prior=dict(type='mmparts.GaussianPrior', centre=False),
-        cross_attn=dict(GAUSSIAN, base=dict(type='mmparts.ConditionalCrossAttention'))))).train()
+    model = build(
+        base(
+            name,
+            decoder=dict(
+                spatial_prior=dict(type='mmparts.GaussianPrior', centre=False),
+                cross_attn=dict(GAUSSIAN, base=dict(type='mmparts.ConditionalCrossAttention')),
+            ),
+        )
+    ).train()
     data = batch(model)
     total(model(**data, mode='loss')).backward()
     assert not without_gradient(model)
@@ -386,7 +430,7 @@ def test_it_stands_on_the_anchors_of_others(name):
         for group in model.groups:
             beside = model.decode([match, group(match, memory, Targets.from_samples(data['data_samples']))], memory)
             assert beside['boxes'].shape[2] > alone.shape[2]
-            assert beside['boxes'][:, :, :match.size].allclose(alone, atol=1e-6)
+            assert beside['boxes'][:, :, : match.size].allclose(alone, atol=1e-6)
         for layer in model.decoder.spatial_prior.layers:
             layer.scale.bias += 5
         assert not model.decode([match], memory)['boxes'].allclose(alone, atol=1e-4)
@@ -406,8 +450,13 @@ def test_what_does_not_go_together_is_refused():
         GaussianPrior(centre=False).reference(None, group.content, [group])
     content = torch.zeros(2, QUERIES, DIMS)
     with pytest.raises(ValueError, match='GaussianPrior has 3 levels, the encoder gives 2'):
-        GaussianCrossAttention(DIMS, HEADS)(content, content, torch.rand(2, QUERIES, 2), memory(TWO),
-                                            GaussianPrior(DIMS, HEADS, num_levels=3)(content, content, 0))
+        GaussianCrossAttention(DIMS, HEADS)(
+            content,
+            content,
+            torch.rand(2, QUERIES, 2),
+            memory(TWO),
+            GaussianPrior(DIMS, HEADS, num_levels=3)(content, content, 0),
+        )
 
 
 @pytest.mark.parametrize('name', SMALL)
@@ -424,5 +473,6 @@ def test_the_snippet_of_the_readme_builds(tmp_path):
     text = (CONFIGS / 'smca_detr' / 'README.md').read_text()
     code = text.split('```python\n')[1].split('```')[0].replace("'../_base_", f"'{CONFIGS}/_base_")
     (tmp_path / 'config.py').write_text(code)
-    assert isinstance(build(tiny(Config.fromfile(tmp_path / 'config.py'))).decoder.layers[0].cross_attn,
-                      GaussianCrossAttention)
+    assert isinstance(
+        build(tiny(Config.fromfile(tmp_path / 'config.py'))).decoder.layers[0].cross_attn, GaussianCrossAttention
+    )

@@ -1,15 +1,16 @@
 """Memory and targets: where padding ends, where tokens stand, how objects are counted."""
+
 import pytest
 import torch
 from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
+from tiny import samples
 
 from mmparts.detr.structures import Matches, Memory, Targets
-from tiny import samples
 
 
 def two_levels(masks):
-    feats = [torch.arange(2. * 3 * h * w).view(2, 3, h, w) for h, w in ((2, 4), (1, 2))]
+    feats = [torch.arange(2.0 * 3 * h * w).view(2, 3, h, w) for h, w in ((2, 4), (1, 2))]
     return feats, Memory.from_levels(feats, [feat + 0.5 for feat in feats], masks)
 
 
@@ -34,26 +35,31 @@ def test_tokens_stand_row_by_row_level_by_level():
 def test_valid_ratios_are_shares_of_width_and_height():
     _, memory = two_levels(padded_masks())
     assert memory.valid_ratios[0].equal(torch.ones(2, 2))
-    assert memory.valid_ratios[1].equal(torch.tensor([[0.5, 1.], [0.5, 1.]]))
+    assert memory.valid_ratios[1].equal(torch.tensor([[0.5, 1.0], [0.5, 1.0]]))
     assert memory.mask[1].tolist() == [False, False, True, True] * 2 + [False, True]
 
 
 def test_centres_are_measured_in_the_unpadded_image():
     _, memory = two_levels(padded_masks())
-    assert memory.centres[0, :4].allclose(torch.tensor([[.125, .25], [.375, .25], [.625, .25], [.875, .25]]))
-    assert memory.centres[1, :2].allclose(torch.tensor([[.25, .25], [.75, .25]]))
-    assert memory.centres[1, 8].allclose(torch.tensor([.5, .5]))
+    assert memory.centres[0, :4].allclose(torch.tensor([[0.125, 0.25], [0.375, 0.25], [0.625, 0.25], [0.875, 0.25]]))
+    assert memory.centres[1, :2].allclose(torch.tensor([[0.25, 0.25], [0.75, 0.25]]))
+    assert memory.centres[1, 8].allclose(torch.tensor([0.5, 0.5]))
     assert (memory.centres[memory.mask][:, 0] > 1).all()  # padding lies outside
 
 
 def test_targets_are_normalised_by_their_own_image():
-    gts = [InstanceData(bboxes=torch.tensor([[0., 0., 50., 20.], [50., 0., 100., 40.]]), labels=torch.tensor([4, 2])),
-           InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)),
-           InstanceData(bboxes=torch.tensor([[20., 50., 60., 150.]]), labels=torch.tensor([7]))]
+    gts = [
+        InstanceData(
+            bboxes=torch.tensor([[0.0, 0.0, 50.0, 20.0], [50.0, 0.0, 100.0, 40.0]]), labels=torch.tensor([4, 2])
+        ),
+        InstanceData(bboxes=torch.zeros(0, 4), labels=torch.zeros(0, dtype=torch.long)),
+        InstanceData(bboxes=torch.tensor([[20.0, 50.0, 60.0, 150.0]]), labels=torch.tensor([7])),
+    ]
     sizes = [(40, 100), (30, 30), (200, 80)]
-    targets = Targets.from_samples([DetDataSample(gt_instances=gt, metainfo=dict(img_shape=size))
-                                    for gt, size in zip(gts, sizes)])
-    assert targets.boxes.allclose(torch.tensor([[.25, .25, .5, .5], [.75, .5, .5, 1.], [.5, .5, .5, .5]]))
+    targets = Targets.from_samples(
+        [DetDataSample(gt_instances=gt, metainfo=dict(img_shape=size)) for gt, size in zip(gts, sizes)]
+    )
+    assert targets.boxes.allclose(torch.tensor([[0.25, 0.25, 0.5, 0.5], [0.75, 0.5, 0.5, 1.0], [0.5, 0.5, 0.5, 0.5]]))
     assert targets.labels.tolist() == [4, 2, 7]
     assert targets.counts == [2, 0, 1]
     assert targets.image.tolist() == [0, 0, 2] and targets.slot.tolist() == [0, 1, 0]
@@ -73,7 +79,7 @@ def test_no_objects_at_all():
     targets = Targets.from_samples(samples(counts=(0, 0)))
     labels, boxes = targets.padded
     assert labels.shape == (2, 0) and boxes.shape == (2, 0, 4)
-    assert targets.image.shape == targets.slot.shape == (0, )
+    assert targets.image.shape == targets.slot.shape == (0,)
 
 
 def test_class_agnostic_targets_keep_boxes_and_leave_the_original():
@@ -98,4 +104,7 @@ def test_matches_of_a_layer_and_of_each_image(known):
     assert shown(last) == [[1, 2, 5, 0], [1, 0, 4, 2], [1, 0, 0, 1]]
     assert [shown(own) for own in last.by_image(3)] == [[[1, 0, 4, 2], [1, 0, 0, 1]], [], [[1, 2, 5, 0]]]
     assert [shown(own) for own in matches.by_image(3)] == [
-        [[0, 0, 3, 1], [1, 0, 4, 2], [1, 0, 0, 1]], [], [[1, 2, 5, 0], [0, 2, 1, 0]]]
+        [[0, 0, 3, 1], [1, 0, 4, 2], [1, 0, 0, 1]],
+        [],
+        [[1, 2, 5, 0], [0, 2, 1, 0]],
+    ]

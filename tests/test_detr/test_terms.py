@@ -1,4 +1,5 @@
 """Loss terms against loops over layers, images, queries and classes."""
+
 import math
 
 import pytest
@@ -7,14 +8,14 @@ import torch.nn.functional as F
 from mmdet.models.losses import L1Loss
 from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from tiny import samples
 
 from mmparts.detr.boxes import giou
 from mmparts.detr.structures import Matches, PredictionSet, Targets
 from mmparts.detr.terms import BoxL1Term, FocalTerm, GIoUTerm, SoftmaxTerm
-from tiny import samples
 
 CLASSES, LAYERS, QUERIES = 4, 2, 6
-NUM_BOXES = torch.tensor(3.)
+NUM_BOXES = torch.tensor(3.0)
 
 
 @pytest.fixture
@@ -22,10 +23,15 @@ def case():
     """Two layers of predictions with different matches in each; the second image has one object, the first two."""
     torch.manual_seed(0)
     targets = Targets.from_samples(samples(counts=(2, 1), num_classes=CLASSES))
-    predictions = PredictionSet('match', torch.randn(LAYERS, 2, QUERIES, CLASSES, requires_grad=True),
-                                (torch.rand(LAYERS, 2, QUERIES, 4) * 0.4 + 0.2).requires_grad_(), targets)
-    matches = Matches(*torch.tensor([(0, 0, 4, 0), (0, 0, 1, 1), (0, 1, 1, 2),
-                                     (1, 0, 0, 1), (1, 0, 5, 0), (1, 1, 3, 2)]).T)
+    predictions = PredictionSet(
+        'match',
+        torch.randn(LAYERS, 2, QUERIES, CLASSES, requires_grad=True),
+        (torch.rand(LAYERS, 2, QUERIES, 4) * 0.4 + 0.2).requires_grad_(),
+        targets,
+    )
+    matches = Matches(
+        *torch.tensor([(0, 0, 4, 0), (0, 0, 1, 1), (0, 1, 1, 2), (1, 0, 0, 1), (1, 0, 5, 0), (1, 1, 3, 2)]).T
+    )
     return predictions, matches
 
 
@@ -43,11 +49,11 @@ def one_hot(predictions, matches) -> torch.Tensor:
 def test_focal_term_is_the_one_hot_form(case):
     predictions, matches = case
     target = one_hot(predictions, matches)
-    for layer, loss in enumerate(FocalTerm(weight=2.)(predictions, matches, NUM_BOXES)):
-        expected = 0.
+    for layer, loss in enumerate(FocalTerm(weight=2.0)(predictions, matches, NUM_BOXES)):
+        expected = 0.0
         for logit, hot in zip(predictions.logits[layer].flatten().tolist(), target[layer].flatten().tolist()):
             p = 1 / (1 + math.exp(-logit))
-            expected += -.25 * (1 - p) ** 2 * math.log(p) if hot else -.75 * p ** 2 * math.log(1 - p)
+            expected += -0.25 * (1 - p) ** 2 * math.log(p) if hot else -0.75 * p**2 * math.log(1 - p)
         assert loss.item() == pytest.approx(2 * expected / 3, rel=1e-5)
         theirs = py_sigmoid_focal_loss(predictions.logits[layer], target[layer], reduction='sum')
         assert loss.item() == pytest.approx(2 * theirs.item() / 3, rel=1e-5)
@@ -55,9 +61,9 @@ def test_focal_term_is_the_one_hot_form(case):
 
 def test_focal_gradient_is_that_of_the_one_hot_form(case):
     predictions, matches = case
-    ours, = torch.autograd.grad(FocalTerm()(predictions, matches, NUM_BOXES).sum(), predictions.logits)
+    (ours,) = torch.autograd.grad(FocalTerm()(predictions, matches, NUM_BOXES).sum(), predictions.logits)
     loss = py_sigmoid_focal_loss(predictions.logits, one_hot(predictions, matches), reduction='sum') / NUM_BOXES
-    theirs, = torch.autograd.grad(loss, predictions.logits)
+    (theirs,) = torch.autograd.grad(loss, predictions.logits)
     assert ours.allclose(theirs, atol=1e-6)
 
 
@@ -78,7 +84,7 @@ def test_softmax_term_weighs_no_object_less(case):
         labels[layer, image, query] = predictions.targets.labels[index]
     weights = torch.ones(CLASSES)
     weights[-1] = 0.1
-    losses = SoftmaxTerm(weight=3., no_object_weight=0.1)(predictions, matches, NUM_BOXES)
+    losses = SoftmaxTerm(weight=3.0, no_object_weight=0.1)(predictions, matches, NUM_BOXES)
     for layer, loss in enumerate(losses):
         expected = F.cross_entropy(predictions.logits[layer].flatten(0, 1), labels[layer].flatten(), weights)
         assert loss.item() == pytest.approx(3 * expected.item(), rel=1e-5)
@@ -86,8 +92,8 @@ def test_softmax_term_weighs_no_object_less(case):
 
 def test_box_terms(case):
     predictions, matches = case
-    l1 = BoxL1Term(weight=5.)(predictions, matches, NUM_BOXES)
-    iou = GIoUTerm(weight=2.)(predictions, matches, NUM_BOXES)
+    l1 = BoxL1Term(weight=5.0)(predictions, matches, NUM_BOXES)
+    iou = GIoUTerm(weight=2.0)(predictions, matches, NUM_BOXES)
     for layer in range(LAYERS):
         here = matches.layer == layer
         boxes = predictions.boxes[layer, matches.image[here], matches.query[here]]
@@ -98,19 +104,27 @@ def test_box_terms(case):
         assert iou[layer].item() == pytest.approx((1 - overlaps).sum().item() * 2 / 3, rel=1e-5)
 
 
-@pytest.mark.parametrize('term', [FocalTerm(), SoftmaxTerm(), BoxL1Term(), GIoUTerm()],
-                         ids=lambda term: type(term).__name__)
+@pytest.mark.parametrize(
+    'term', [FocalTerm(), SoftmaxTerm(), BoxL1Term(), GIoUTerm()], ids=lambda term: type(term).__name__
+)
 class TestEveryTerm:
-
     def test_layers_do_not_mix(self, term, case):
         predictions, matches = case
         both = term(predictions, matches, NUM_BOXES)
         for layer in range(LAYERS):
             here = matches.layer == layer
-            alone = PredictionSet('match', predictions.logits[layer:layer + 1], predictions.boxes[layer:layer + 1],
-                                  predictions.targets)
-            part = Matches(torch.zeros(int(here.sum()), dtype=torch.long), matches.image[here], matches.query[here],
-                           matches.target[here])
+            alone = PredictionSet(
+                'match',
+                predictions.logits[layer : layer + 1],
+                predictions.boxes[layer : layer + 1],
+                predictions.targets,
+            )
+            part = Matches(
+                torch.zeros(int(here.sum()), dtype=torch.long),
+                matches.image[here],
+                matches.query[here],
+                matches.target[here],
+            )
             assert term(alone, part, NUM_BOXES).allclose(both[layer])
 
     def test_order_of_matches_does_not_matter(self, term, case):
@@ -122,18 +136,18 @@ class TestEveryTerm:
     def test_no_objects(self, term, case):
         predictions, _ = case
         predictions.targets = Targets.from_samples(samples(counts=(0, 0)))
-        loss = term(predictions, nothing(), torch.tensor(1.))
+        loss = term(predictions, nothing(), torch.tensor(1.0))
         loss.sum().backward()
         boxes = isinstance(term, (BoxL1Term, GIoUTerm))
-        assert loss.shape == (LAYERS, ) and loss.isfinite().all() and (loss == 0).all() == boxes
+        assert loss.shape == (LAYERS,) and loss.isfinite().all() and (loss == 0).all() == boxes
         trained = predictions.boxes if boxes else predictions.logits
         assert trained.grad.isfinite().all()  # zero, but there: DDP waits for it
 
     def test_no_queries(self, term, case):
         predictions, _ = case
         predictions.logits, predictions.boxes = predictions.logits[:, :, :0], predictions.boxes[:, :, :0]
-        loss = term(predictions, nothing(), torch.tensor(1.))
-        assert loss.requires_grad and loss.tolist() == [0., 0.]
+        loss = term(predictions, nothing(), torch.tensor(1.0))
+        assert loss.requires_grad and loss.tolist() == [0.0, 0.0]
 
 
 @pytest.mark.parametrize('term', [FocalTerm(), SoftmaxTerm()], ids=['focal', 'softmax'])
@@ -144,7 +158,7 @@ def test_queries_that_are_not_valid_cost_nothing(term, case):
     valid[:, 2] = False  # matched in no layer
     predictions.valid = valid
     loss = term(predictions, matches, NUM_BOXES)
-    gradient, = torch.autograd.grad(loss.sum(), predictions.logits)
+    (gradient,) = torch.autograd.grad(loss.sum(), predictions.logits)
     assert not gradient[:, :, 2].any() and gradient[:, :, [0, 1, 3, 4, 5]].abs().sum(-1).all()
 
     rest = [0, 1, 3, 4, 5]
@@ -161,11 +175,11 @@ def test_giou_is_that_of_mmdet_and_broadcasts():
 
 
 def test_giou_of_special_boxes():
-    box = torch.tensor([.5, .5, .2, .2])
+    box = torch.tensor([0.5, 0.5, 0.2, 0.2])
     assert giou(box, box).item() == pytest.approx(1)
-    apart = giou(torch.tensor([.25, .5, .1, .1]), torch.tensor([.75, .5, .1, .1]))
-    assert apart.item() == pytest.approx(-(.06 - .02) / .06, rel=1e-4)
-    point = torch.tensor([.5, .5, 0., 0.], requires_grad=True)
+    apart = giou(torch.tensor([0.25, 0.5, 0.1, 0.1]), torch.tensor([0.75, 0.5, 0.1, 0.1]))
+    assert apart.item() == pytest.approx(-(0.06 - 0.02) / 0.06, rel=1e-4)
+    point = torch.tensor([0.5, 0.5, 0.0, 0.0], requires_grad=True)
     overlap = giou(point, point.detach())
     overlap.backward()
     assert overlap.isfinite() and point.grad.isfinite().all()

@@ -1,4 +1,5 @@
 """UP-DETR: who sees whom, what queries are told, what is trained, and that fine-tuning takes what pre-training made."""
+
 import copy
 
 import pytest
@@ -43,7 +44,8 @@ def test_each_patch_has_a_block_of_queries():
         [x, x, o, o, x, x],
         [x, x, o, o, x, x],
         [x, x, x, x, o, o],
-        [x, x, x, x, o, o]]
+        [x, x, x, x, o, o],
+    ]
     two = prompt(group, [torch.randn(2, 4)])
     assert two.size == 4 and visibility([two]).shape == (4, 4)
     assert visibility([prompt(group, [torch.randn(1, 4)])]) is None
@@ -72,7 +74,7 @@ def test_content_is_told_where_positions_follow_from_references():
 
 
 def test_shuffled_queries_are_all_there():
-    group = QueryGroup('match', torch.zeros(1, 6, 1), pos=torch.arange(6.)[None, :, None])
+    group = QueryGroup('match', torch.zeros(1, 6, 1), pos=torch.arange(6.0)[None, :, None])
     prompt = PatchPrompt(num_patches=2, mask_ratio=1.0, shuffle=True, descriptor_dims=3, embed_dims=1, num_queries=6)
     torch.manual_seed(0)
     pos = prompt.train()(group, [torch.randn(2, 3)]).pos[0, :, 0].tolist()
@@ -91,39 +93,52 @@ def test_prompt_refuses_what_cannot_be_dealt():
 def test_reconstruction_in_closed_form():
     """Two unit vectors at an angle have the squared distance 2 - 2 cos; lengths do not matter."""
     samples = tiny.samples(counts=(1, 1))
-    for sample, descriptor in zip(samples, ([3., 0.], [0., 5.])):
+    for sample, descriptor in zip(samples, ([3.0, 0.0], [0.0, 5.0])):
         sample.gt_instances.descriptors = torch.tensor([descriptor])
     targets = Targets.from_samples(samples)
     hidden = torch.zeros(2, 2, 3, 2)
-    hidden[0, 0, 1], hidden[1, 0, 1] = torch.tensor([2., 2.]), torch.tensor([7., 0.])
-    hidden[0, 1, 2], hidden[1, 1, 2] = torch.tensor([0., 1.]), torch.tensor([0., -1.])
+    hidden[0, 0, 1], hidden[1, 0, 1] = torch.tensor([2.0, 2.0]), torch.tensor([7.0, 0.0])
+    hidden[0, 1, 2], hidden[1, 1, 2] = torch.tensor([0.0, 1.0]), torch.tensor([0.0, -1.0])
     index = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1], [1, 2, 1, 2], [0, 1, 0, 1]])
-    predictions = PredictionSet('match', torch.zeros(2, 2, 3, 1), torch.zeros(2, 2, 3, 4), targets,
-                                embeddings=Embeddings(hidden, nn.Identity()))
-    found = ReconstructionTerm(weight=3.)(predictions, Matches(*index), torch.tensor(2.))
-    torch.testing.assert_close(found, torch.tensor([3 * (2 - 2 ** 0.5) / 2, 3 * 4. / 2]))
+    predictions = PredictionSet(
+        'match', torch.zeros(2, 2, 3, 1), torch.zeros(2, 2, 3, 4), targets, embeddings=Embeddings(hidden, nn.Identity())
+    )
+    found = ReconstructionTerm(weight=3.0)(predictions, Matches(*index), torch.tensor(2.0))
+    torch.testing.assert_close(found, torch.tensor([3 * (2 - 2**0.5) / 2, 3 * 4.0 / 2]))
 
 
 def test_pre_norm_is_torchs():
     """Without positions, an encoder layer is ``nn.TransformerEncoderLayer``, a decoder layer ``Decoder``."""
     torch.manual_seed(0)
     tokens, content = torch.randn(2, 7, 32), torch.randn(2, 5, 32)
-    memory = Memory(tokens, torch.zeros_like(tokens), None, ((1, 7), ), torch.ones(2, 1, 2))
-    common = dict(nhead=4, dim_feedforward=64, dropout=0., batch_first=True, norm_first=True)
+    memory = Memory(tokens, torch.zeros_like(tokens), None, ((1, 7),), torch.ones(2, 1, 2))
+    common = dict(nhead=4, dim_feedforward=64, dropout=0.0, batch_first=True, norm_first=True)
 
     theirs = nn.TransformerEncoderLayer(32, **common)
-    ours = PreNormEncoderLayer(32, 4, 64, 0., dict(type=nn.ReLU))
+    ours = PreNormEncoderLayer(32, 4, 64, 0.0, dict(type=nn.ReLU))
     copy_weights(ours, theirs, dict(self_attn='self_attn', norm_attn='norm1', norm_ffn='norm2'))
     torch.testing.assert_close(ours(tokens, memory.pos, memory), theirs(tokens))
 
     from mmparts.detr.attention import DenseCrossAttention, DenseSelfAttention
+
     theirs = nn.TransformerDecoderLayer(32, **common)
-    ours = PreNormDecoderLayer(32, 64, 0., dict(type=nn.ReLU), dict(type=DenseSelfAttention),
-                               dict(type=DenseCrossAttention), num_heads=4)
-    copy_weights(ours, theirs, {'self_attn': 'self_attn', 'cross_attn.attn': 'multihead_attn', 'norm_self': 'norm1',
-                                'norm_cross': 'norm2', 'norm_ffn': 'norm3'})
-    torch.testing.assert_close(ours(content, torch.zeros_like(content), None, memory, [(5, None)]),
-                               theirs(content, tokens))
+    ours = PreNormDecoderLayer(
+        32, 64, 0.0, dict(type=nn.ReLU), dict(type=DenseSelfAttention), dict(type=DenseCrossAttention), num_heads=4
+    )
+    copy_weights(
+        ours,
+        theirs,
+        {
+            'self_attn': 'self_attn',
+            'cross_attn.attn': 'multihead_attn',
+            'norm_self': 'norm1',
+            'norm_cross': 'norm2',
+            'norm_ffn': 'norm3',
+        },
+    )
+    torch.testing.assert_close(
+        ours(content, torch.zeros_like(content), None, memory, [(5, None)]), theirs(content, tokens)
+    )
 
 
 def copy_weights(ours: nn.Module, theirs: nn.Module, names: dict):
@@ -131,8 +146,9 @@ def copy_weights(ours: nn.Module, theirs: nn.Module, names: dict):
         ours.get_submodule(mine).load_state_dict(theirs.get_submodule(other).state_dict())
 
 
-@pytest.mark.parametrize('name', ['up_detr/up-detr-pretrain_r50_8xb32-60e_imagenet.py',
-                                  'up_detr/up-detr-pretrain_small_1xb8-9e_shapes.py'])
+@pytest.mark.parametrize(
+    'name', ['up_detr/up-detr-pretrain_r50_8xb32-60e_imagenet.py', 'up_detr/up-detr-pretrain_small_1xb8-9e_shapes.py']
+)
 def test_pre_training_step(name):
     model = tiny.build(small(name)).train()
     assert not model.backbone.training
@@ -194,14 +210,18 @@ def test_without_patches_says_what_makes_them():
         model(**tiny.batch(model), mode='loss')
     cfg = small('up_detr/up-detr-pretrain_small_1xb8-9e_shapes.py')
     cfg.stage = 'layer5'
-    with pytest.raises(ValueError, match="ResNet has no such module; it has conv1"):
+    with pytest.raises(ValueError, match='ResNet has no such module; it has conv1'):
         tiny.build(cfg)
 
 
-@pytest.mark.parametrize('name, total, trainable', [
-    ('up-detr-pretrain_r50_8xb32-60e_imagenet.py', 42_619_079, 19_164_167),
-    ('up-detr_r50_8xb2-150e_coco.py', 41_525_280, 41_302_880),
-    ('up-detr_r50_8xb2-300e_coco.py', 41_525_280, 41_302_880)])
+@pytest.mark.parametrize(
+    ('name', 'total', 'trainable'),
+    [
+        ('up-detr-pretrain_r50_8xb32-60e_imagenet.py', 42_619_079, 19_164_167),
+        ('up-detr_r50_8xb2-150e_coco.py', 41_525_280, 41_302_880),
+        ('up-detr_r50_8xb2-300e_coco.py', 41_525_280, 41_302_880),
+    ],
+)
 def test_counts(name, total, trainable):
     cfg = Config.fromfile(UP / name)
     if 'coco' in name:
@@ -236,7 +256,8 @@ def test_fine_tuning_takes_the_detector_and_says_what_it_leaves(monkeypatch):
         'left out of the checkpoint: head.class_branches.0.bias, head.class_branches.0.weight, '
         'head.embedding_branch.layers.0.bias, head.embedding_branch.layers.0.weight, '
         'head.embedding_branch.layers.1.bias, head.embedding_branch.layers.1.weight, prompt.project.bias, '
-        'prompt.project.weight; initialised anew: head.class_branches.0.bias, head.class_branches.0.weight']
+        'prompt.project.weight; initialised anew: head.class_branches.0.bias, head.class_branches.0.weight'
+    ]
 
     untouched = dict(state_dict=trained.state_dict())
     hook.after_load_checkpoint(Runner(model, resume=True), untouched)
@@ -248,10 +269,14 @@ def test_fine_tuning_refuses_another_model():
     state = tiny.build(cfg).state_dict()
     state['queries.pos.weight'] = state['queries.pos.weight'][:4]
     state['extra'] = state.pop('encoder.norm.weight')
-    with pytest.raises(WeightsDoNotFit, match=r'encoder.norm.weight is missing; extra is unknown .* \(4, 32\), the '
-                                              r'model has \(20, 32\)'):
+    with pytest.raises(
+        WeightsDoNotFit,
+        match=r'encoder.norm.weight is missing; extra is unknown .* \(4, 32\), the '
+        r'model has \(20, 32\)',
+    ):
         FineTuneHook([r'head\.(class_branches|embedding_branch)\..*', r'prompt\..*']).after_load_checkpoint(
-            Runner(tiny.build(small('up_detr/up-detr_small_1xb8-9e_shapes.py'))), dict(state_dict=state))
+            Runner(tiny.build(small('up_detr/up-detr_small_1xb8-9e_shapes.py'))), dict(state_dict=state)
+        )
 
 
 def test_a_decoder_of_any_paper_can_be_pre_trained():
@@ -270,10 +295,15 @@ def test_official_names():
     layout = WEIGHT_LAYOUTS.get('detr')
     trained = tiny.build(small('up_detr/up-detr-pretrain_small_1xb8-9e_shapes.py'))
     sources = layout.convert({}, trained).sources
-    official = {theirs: trained.state_dict()[ours] for ours, (theirs, ) in sources.items()}
-    assert {'transformer.encoder.norm.weight', 'patch2query.weight', 'feature_align.layers.1.bias',
-            'query_embed.weight', 'transformer.decoder.layers.1.multihead_attn.in_proj_weight',
-            'class_embed.weight'} <= set(official)
+    official = {theirs: trained.state_dict()[ours] for ours, (theirs,) in sources.items()}
+    assert {
+        'transformer.encoder.norm.weight',
+        'patch2query.weight',
+        'feature_align.layers.1.bias',
+        'query_embed.weight',
+        'transformer.decoder.layers.1.multihead_attn.in_proj_weight',
+        'class_embed.weight',
+    } <= set(official)
     assert layout.matches(set(official))
     made = layout.convert(official, trained)
     assert not (made.missing or made.refused or made.unexpected)

@@ -1,10 +1,11 @@
 """Who may look at whom, written out by hand."""
+
 import pytest
 import torch
+from tiny import samples
 
 from mmparts.detr.groups import Denoising, visibility
 from mmparts.detr.structures import QueryGroup, Targets
-from tiny import samples
 
 
 def group(name, size, **kwargs):
@@ -29,39 +30,33 @@ def test_hybrid_groups_are_mutually_invisible():
 
 
 def test_looking_is_one_directional():
-    assert drawing([group('match', 2), group('dn', 4, blocks=2, see=('match', ))]) == '\n'.join((
-        '..xxxx',
-        '..xxxx',
-        '....xx',
-        '....xx',
-        '..xx..',
-        '..xx..'))
+    assert drawing([group('match', 2), group('dn', 4, blocks=2, see=('match',))]) == '\n'.join(
+        ('..xxxx', '..xxxx', '....xx', '....xx', '..xx..', '..xx..')
+    )
 
 
 def test_three_groups():
-    groups = [group('match', 1), group('dn', 2, blocks=2, see=('match', )), group('o2m', 2, see=('dn', ))]
-    assert drawing(groups) == '\n'.join((
-        '.xxxx',
-        '..xxx',
-        '.x.xx',
-        'x....',
-        'x....'))
+    groups = [group('match', 1), group('dn', 2, blocks=2, see=('match',)), group('o2m', 2, see=('dn',))]
+    assert drawing(groups) == '\n'.join(('.xxxx', '..xxx', '.x.xx', 'x....', 'x....'))
 
 
 def test_halves_of_a_contrastive_copy_see_each_other():
     match = QueryGroup('match', torch.zeros(2, 1, 8))
     targets = Targets.from_samples(samples(counts=(1, 0)))
     noised = Denoising(num_classes=80, embed_dims=8, copies=2, contrastive=True)(match, None, targets)
-    assert drawing([match, noised]) == '\n'.join((
-        '.xxxx',
-        '...xx',    # positive of copy 0
-        '...xx',    # negative of copy 0
-        '.xx..',
-        '.xx..'))
+    assert drawing([match, noised]) == '\n'.join(
+        (
+            '.xxxx',
+            '...xx',  # positive of copy 0
+            '...xx',  # negative of copy 0
+            '.xx..',
+            '.xx..',
+        )
+    )
 
 
 def test_a_group_without_queries_blocks_nothing():
-    assert not visibility([group('match', 3), group('dn', 0, blocks=100, see=('match', ))]).any()
+    assert not visibility([group('match', 3), group('dn', 0, blocks=100, see=('match',))]).any()
 
 
 def test_names_must_tell_groups_apart():
@@ -71,4 +66,4 @@ def test_names_must_tell_groups_apart():
 
 def test_a_group_that_is_looked_at_must_exist():
     with pytest.raises(ValueError, match="'dn'.*'mtch'.*'match'"):
-        visibility([group('match', 2), group('dn', 2, see=('mtch', ))])
+        visibility([group('match', 2), group('dn', 2, see=('mtch',))])

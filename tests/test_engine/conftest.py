@@ -1,4 +1,5 @@
 """A runner for the toy model with the hooks of default_runtime.py, and a way to run the tools in this process."""
+
 import copy
 import logging
 import os
@@ -11,8 +12,8 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from toy import Score
 
-import mmparts.engine  # noqa: F401
-import mmparts.visualization  # noqa: F401
+import mmparts.engine
+import mmparts.visualization
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
@@ -20,8 +21,15 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 @pytest.fixture
 def make_runner(tmp_path):
     """``make_runner(epochs=2, **overrides)``: a runner of the toy model with the default hooks."""
-    def make(epochs: int = 2, work_dir: str = 'run', hooks: dict | None = None, dataset: dict | None = None,
-             model: dict | None = None, **overrides) -> Runner:
+
+    def make(
+        epochs: int = 2,
+        work_dir: str = 'run',
+        hooks: dict | None = None,
+        dataset: dict | None = None,
+        model: dict | None = None,
+        **overrides,
+    ) -> Runner:
         default = Config.fromfile(mmparts.config('_base_/default_runtime.py'))
         hooks_cfg = copy.deepcopy(default.default_hooks.to_dict())
         hooks_cfg['logger']['interval'] = 1
@@ -29,21 +37,34 @@ def make_runner(tmp_path):
             hooks_cfg.pop(drawing)
         for name, value in (hooks or {}).items():
             hooks_cfg[name] = {**hooks_cfg.get(name, {}), **value} if value else None
-        loader = dict(dataset=dict(type='Numbers', **(dataset or {})), batch_size=2, num_workers=0,
-                      sampler=dict(type='DefaultSampler', shuffle=True))
+        loader = dict(
+            dataset=dict(type='Numbers', **(dataset or {})),
+            batch_size=2,
+            num_workers=0,
+            sampler=dict(type='DefaultSampler', shuffle=True),
+        )
         cfg = dict(
-            model=dict(type='Toy', **(model or {})), work_dir=str(tmp_path / work_dir), train_dataloader=loader,
-            val_dataloader=loader, val_cfg=dict(), val_evaluator=dict(type='Score'),
+            model=dict(type='Toy', **(model or {})),
+            work_dir=str(tmp_path / work_dir),
+            train_dataloader=loader,
+            val_dataloader=loader,
+            val_cfg=dict(),
+            val_evaluator=dict(type='Score'),
             train_cfg=dict(by_epoch=True, max_epochs=epochs),
             optim_wrapper=dict(optimizer=dict(type='AdamW', lr=0.05)),
-            param_scheduler=dict(type='MultiStepLR', milestones=[2], by_epoch=True), default_hooks=hooks_cfg,
-            default_scope='mmengine', randomness=dict(seed=3), log_level=logging.ERROR,
+            param_scheduler=dict(type='MultiStepLR', milestones=[2], by_epoch=True),
+            default_hooks=hooks_cfg,
+            default_scope='mmengine',
+            randomness=dict(seed=3),
+            log_level=logging.ERROR,
             visualizer=dict(type='Visualizer', vis_backends=[dict(type='LocalVisBackend')]),
-            experiment_name=f'{tmp_path.name}_{work_dir}_{make.count}')
+            experiment_name=f'{tmp_path.name}_{work_dir}_{make.count}',
+        )
         make.count += 1
         cfg.update(overrides)
         Score.calls = 0
         return Runner.from_cfg(Config(cfg))
+
     make.count = 0
     return make
 

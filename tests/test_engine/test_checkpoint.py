@@ -1,4 +1,5 @@
 """Checkpoints: safe to load, impossible to lose, exact to resume."""
+
 import os
 import os.path as osp
 import pickle
@@ -32,9 +33,15 @@ def hostile(tmp_path):
     return path, tmp_path / 'owned'
 
 
-@pytest.mark.parametrize('load', [load_checkpoint_file, CheckpointLoader.load_checkpoint,
-                                  lambda path: load_checkpoint(torch.nn.Linear(1, 1), path),
-                                  lambda path: load_from_url('http://nowhere/hostile.pth', osp.dirname(path))])
+@pytest.mark.parametrize(
+    'load',
+    [
+        load_checkpoint_file,
+        CheckpointLoader.load_checkpoint,
+        lambda path: load_checkpoint(torch.nn.Linear(1, 1), path),
+        lambda path: load_from_url('http://nowhere/hostile.pth', osp.dirname(path)),
+    ],
+)
 def test_hostile_checkpoint_is_refused_by_every_door(hostile, load):
     path, owned = hostile
     with pytest.raises(UnsafeCheckpoint, match='system') as error:
@@ -63,6 +70,7 @@ def test_getattr_of_a_pickle_is_inert(tmp_path):
     class GetAttr:
         def __reduce__(self):
             return getattr, (HistoryBuffer, '__setstate__')
+
     torch.save(dict(x=GetAttr()), tmp_path / 'a.pth')
     assert load_checkpoint_file(str(tmp_path / 'a.pth'))['x'] == '__setstate__'
 
@@ -134,6 +142,7 @@ def test_resume_equals_uninterrupted_training(make_runner, ema):
 
 def test_resume_refuses_another_model(make_runner):
     from mmparts.engine import WeightsDoNotFit
+
     make_runner(1).train()
     with pytest.raises(WeightsDoNotFit, match='Cannot resume|are needed'):
         make_runner(2, model=dict(width=9), resume=True).train()
@@ -149,6 +158,7 @@ def test_old_checkpoint_goes_only_after_the_new_one_is_there(make_runner, monkey
         if path.endswith('epoch_2.pth'):
             raise OSError(28, 'No space left on device')
         write(data, path, verify)
+
     monkeypatch.setattr(checkpoint, 'write_atomically', full)
     with pytest.raises(OSError, match='No space'):
         runner.train()
@@ -158,8 +168,10 @@ def test_old_checkpoint_goes_only_after_the_new_one_is_there(make_runner, monkey
     assert find_resumable(runner.work_dir) == first
     assert osp.isfile(osp.join(runner.work_dir, 'best_toy_mAP_epoch_1.pth'))
     make_runner(2, hooks=hooks, resume=True).train()
-    assert sorted(name for name in os.listdir(runner.work_dir) if name.endswith('.pth')) == \
-        ['best_toy_mAP_epoch_1.pth', 'epoch_2.pth']
+    assert sorted(name for name in os.listdir(runner.work_dir) if name.endswith('.pth')) == [
+        'best_toy_mAP_epoch_1.pth',
+        'epoch_2.pth',
+    ]
 
 
 def test_best_checkpoint_survives_a_failed_successor(make_runner, monkeypatch):
@@ -170,6 +182,7 @@ def test_best_checkpoint_survives_a_failed_successor(make_runner, monkeypatch):
         if 'best' in path and path.endswith('epoch_2.pth'):
             raise OSError(28, 'No space left on device')
         write(data, path, verify)
+
     monkeypatch.setattr(checkpoint, 'write_atomically', full)
     with pytest.raises(OSError):
         runner.train()
@@ -190,6 +203,7 @@ def test_write_leaves_the_old_content_when_it_fails(tmp_path, monkeypatch, fault
 
     def fail(*args):
         raise OSError('broken')
+
     if fault == 'write':
         monkeypatch.setattr(os, 'fsync', fail)
     with pytest.raises(OSError, match='intact'):
@@ -199,9 +213,9 @@ def test_write_leaves_the_old_content_when_it_fails(tmp_path, monkeypatch, fault
 
 def test_damaged_bytes_do_not_pass_verification(tmp_path):
     path = tmp_path / 'a.pth'
-    torch.save(dict(w=torch.arange(1000.)), path)
+    torch.save(dict(w=torch.arange(1000.0)), path)
     content = bytearray(path.read_bytes())
-    content[content.index(torch.arange(1000.).numpy().tobytes()) + 100] ^= 255
+    content[content.index(torch.arange(1000.0).numpy().tobytes()) + 100] ^= 255
     with pytest.raises(CorruptCheckpoint, match='damaged'):
         write_atomically(bytes(content), str(tmp_path / 'b.pth'), verify=checkpoint.verify_checkpoint)
     assert not (tmp_path / 'b.pth').exists()

@@ -1,4 +1,5 @@
 """A comparison: what the models share, what is found again, what a failure costs, the table and the picture."""
+
 import json
 import runpy
 import sys
@@ -66,17 +67,33 @@ def test_models_share_the_budget_and_keep_their_parts(configs):
         assert [scheduler['end'] for scheduler in cfg.param_scheduler] == [1, 4]
     differing = {key for key in {*detr, *h_detr} if detr.get(key) != h_detr.get(key)}
     assert 'model' in differing and not differing & {
-        'train_cfg', 'train_dataloader', 'val_dataloader', 'val_evaluator', 'param_scheduler', 'optim_wrapper',
-        'default_hooks', 'randomness'}
+        'train_cfg',
+        'train_dataloader',
+        'val_dataloader',
+        'val_evaluator',
+        'param_scheduler',
+        'optim_wrapper',
+        'default_hooks',
+        'randomness',
+    }
 
 
 def test_default_models_compare_and_differ_in_nothing_but_their_parts(shapes):
     models = load_configs(runpy.run_path(str(ROOT / 'tools' / 'convergence.py'))['DEFAULT'], {'data_root': str(shapes)})
     assert len(models) == 10
     optimisers = {json.dumps(cfg.optim_wrapper.to_dict(), sort_keys=True) for cfg in models.values()}
-    widths = {(cfg.model.embed_dims, cfg.model.num_queries, cfg.model.backbone.depth, cfg.model.backbone.base_channels,
-               cfg.model.encoder.num_layers, cfg.model.decoder.num_layers, cfg.model.decoder.ffn_channels)
-              for cfg in models.values()}
+    widths = {
+        (
+            cfg.model.embed_dims,
+            cfg.model.num_queries,
+            cfg.model.backbone.depth,
+            cfg.model.backbone.base_channels,
+            cfg.model.encoder.num_layers,
+            cfg.model.decoder.num_layers,
+            cfg.model.decoder.ffn_channels,
+        )
+        for cfg in models.values()
+    }
     assert len(optimisers) == len(widths) == 1
 
 
@@ -90,7 +107,7 @@ def test_finished_runs_are_found_again_and_others_trained(configs, tmp_path, tra
     all_runs(configs, tmp_path / 'work', trainer, seeds=[0, 1])
     assert [line[-1] for line in calls.read_text().split()] == list('0011')
 
-    log, = (tmp_path / 'work' / 'detr' / 'seed_1').rglob('scalars.json')
+    (log,) = (tmp_path / 'work' / 'detr' / 'seed_1').rglob('scalars.json')
     log.write_text(log.read_text().rsplit('\n', 1)[0])  # killed before the last evaluation
     runs = all_runs(configs, tmp_path / 'work', trainer)
     assert calls.read_text().split()[4:] == [str(tmp_path / 'work' / 'detr' / 'seed_1')]
@@ -113,9 +130,15 @@ def test_runs_of_another_budget_are_refused(configs, tmp_path, trainer):
         all_runs(configs, tmp_path / 'work', trainer, seeds=[0], budget=Budget(6, 2))
 
 
-@pytest.mark.parametrize('values, message', [
-    ((0, 1), 'iterations is 0'), ((10, 0), 'val_interval is 0'), ((10, 20), 'more than all 10'),
-    ((10, 5, 0), 'batch_size is 0')])
+@pytest.mark.parametrize(
+    ('values', 'message'),
+    [
+        ((0, 1), 'iterations is 0'),
+        ((10, 0), 'val_interval is 0'),
+        ((10, 20), 'more than all 10'),
+        ((10, 5, 0), 'batch_size is 0'),
+    ],
+)
 def test_bad_budgets_are_refused(values, message):
     with pytest.raises(ValueError, match=message):
         Budget(*values)
@@ -145,13 +168,19 @@ def run(name: str, seed: int, *aps: float) -> Run:
     return Run(name, seed, '', 'finished', [(100 * (at + 1), ap) for at, ap in enumerate(aps)], 0.25, 90.0)
 
 
-RUNS = [run('slow', 0, 0.0, 0.0, 0.1, 0.12), run('slow', 1, 0.0, 0.1, 0.12, 0.14),
-        run('fast', 0, 0.1, 0.3, 0.4, 0.5), Run('lost', 0, '', 'failed')]
+RUNS = [
+    run('slow', 0, 0.0, 0.0, 0.1, 0.12),
+    run('slow', 1, 0.0, 0.1, 0.12, 0.14),
+    run('fast', 0, 0.1, 0.3, 0.4, 0.5),
+    Run('lost', 0, '', 'failed'),
+]
 
 
 def test_table_has_means_ranges_and_first_iterations():
-    rows = [[cell.strip(' *') for cell in line.strip('|').split('|')]
-            for line in table(RUNS, Budget(400, 100), levels=(0.1, 0.2)).splitlines()]
+    rows = [
+        [cell.strip(' *') for cell in line.strip('|').split('|')]
+        for line in table(RUNS, Budget(400, 100), levels=(0.1, 0.2)).splitlines()
+    ]
     assert [row[0] for row in rows] == ['model', '---', 'fast', 'slow'], 'by final AP'
     assert rows[2] == ['fast', '1', '0.100', '0.300', '0.400', '0.500', '0.500 - 0.500', '100', '200', '0.25', '1.5']
     assert rows[3] == ['slow', '2', '0.000', '0.050', '0.110', '0.130', '0.120 - 0.140', '300', '-', '0.25', '1.5']
@@ -180,10 +209,25 @@ def test_tool_trains_reports_and_finds_again(shapes, tmp_path, run_tool, capsys)
 _base_ = '{ROOT}/configs/detr/detr_small_1xb8-9e_shapes.py'
 model = dict(embed_dims=16, backbone=dict(base_channels=8), encoder=dict(num_layers=1), decoder=dict(num_layers=1))
 """)
-    arguments = [config, '--iterations', 2, '--val-interval', 1, '--batch-size', 2, '--seeds', 5, '--data-root', shapes,
-                 '--work-dir', tmp_path / 'work', '--out', tmp_path / 'report']
+    arguments = [
+        config,
+        '--iterations',
+        2,
+        '--val-interval',
+        1,
+        '--batch-size',
+        2,
+        '--seeds',
+        5,
+        '--data-root',
+        shapes,
+        '--work-dir',
+        tmp_path / 'work',
+        '--out',
+        tmp_path / 'report',
+    ]
     assert run_tool('convergence', *arguments) == 0
-    saved, = json.loads((tmp_path / 'report.json').read_text())['runs']
+    (saved,) = json.loads((tmp_path / 'report.json').read_text())['runs']
     assert saved['status'] == 'finished' and [step for step, _ in saved['curve']] == [1, 2]
     assert Config.fromfile(tmp_path / 'work' / 'tiny' / 'seed_5.py').randomness.seed == 5
     assert saved['processor_seconds'] > 0 and 0 < saved['seconds_per_iteration'] < 60

@@ -20,8 +20,10 @@ TABLE = 'layers.0.blocks.1.attn.relative_position_bias_table'
 def official_swin(window_size=3, num_classes=5, seed=0):
     """A state dict with the names of microsoft/Swin-Transformer."""
     torch.manual_seed(seed)
-    state = {name: torch.randn_like(tensor)
-             for name, tensor in Swin(SMALL, window_size, num_classes=num_classes).state_dict().items()}
+    state = {
+        name: torch.randn_like(tensor)
+        for name, tensor in Swin(SMALL, window_size, num_classes=num_classes).state_dict().items()
+    }
     for stage in range(4):
         for block in range(2):
             state[f'layers.{stage}.blocks.{block}.attn.relative_position_index'] = torch.zeros(9, 9, dtype=torch.long)
@@ -30,7 +32,6 @@ def official_swin(window_size=3, num_classes=5, seed=0):
 
 
 class TestSwin:
-
     def test_a_classifier_takes_everything(self):
         official = official_swin()
         model = Swin(SMALL, 3, num_classes=5)
@@ -44,7 +45,9 @@ class TestSwin:
         assert set(made.initialised) == {f'norm{i}.{kind}' for i in range(3) for kind in ('weight', 'bias')}
         assert torch.equal(made.state['norm3.weight'], official['norm.weight'])
         assert {name for name in made.dropped if 'index' not in name and 'attn_mask' not in name} == {
-            'head.weight', 'head.bias'}
+            'head.weight',
+            'head.bias',
+        }
         assert len(made.state) + len(made.initialised) == len(Swin(SMALL, 3).state_dict())
 
     def test_stages_that_are_not_built_are_dropped(self):
@@ -77,7 +80,6 @@ class TestSwin:
 
 
 class TestStrictness:
-
     @pytest.mark.parametrize('name', ['patch_embed.proj.weight', TABLE, 'layers.2.downsample.norm.bias', 'norm.weight'])
     def test_a_missing_tensor_is_named(self, name):
         official = official_swin()
@@ -90,9 +92,15 @@ class TestStrictness:
         with pytest.raises(WeightsDoNotFit, match=rf'1 unexpected\.\nunexpected:\n  {name}\n'):
             convert(official_swin() | {name: torch.zeros(1)}, Swin(SMALL, 3))
 
-    @pytest.mark.parametrize('name, shape, wanted', [
-        ('patch_embed.proj.weight', (8, 4, 4, 4), '8x3x4x4'), ('norm.bias', (65, ), '64'), (TABLE, (24, 1), '25x1'),
-        (TABLE, (25, 2), '25x1')])
+    @pytest.mark.parametrize(
+        ('name', 'shape', 'wanted'),
+        [
+            ('patch_embed.proj.weight', (8, 4, 4, 4), '8x3x4x4'),
+            ('norm.bias', (65,), '64'),
+            (TABLE, (24, 1), '25x1'),
+            (TABLE, (25, 2), '25x1'),
+        ],
+    )
     def test_a_mis_shaped_tensor_is_named_with_both_shapes(self, name, shape, wanted):
         got = 'x'.join(map(str, shape))
         with pytest.raises(WeightsDoNotFit, match=f'1 mis-shaped[^<]*<- {name}: got {got}, wanted {wanted}\n'):
@@ -122,7 +130,6 @@ class TestStrictness:
 
 
 class TestLayouts:
-
     def test_containers_and_wrappers_are_opened(self):
         state = {'module.a': torch.zeros(1), 'module.b': torch.ones(2)}
         for checkpoint in (state, dict(model=state, epoch=3), dict(state_dict=dict(model=state))):
@@ -151,7 +158,6 @@ class TestLayouts:
 
 
 class TestResNet:
-
     @staticmethod
     def official():
         torch.manual_seed(0)
@@ -160,14 +166,17 @@ class TestResNet:
 
     @pytest.mark.parametrize('counters', [True, False])
     def test_mmdets_resnet_takes_torchvisions_names(self, counters):
-        official = {name: tensor for name, tensor in self.official().items()
-                    if counters or not name.endswith('num_batches_tracked')}
+        official = {
+            name: tensor
+            for name, tensor in self.official().items()
+            if counters or not name.endswith('num_batches_tracked')
+        }
         made = account(official, ResNet(18, base_channels=8)).check()
         assert set(made.dropped) == {'fc.weight', 'fc.bias'}
         assert set(made.state) == set(official) - {'fc.weight', 'fc.bias'}
 
     def test_fewer_stages(self):
-        model = ResNet(18, base_channels=8, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(2, ))
+        model = ResNet(18, base_channels=8, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(2,))
         assert set(convert(self.official(), model)) == set(model.state_dict())
 
     def test_a_missing_tensor_is_named(self):
@@ -187,9 +196,12 @@ class TestRules:
         return model
 
     def test_fused_rows_are_split_and_split_ones_joined(self, model):
-        fused = torch.arange(18.).reshape(6, 3)
-        made = draw({'in_proj': fused, 'a': torch.ones(1), 'b': torch.zeros(3)}, model,
-                    [Rule('q', ['in_proj'], block(1, 3)), Rule('head', ['a', 'b'], joined=True)])
+        fused = torch.arange(18.0).reshape(6, 3)
+        made = draw(
+            {'in_proj': fused, 'a': torch.ones(1), 'b': torch.zeros(3)},
+            model,
+            [Rule('q', ['in_proj'], block(1, 3)), Rule('head', ['a', 'b'], joined=True)],
+        )
         assert torch.equal(made.state['q'], fused[2:4]) and made.state['head'].tolist() == [1, 0, 0, 0]
         assert made.unexpected == []
 
@@ -207,7 +219,6 @@ class TestRules:
 
 
 class TestFiles:
-
     def test_official_weights_as_init_cfg(self, tmp_path):
         official = official_swin()
         torch.save(dict(model=official), tmp_path / 'swin.pth')
@@ -216,23 +227,35 @@ class TestFiles:
         assert torch.equal(model.norm3.weight, official['norm.weight'])
 
         torch.save(TestResNet.official(), tmp_path / 'resnet.pth')
-        model = ResNet(18, base_channels=8,
-                       init_cfg=dict(type='mmparts.OfficialWeights', checkpoint=str(tmp_path / 'resnet.pth')))
+        model = ResNet(
+            18, base_channels=8, init_cfg=dict(type='mmparts.OfficialWeights', checkpoint=str(tmp_path / 'resnet.pth'))
+        )
         model.init_weights()
         assert torch.equal(model.layer3[1].conv2.weight, TestResNet.official()['layer3.1.conv2.weight'])
 
     @pytest.fixture
     def tool(self, tmp_path, monkeypatch):
         """Run the tool in this process on a config of a small Swin; returns the path it should write."""
-        spec = importlib.util.spec_from_file_location('convert_weights',
-                                                      Path(__file__).parents[2] / 'tools' / 'convert_weights.py')
+        spec = importlib.util.spec_from_file_location(
+            'convert_weights', Path(__file__).parents[2] / 'tools' / 'convert_weights.py'
+        )
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
         (tmp_path / 'config.py').write_text(f"model = dict(type='mmparts.Swin', arch={SMALL}, window_size=3)")
 
         def run(source, *options):
-            monkeypatch.setattr(sys, 'argv', ['convert_weights.py', str(source), str(tmp_path / 'out.pth'), '--config',
-                                              str(tmp_path / 'config.py'), *options])
+            monkeypatch.setattr(
+                sys,
+                'argv',
+                [
+                    'convert_weights.py',
+                    str(source),
+                    str(tmp_path / 'out.pth'),
+                    '--config',
+                    str(tmp_path / 'config.py'),
+                    *options,
+                ],
+            )
             module.main()
             return tmp_path / 'out.pth'
 

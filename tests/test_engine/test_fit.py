@@ -1,4 +1,5 @@
 """Pretrained weights are counted, and refused when they do not fit."""
+
 import pytest
 import torch
 from mmengine.logging import MMLogger
@@ -11,7 +12,6 @@ from mmparts.engine.fit import last_fit
 
 
 class Net(BaseModule):
-
     def __init__(self, num_classes: int = 3, init_cfg=None):
         super().__init__(init_cfg)
         self.backbone = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8))
@@ -71,6 +71,7 @@ def test_module_that_renames_keys_is_counted_rightly():
         def _load_from_state_dict(self, state_dict, prefix, *args):
             state_dict[prefix + 'weight'] = state_dict.pop(prefix + 'old_weight')
             super()._load_from_state_dict(state_dict, prefix, *args)
+
     net = Renamer(2, 2, bias=False)
     load_and_account(net, dict(old_weight=torch.ones(2, 2)))
     assert last_fit[net].share == 1

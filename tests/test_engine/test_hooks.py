@@ -1,4 +1,5 @@
 """Hooks: NaN guard, interruption, seeds, mixed precision."""
+
 import os.path as osp
 import signal
 
@@ -35,8 +36,10 @@ def test_signal_saves_and_asks_for_a_requeue(make_runner, name):
 
 
 def test_signal_in_an_iteration_based_run(make_runner):
-    loop = dict(train_cfg=dict(by_epoch=False, max_iters=8, val_interval=8),
-                param_scheduler=dict(type='MultiStepLR', milestones=[6], by_epoch=False))
+    loop = dict(
+        train_cfg=dict(by_epoch=False, max_iters=8, val_interval=8),
+        param_scheduler=dict(type='MultiStepLR', milestones=[6], by_epoch=False),
+    )
     hooks = dict(checkpoint=dict(by_epoch=False, interval=4))
     with pytest.raises(SystemExit):
         make_runner(hooks=dict(sender=dict(type='SignalHook', name='SIGTERM', at=5), **hooks), **loop).train()
@@ -55,8 +58,16 @@ def test_chance_depends_on_seed_and_epoch_only(make_runner):
 
 @pytest.mark.parametrize('dtype', [None, 'bfloat16'])
 def test_amp_trains_on_a_cpu(make_runner, dtype):
-    cfg = Config(dict(optim_wrapper=dict(type='AmpOptimWrapper', loss_scale='dynamic',
-                                         optimizer=dict(type='AdamW', lr=0.05), clip_grad=dict(max_norm=1.0))))
+    cfg = Config(
+        dict(
+            optim_wrapper=dict(
+                type='AmpOptimWrapper',
+                loss_scale='dynamic',
+                optimizer=dict(type='AdamW', lr=0.05),
+                clip_grad=dict(max_norm=1.0),
+            )
+        )
+    )
     cli.set_amp(cfg, dtype)
     runner = make_runner(1, optim_wrapper=cfg.optim_wrapper)
     seen = []

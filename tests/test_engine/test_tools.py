@@ -1,4 +1,5 @@
 """The command line: train, resume, test and predict on a few generated images; launch scripts; error messages."""
+
 import json
 import os
 import pickle
@@ -28,8 +29,12 @@ ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools'
 
 CONFIG = f"""
-_base_ = [{', '.join(f"'{ROOT}/configs/_base_/{name}.py'" for name in (
-    'models/dino_r50', 'datasets/shapes_detection', 'schedules/schedule_12e', 'default_runtime'))}]
+_base_ = [{
+    ', '.join(
+        f"'{ROOT}/configs/_base_/{name}.py'"
+        for name in ('models/dino_r50', 'datasets/shapes_detection', 'schedules/schedule_12e', 'default_runtime')
+    )
+}]
 model = dict(
     embed_dims=32, num_queries=20, num_classes=6,
     backbone=dict(depth=18, base_channels=8, init_cfg=None, frozen_stages=-1),
@@ -49,8 +54,12 @@ def trained(tmp_path_factory, run_tool):
     folder = tmp_path_factory.mktemp('tools')
     make_shapes(folder / 'shapes', images=4, val_images=3, size=48)
     (folder / 'config.py').write_text(CONFIG)
-    assert run_tool('train', folder / 'config.py', '--work-dir', folder / 'run', '--cfg-options',
-                    f'data_root={folder}/shapes') == 0
+    assert (
+        run_tool(
+            'train', folder / 'config.py', '--work-dir', folder / 'run', '--cfg-options', f'data_root={folder}/shapes'
+        )
+        == 0
+    )
     return folder
 
 
@@ -66,8 +75,19 @@ def test_train_leaves_checkpoint_curves_and_pictures(trained):
 
 
 def test_resume_goes_on_in_bfloat16(trained, run_tool):
-    assert run_tool('train', trained / 'config.py', '--work-dir', trained / 'run', '--resume', '--amp',
-                    *options(trained), 'train_cfg.max_epochs=2') == 0
+    assert (
+        run_tool(
+            'train',
+            trained / 'config.py',
+            '--work-dir',
+            trained / 'run',
+            '--resume',
+            '--amp',
+            *options(trained),
+            'train_cfg.max_epochs=2',
+        )
+        == 0
+    )
     assert torch.load(trained / 'run' / 'epoch_2.pth', weights_only=True)['meta']['epoch'] == 2
 
 
@@ -75,8 +95,20 @@ def test_resume_goes_on_in_bfloat16(trained, run_tool):
 def test_test_writes_metrics_predictions_and_pictures(trained, run_tool, tmp_path, capsys, ending):
     out = tmp_path / f'out.{ending}'
     show = ['--show-dir', tmp_path / 'show'] if ending == 'json' else []
-    assert run_tool('test', trained / 'config.py', trained / 'run' / 'epoch_1.pth', '--work-dir', tmp_path, '--out',
-                    out, *show, *options(trained)) == 0
+    assert (
+        run_tool(
+            'test',
+            trained / 'config.py',
+            trained / 'run' / 'epoch_1.pth',
+            '--work-dir',
+            tmp_path,
+            '--out',
+            out,
+            *show,
+            *options(trained),
+        )
+        == 0
+    )
     assert '"coco/bbox_mAP":' in capsys.readouterr().out
     if ending == 'json':
         records = json.loads(out.read_text())['predictions']
@@ -88,8 +120,18 @@ def test_test_writes_metrics_predictions_and_pictures(trained, run_tool, tmp_pat
 
 
 def test_test_refuses_weights_of_another_model(trained, run_tool, tmp_path, capsys):
-    assert run_tool('test', trained / 'config.py', trained / 'run' / 'epoch_1.pth', '--work-dir', tmp_path,
-                    *options(trained), 'model.embed_dims=64') == 1
+    assert (
+        run_tool(
+            'test',
+            trained / 'config.py',
+            trained / 'run' / 'epoch_1.pth',
+            '--work-dir',
+            tmp_path,
+            *options(trained),
+            'model.embed_dims=64',
+        )
+        == 1
+    )
     assert 'other shape' in capsys.readouterr().err
 
 
@@ -97,8 +139,18 @@ def test_predict_reports_bad_images_and_goes_on(trained, run_tool, tmp_path, cap
     images = tmp_path / 'images'
     shutil.copytree(trained / 'shapes' / 'val', images)
     (images / 'broken.jpg').write_text('no image')
-    code = run_tool('predict', images, trained / 'config.py', trained / 'run' / 'epoch_1.pth', '--out',
-                    tmp_path / 'out', '--score-thr', 0, '--batch-size', 2)
+    code = run_tool(
+        'predict',
+        images,
+        trained / 'config.py',
+        trained / 'run' / 'epoch_1.pth',
+        '--out',
+        tmp_path / 'out',
+        '--score-thr',
+        0,
+        '--batch-size',
+        2,
+    )
     assert code == 1 and 'broken.jpg: failed' in capsys.readouterr().err
 
     document = json.loads((tmp_path / 'out' / 'predictions.json').read_text())
@@ -114,8 +166,9 @@ def test_predict_reports_bad_images_and_goes_on(trained, run_tool, tmp_path, cap
 @pytest.mark.parametrize('as_dict', [False, True])
 def test_records_hold_masks_as_json(as_dict):
     masks = torch.rand(3, 5, 7) > 0.5
-    found = InstanceData(scores=torch.tensor([0.1, 0.9, 0.5]), labels=torch.arange(3), bboxes=torch.rand(3, 4),
-                         masks=masks)
+    found = InstanceData(
+        scores=torch.tensor([0.1, 0.9, 0.5]), labels=torch.arange(3), bboxes=torch.rand(3, 4), masks=masks
+    )
     sample = DetDataSample(metainfo=dict(ori_shape=(5, 7)), pred_instances=found)
     record = json.loads(json.dumps(to_record(sample.to_dict() if as_dict else sample, score_thr=0.3)))
     assert record['labels'] == [1, 2]
@@ -141,7 +194,7 @@ def panoptic(tmp_path_factory):
 def test_a_panoptic_config_predicts_pictures_that_have_no_map(trained, panoptic, run_tool, tmp_path):
     picture = next((trained / 'shapes' / 'val').iterdir())
     assert run_tool('predict', picture, *panoptic, '--out', tmp_path, '--score-thr', 0) == 0
-    record, = json.loads((tmp_path / 'predictions.json').read_text())['predictions']
+    (record,) = json.loads((tmp_path / 'predictions.json').read_text())['predictions']
     assert len(record['boxes']) == len(record['names']) == len(record['masks']) > 0
     assert run_tool('visualize_attention', picture, *panoptic, '--out', tmp_path / 'a.png') == 0
     assert (tmp_path / 'a.png').is_file()
@@ -152,7 +205,7 @@ def test_inferencer_of_mmdet_finds_what_the_detector_finds(trained, panoptic):
     """On a shipped config, for a path and for an array."""
     config, weights = panoptic
     picture = str(next((trained / 'shapes' / 'val').iterdir()))
-    expected, = Detector(cli.load_config(config), str(weights))([picture])
+    (expected,) = Detector(cli.load_config(config), str(weights))([picture])
     inferencer = Inferencer(cli.find_config(config), str(weights), device='cpu', show_progress=False)
     for each in inferencer([picture, cv2.imread(picture)], return_datasamples=True)['predictions']:
         assert torch.equal(each.pred_instances.bboxes, expected.pred_instances.bboxes)
@@ -167,9 +220,15 @@ def test_what_is_pre_trained_on_is_what_is_predicted(tmp_path):
     assert len(found) == 9
 
 
-@pytest.mark.parametrize('tool, args', [('train', ['CONFIG', '--resume', 'no.pth']), ('test', ['CONFIG', 'no.pth']),
-                                        ('predict', ['no.jpg', 'CONFIG', 'no.pth']),
-                                        ('train', ['configs/detr/detr_r50_8xb2-150e.py'])])
+@pytest.mark.parametrize(
+    ('tool', 'args'),
+    [
+        ('train', ['CONFIG', '--resume', 'no.pth']),
+        ('test', ['CONFIG', 'no.pth']),
+        ('predict', ['no.jpg', 'CONFIG', 'no.pth']),
+        ('train', ['configs/detr/detr_r50_8xb2-150e.py']),
+    ],
+)
 def test_missing_files_are_one_line(trained, run_tool, capsys, tool, args):
     assert run_tool(tool, *[trained / 'config.py' if arg == 'CONFIG' else arg for arg in args]) == 1
     assert capsys.readouterr().err.splitlines()[-1].startswith('error: no ')
@@ -219,6 +278,7 @@ def echo(tmp_path):
         environment = {name: value for name, value in environment.items() if value is not None}
         result = subprocess.run([TOOLS / script, *args], env=environment, capture_output=True, text=True)
         return result.stdout if result.returncode == 0 else result.stderr
+
     return run
 
 
@@ -235,10 +295,13 @@ def test_dist_scripts(echo):
 
 
 def test_slurm_scripts(echo):
-    line = echo('slurm_train.sh', 'gpu', 'name', 'c.py', 'out', '--resume', GPUS='16',
-                SRUN_ARGS='--quotetype=x --signal=y')
-    assert line.startswith('srun --partition=gpu --job-name=name --gres=gpu:8 --ntasks=16 --ntasks-per-node=8 '
-                           '--cpus-per-task=5 --kill-on-bad-exit=1 --quotetype=x --signal=y python -u')
+    line = echo(
+        'slurm_train.sh', 'gpu', 'name', 'c.py', 'out', '--resume', GPUS='16', SRUN_ARGS='--quotetype=x --signal=y'
+    )
+    assert line.startswith(
+        'srun --partition=gpu --job-name=name --gres=gpu:8 --ntasks=16 --ntasks-per-node=8 '
+        '--cpus-per-task=5 --kill-on-bad-exit=1 --quotetype=x --signal=y python -u'
+    )
     assert line.endswith('train.py c.py --work-dir out --resume --launcher slurm\n')
     line = echo('slurm_test.sh', 'gpu', 'name', 'c.py', 'a.pth', GPUS='1', CPUS_PER_TASK='2')
     assert '--gres=gpu:1 --ntasks=1 ' in line and '--cpus-per-task=2' in line
@@ -270,11 +333,20 @@ train_dataloader = dict(dataset=dict(type='Numbers'), batch_size=2, num_workers=
 train_cfg = dict(by_epoch=True, max_epochs=9)
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
 """)
-    environment = {**os.environ, 'PYTHONPATH': str(ROOT / 'tests'), 'CUDA_VISIBLE_DEVICES': '-1',
-                   'PYTHON': sys.executable}
+    environment = {
+        **os.environ,
+        'PYTHONPATH': str(ROOT / 'tests'),
+        'CUDA_VISIBLE_DEVICES': '-1',
+        'PYTHON': sys.executable,
+    }
     environment.pop('PORT', None)
-    result = subprocess.run([TOOLS / 'dist_train.sh', tmp_path / 'config.py', '2', '--work-dir', tmp_path / 'run'],
-                            env=environment, capture_output=True, text=True, timeout=600)
+    result = subprocess.run(
+        [TOOLS / 'dist_train.sh', tmp_path / 'config.py', '2', '--work-dir', tmp_path / 'run'],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
     assert result.returncode != 0
     assert 'exitcode  : 75' in result.stderr, result.stderr[-2000:]
     checkpoint = torch.load(tmp_path / 'run' / 'interrupted.pth', weights_only=True)
@@ -284,9 +356,11 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
 @pytest.fixture
 def machine(monkeypatch):
     """``machine(device, gpus)``: lets the tools believe that they run on another machine."""
+
     def pretend(device: str, gpus: int = 0):
         monkeypatch.setattr(cli, 'get_device', lambda: device)
         monkeypatch.setattr(torch.cuda, 'device_count', lambda: gpus)
+
     return pretend
 
 
@@ -309,16 +383,21 @@ def test_as_many_processes_as_gpus_are_left_to_mmengine_and_one_on_a_mac_needs_n
         assert cfg.to_dict() == dict(launcher=launcher)
 
 
-@pytest.mark.parametrize('device, gpus, processes', [('cpu', 0, 2), ('mps', 0, 1), ('cuda', 1, 1), ('cuda', 3, 2),
-                                                     ('cuda', 8, 8), ('cuda', 16, 8)])
+@pytest.mark.parametrize(
+    ('device', 'gpus', 'processes'),
+    [('cpu', 0, 2), ('mps', 0, 1), ('cuda', 1, 1), ('cuda', 3, 2), ('cuda', 8, 8), ('cuda', 16, 8)],
+)
 def test_the_demo_shares_batches_of_eight_among_what_there_is(machine, monkeypatch, run_tool, device, gpus, processes):
     machine(device, gpus)
     commands = []
     monkeypatch.setattr('mmparts.datasets.make_shapes', lambda *args, **options: None)
-    monkeypatch.setattr(subprocess, 'run', lambda command, **options: commands.append(command) or
-                        subprocess.CompletedProcess(command, 3))
+    monkeypatch.setattr(
+        subprocess,
+        'run',
+        lambda command, **options: commands.append(command) or subprocess.CompletedProcess(command, 3),
+    )
     assert run_tool('demo') == 3, 'the code of the training that failed'
-    command, = commands
+    (command,) = commands
     assert command[3] == str(processes) and command[-1] == f'train_dataloader.batch_size={8 // processes}'
 
 

@@ -1,5 +1,6 @@
 """All backends find what pycocotools finds, on hard cases: crowds, images without objects or detections, equal scores,
 objects of all sizes, a class without objects."""
+
 import importlib.util
 
 import numpy as np
@@ -36,15 +37,31 @@ def made(images: int, seed: int) -> tuple[dict, list[dict]]:
             x, y, w, h = bbox
             polygon = [[x, y, x + w, y, x + w, y + h, x, y + h]]
             crowd = int(rng.random() < 0.2)
-            truth.append(dict(id=len(truth) + 1, image_id=image, category_id=label, bbox=bbox, iscrowd=crowd,
-                              area=w * h * rng.uniform(0.4, 1), segmentation=ellipse(bbox) if crowd else polygon))
+            truth.append(
+                dict(
+                    id=len(truth) + 1,
+                    image_id=image,
+                    category_id=label,
+                    bbox=bbox,
+                    iscrowd=crowd,
+                    area=w * h * rng.uniform(0.4, 1),
+                    segmentation=ellipse(bbox) if crowd else polygon,
+                )
+            )
         for _ in range(rng.integers(0, 30) * (image % 5 > 0)):
             bbox, label, score = box(rng), int(rng.integers(1, CLASSES + 1)), rng.random() / 2
             if mine and rng.random() < 0.8:
                 near, label = mine[rng.integers(len(mine))]
                 bbox, score = (np.array(near) * rng.uniform(0.95, 1.05, 4)).tolist(), rng.random()
-            found.append(dict(image_id=image, category_id=label, bbox=bbox, segmentation=ellipse(bbox),
-                              score=round(float(score), 1)))
+            found.append(
+                dict(
+                    image_id=image,
+                    category_id=label,
+                    bbox=bbox,
+                    segmentation=ellipse(bbox),
+                    score=round(float(score), 1),
+                )
+            )
     listed = [dict(id=i, width=SIZE, height=SIZE, file_name=f'{i}.jpg') for i in range(1, images + 1)]
     named = [dict(id=i, name=str(i)) for i in range(1, CLASSES + 1)]
     return dict(images=listed, annotations=truth, categories=named), found
@@ -72,7 +89,7 @@ def evaluated(backend: str, iou_type: str, seed: int, proposals: bool = False):
 
 
 @pytest.mark.parametrize('backend', FAST)
-@pytest.mark.parametrize('iou_type, proposals', [('bbox', False), ('segm', False), ('bbox', True)])
+@pytest.mark.parametrize(('iou_type', 'proposals'), [('bbox', False), ('segm', False), ('bbox', True)])
 @pytest.mark.parametrize('seed', [0, 1])
 def test_the_precisions_are_those_of_pycocotools(backend, iou_type, proposals, seed):
     pytest.importorskip(backend)
@@ -83,8 +100,10 @@ def test_the_precisions_are_those_of_pycocotools(backend, iou_type, proposals, s
     assert 0.05 < expected[0] < 0.95 and len(set(expected[:6])) == 6
 
 
-@pytest.mark.parametrize('installed, expected', [
-    (('hotcoco', 'faster_coco_eval'), 'hotcoco'), (('faster_coco_eval', ), 'faster_coco_eval'), ((), 'pycocotools')])
+@pytest.mark.parametrize(
+    ('installed', 'expected'),
+    [(('hotcoco', 'faster_coco_eval'), 'hotcoco'), (('faster_coco_eval',), 'faster_coco_eval'), ((), 'pycocotools')],
+)
 def test_the_fastest_that_is_installed_is_taken(installed, expected, monkeypatch):
     monkeypatch.setattr(importlib.util, 'find_spec', lambda name: name in (*installed, 'pycocotools') or None)
     assert CheckedCocoMetric().backend == expected

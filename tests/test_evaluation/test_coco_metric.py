@@ -18,8 +18,13 @@ def shapes(tmp_path_factory):
 
 
 def load(root, **kwargs) -> CheckedCocoDataset:
-    return CheckedCocoDataset(ann_file='annotations/instances_val.json', data_root=str(root),
-                              data_prefix=dict(img='val/'), test_mode=True, **kwargs)
+    return CheckedCocoDataset(
+        ann_file='annotations/instances_val.json',
+        data_root=str(root),
+        data_prefix=dict(img='val/'),
+        test_mode=True,
+        **kwargs,
+    )
 
 
 def evaluate(dataset, keep=lambda label: True, shift: int = 0, **kwargs) -> dict:
@@ -33,9 +38,11 @@ def evaluate(dataset, keep=lambda label: True, shift: int = 0, **kwargs) -> dict
         prediction = dict(
             bboxes=torch.tensor([item['bbox'] for item in objects]).reshape(-1, 4).float(),
             labels=torch.tensor([(item['bbox_label'] + shift) % classes for item in objects], dtype=torch.long),
-            scores=torch.ones(len(objects)))
-        metric.process({}, [dict(pred_instances=prediction, img_id=info['img_id'],
-                                 ori_shape=(info['height'], info['width']))])
+            scores=torch.ones(len(objects)),
+        )
+        metric.process(
+            {}, [dict(pred_instances=prediction, img_id=info['img_id'], ori_shape=(info['height'], info['width']))]
+        )
     return metric.evaluate(len(dataset))
 
 
@@ -48,13 +55,15 @@ def test_the_truth_scores_one_in_any_order_of_classes(shapes, classes):
 
 def test_the_table_by_class_names_the_right_class(shapes):
     classes = ('ring', 'circle', 'cross', 'square', 'triangle', 'star')
-    found = evaluate(load(shapes, metainfo=dict(classes=classes)), keep=lambda label: classes[label] == 'cross',
-                     classwise=True)
+    found = evaluate(
+        load(shapes, metainfo=dict(classes=classes)), keep=lambda label: classes[label] == 'cross', classwise=True
+    )
     assert [name for name in classes if found[f'coco/{name}_precision'] > 0] == ['cross']
 
 
 def test_it_equals_mmdet_with_the_file_given(shapes):
     from mmdet.evaluation import CocoMetric
+
     dataset = load(shapes)
     dataset_truth = json.loads((shapes / 'annotations/instances_val.json').read_text())
     metrics = [CocoMetric(ann_file=dataset.ann_file), CheckedCocoMetric()]
@@ -67,8 +76,9 @@ def test_it_equals_mmdet_with_the_file_given(shapes):
         labels = [a['category_id'] - 1 for a in dataset_truth['annotations'] if a['image_id'] == image['id']] or [0]
         scores = torch.tensor(rng.random(len(boxes)))
         prediction = dict(bboxes=torch.tensor(boxes), labels=torch.tensor(labels), scores=scores)
-        metric.process({}, [dict(pred_instances=prediction, img_id=image['id'],
-                                 ori_shape=(image['height'], image['width']))])
+        metric.process(
+            {}, [dict(pred_instances=prediction, img_id=image['id'], ori_shape=(image['height'], image['width']))]
+        )
     theirs, ours = (metric.evaluate(len(dataset)) for metric in metrics)
     assert theirs == ours and 0.2 < ours['coco/bbox_mAP'] < 0.99
 
@@ -78,13 +88,13 @@ def test_a_cut_data_set_is_judged_by_its_own_images(shapes):
 
 
 def test_a_class_that_the_file_lacks_does_not_count(shapes):
-    dataset = load(shapes, metainfo=dict(classes=('heart', *CLASSES)), allow_missing=('heart', ))
+    dataset = load(shapes, metainfo=dict(classes=('heart', *CLASSES)), allow_missing=('heart',))
     assert evaluate(dataset, classwise=True)['coco/bbox_mAP'] == 1
 
 
 def test_without_a_file_it_says_what_to_do():
     with pytest.raises(ValueError, match='CheckedCocoDataset with test_mode=True'):
-        CheckedCocoMetric().dataset_meta = dict(classes=('a', ))
+        CheckedCocoMetric().dataset_meta = dict(classes=('a',))
 
 
 def test_more_classes_than_the_data_has_are_named(shapes):

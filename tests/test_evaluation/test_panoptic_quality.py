@@ -1,4 +1,5 @@
 """Panoptic quality against the paper's definition, segment by segment."""
+
 import numpy as np
 import pytest
 import torch
@@ -12,13 +13,14 @@ THINGS, CLASSES = 2, 4  # 0 and 1 are objects, 2 and 3 stuff; 4 stands for nothi
 
 def by_definition(found, truth, segments):
     """{label: [matched, overlap, only predicted, only annotated]}; no crowds, no void."""
-    tally = {label: [0, 0., 0, 0] for label in range(CLASSES)}
+    tally = {label: [0, 0.0, 0, 0] for label in range(CLASSES)}
     predictions = [(number, number % STEP, found == number) for number in np.unique(found) if number % STEP < CLASSES]
     annotations = [(each['id'], each['category'], truth == each['id']) for each in segments]
     taken = set()
     for _, label, mask in predictions:
-        ious = {number: (mask & other).sum() / (mask | other).sum()
-                for number, kind, other in annotations if kind == label}
+        ious = {
+            number: (mask & other).sum() / (mask | other).sum() for number, kind, other in annotations if kind == label
+        }
         best = max(ious, key=ious.get, default=None)
         if best is not None and ious[best] > 0.5:
             tally[label][0] += 1
@@ -35,11 +37,13 @@ def by_definition(found, truth, segments):
 def test_against_the_definition(seed):
     random = np.random.default_rng(seed)
     truth = np.kron(random.integers(1, 7, (4, 4)), np.ones((3, 3), int))
-    segments = [dict(id=number, category=number % CLASSES, is_thing=number % CLASSES < THINGS)
-                for number in np.unique(truth).tolist()]
+    segments = [
+        dict(id=number, category=number % CLASSES, is_thing=number % CLASSES < THINGS)
+        for number in np.unique(truth).tolist()
+    ]
     found = truth % CLASSES + STEP * truth
     wrong = random.random(found.shape) < 0.25
-    found[wrong] = random.permutation(found.ravel())[:wrong.sum()]
+    found[wrong] = random.permutation(found.ravel())[: wrong.sum()]
     found[0, :3] = CLASSES
     tally = compare(found, truth, segments, CLASSES, THINGS)
     for label, wanted in by_definition(found, truth, segments).items():
@@ -71,8 +75,11 @@ def test_as_a_metric():
     metric = PanopticQuality(things=THINGS)
     metric.dataset_meta = dict(classes=('cat', 'dog', 'sky', 'sea'))
     truth = np.array([[1, 1, 2, 2], [3, 3, 2, 2]])
-    segments = [dict(id=1, category=0, is_thing=True), dict(id=2, category=2, is_thing=False),
-                dict(id=3, category=1, is_thing=True)]
+    segments = [
+        dict(id=1, category=0, is_thing=True),
+        dict(id=2, category=2, is_thing=False),
+        dict(id=3, category=1, is_thing=True),
+    ]
     found = torch.tensor([[[STEP, STEP, 2, 2], [4, 4, 2, 2]]])
     sample = dict(panoptic_map=truth, segments_info=segments, pred_panoptic_seg=dict(sem_seg=found))
     metric.process({}, [sample])

@@ -1,4 +1,5 @@
 """Windows and the attention inside: pair by pair, and against timm (2-D, cosine) and MONAI (3-D)."""
+
 import math
 from itertools import product
 
@@ -46,7 +47,7 @@ def pair_by_pair(attention, image: torch.Tensor, shifted: bool) -> torch.Tensor:
     x = torch.zeros(*padded, DIMS, dtype=image.dtype)
     x[tuple(map(slice, size))] = image
     q, k, v = (each[:, :, 0] for each in attention.heads(x.reshape(-1, 1, DIMS)))  # tokens h d
-    scale = attention.scale or (DIMS // HEADS)**-0.5
+    scale = attention.scale or (DIMS // HEADS) ** -0.5
 
     places = list(product(*map(range, padded)))
     inside = [[(p - s) % length for p, s, length in zip(place, shift, padded)] for place in places]
@@ -63,7 +64,7 @@ def pair_by_pair(attention, image: torch.Tensor, shifted: bool) -> torch.Tensor:
     return attention.proj(out.flatten(1)).reshape(*padded, DIMS)[tuple(map(slice, size))]
 
 
-@pytest.mark.parametrize('size, window', GRIDS, ids=str)
+@pytest.mark.parametrize(('size', 'window'), GRIDS, ids=str)
 @pytest.mark.parametrize('shifted', [False, True])
 @pytest.mark.parametrize('form', FORMS)
 def test_it_equals_the_sum_over_pairs(form, size, window, shifted):
@@ -76,7 +77,7 @@ def test_it_equals_the_sum_over_pairs(form, size, window, shifted):
         torch.testing.assert_close(ours, pair_by_pair(attention, image, shifted))
 
 
-@pytest.mark.parametrize('size, window', GRIDS, ids=str)
+@pytest.mark.parametrize(('size', 'window'), GRIDS, ids=str)
 @pytest.mark.parametrize('shifted', [False, True])
 def test_reverse_undoes_partition(size, window, shifted):
     grid = WindowGrid.of(size, window, shifted)
@@ -89,8 +90,9 @@ def test_reverse_undoes_partition(size, window, shifted):
 @pytest.mark.parametrize('form', FORMS)
 def test_gradients_equal_those_of_plain_attention(form, monkeypatch):
     """Chunks of any size: parts of an entry's heads, whole entries, a rest."""
+
     def plain(q, k, v, bias, scale):
-        scale = scale or q.size(-1)**-0.5
+        scale = scale or q.size(-1) ** -0.5
         return ((q @ k.transpose(-2, -1)) * scale + bias).softmax(-1) @ v
 
     attention = randomise(form(12, 3, (3, 2))).double()
@@ -137,7 +139,7 @@ def test_bfloat16_gradients_are_near_those_of_float32():
 
 def test_cosine_attention_equals_timms():
     theirs = randomise(reference('timm.models.swin_transformer_v2').WindowAttention(32, (8, 6), num_heads=4)).eval()
-    theirs.double().logit_scale.data[0] = 7.  # above the clamp, where float32 would leave 3e-5
+    theirs.double().logit_scale.data[0] = 7.0  # above the clamp, where float32 would leave 3e-5
     ours = CosineWindowAttention(32, 4, (8, 6)).double().eval()
     ours.load_state_dict(theirs.state_dict())
     x, grid = torch.randn(6, 48, 32).double(), WindowGrid.of((16, 18), (8, 6), shifted=False)
@@ -148,7 +150,8 @@ def test_cosine_attention_equals_timms():
 @pytest.mark.parametrize('pretrained', [None, (6, 6)])
 def test_a_shifted_block_equals_timms(pretrained):
     block = reference('timm.models.swin_transformer_v2').SwinTransformerV2Block(
-        16, (12, 8), num_heads=2, window_size=4, shift_size=2, pretrained_window_size=pretrained or 0)
+        16, (12, 8), num_heads=2, window_size=4, shift_size=2, pretrained_window_size=pretrained or 0
+    )
     randomise(block).eval()
     ours = CosineWindowAttention(16, 2, (4, 4), pretrained).eval()
     ours.load_state_dict(block.attn.state_dict())

@@ -1,4 +1,5 @@
 """The ``mmcv`` variants: none of mmcv-lite; of a full mmcv its compiled ops, called as they want it."""
+
 import itertools
 import sys
 from types import ModuleType
@@ -26,6 +27,7 @@ def full(monkeypatch):
 
 def test_the_stand_in_of_mmcv_lite_is_not_compiled():
     import mmcv._ext
+
     if not mmcv._ext.get_compiler_version().startswith('none'):
         pytest.skip('a full mmcv is here')
     with pytest.raises(ImportError, match='mmcv-lite.*a full mmcv has'):

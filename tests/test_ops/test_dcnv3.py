@@ -1,4 +1,5 @@
 """Deformable convolution v3: the plain forms are the loop, in value and gradient, and agree with its relatives."""
+
 import dcnv3_cases as cases
 import pytest
 import torch
@@ -7,9 +8,15 @@ import torch.nn.functional as F
 from mmparts.ops.dcnv3 import VARIANTS, dcnv3
 from mmparts.ops.deform_conv import deform_conv2d
 
-GEOMETRIES = [{}, dict(softmax=True), dict(stride=2, offset_scale=1.7), dict(remove_center=True, softmax=True),
-              dict(kernel_size=5, padding=2, offset_scale=.6, remove_center=True), dict(padding=0, dilation=2),
-              dict(kernel_size=2, padding=1, dilation=3)]
+GEOMETRIES = [
+    {},
+    dict(softmax=True),
+    dict(stride=2, offset_scale=1.7),
+    dict(remove_center=True, softmax=True),
+    dict(kernel_size=5, padding=2, offset_scale=0.6, remove_center=True),
+    dict(padding=0, dilation=2),
+    dict(kernel_size=2, padding=1, dilation=3),
+]
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +37,13 @@ def test_is_the_loop(geometry):
 def test_gradients_are_those_of_finite_differences(variant):
     tensors = [tensor.requires_grad_() for tensor in cases.inputs(torch.float64, batch=2, size=(1, 2), groups=1, dim=2)]
     with VARIANTS.use(variant):
-        assert torch.autograd.gradcheck(lambda *leaves: dcnv3(*leaves, offset_scale=.7, softmax=True), tensors)
+        assert torch.autograd.gradcheck(lambda *leaves: dcnv3(*leaves, offset_scale=0.7, softmax=True), tensors)
 
 
-@pytest.mark.parametrize('dtype, tolerance', [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
+@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
 def test_precision(dtype, tolerance):
     value, offset, mask = cases.inputs(dtype)
-    if dtype == torch.bfloat16:                                              # the offsets may stay in float32
+    if dtype == torch.bfloat16:  # the offsets may stay in float32
         offset = cases.inputs()[1]
     found = cases.run('torch', (value, offset, mask), softmax=True)
     expected = cases.run('reference', [tensor.double() for tensor in (value, offset, mask)], softmax=True)
@@ -57,14 +64,21 @@ def test_is_modulated_deformable_convolution_with_a_kernel_of_ones():
     # There the points run along rows and an offset is (y, x).
     by_rows = offset.unflatten(4, (3, 3)).transpose(4, 5).flip(-1).flatten(3).permute(0, 3, 1, 2)
     weights = mask.unflatten(4, (3, 3)).transpose(4, 5).flatten(3).permute(0, 3, 1, 2)
-    output = deform_conv2d(value.permute(0, 3, 1, 2), by_rows, value.new_ones(6, 1, 3, 3), weights, padding=(1, 1),
-                           groups=6, deform_groups=3)
+    output = deform_conv2d(
+        value.permute(0, 3, 1, 2),
+        by_rows,
+        value.new_ones(6, 1, 3, 3),
+        weights,
+        padding=(1, 1),
+        groups=6,
+        deform_groups=3,
+    )
     assert torch.allclose(dcnv3(value, offset, mask), output.permute(0, 2, 3, 1), atol=1e-12)
 
 
 def test_the_scale_stretches_grid_and_offsets():
     value, offset, mask = cases.inputs(torch.float64)
-    far = dcnv3(value, offset, mask, offset_scale=2.)
+    far = dcnv3(value, offset, mask, offset_scale=2.0)
     # (tap + offset) twice as far is one more tap, and the offset twice.
     taps = torch.tensor([(x, y) for x in (-1, 0, 1) for y in (-1, 0, 1)])
     assert torch.allclose(far, dcnv3(value, taps + 2 * offset, mask), atol=1e-12)
@@ -72,7 +86,7 @@ def test_the_scale_stretches_grid_and_offsets():
 
 def test_far_outside_nothing_is_seen_and_nothing_pulls_back():
     value, offset, mask = cases.inputs(torch.float64)
-    for far in (-1e9, -9., 8.5, 1e9, float('inf')):
+    for far in (-1e9, -9.0, 8.5, 1e9, float('inf')):
         output, *grads = cases.run('torch', (value, torch.full_like(offset, far), mask))
         assert not output.any() and not any(grad.any() for grad in grads)
 

@@ -3,6 +3,7 @@
 Triton's interpreter runs them on the CPU, where they must be the definition; it runs one program after another, so that
 it cannot see races. The compiler translates them for sm_90, and the machine code must have what makes them fast.
 """
+
 import os
 import re
 import subprocess
@@ -40,11 +41,11 @@ def check(tensors, tolerance, **geometry):
 """
 
 CASES = {
-    'float32': "check(cases.inputs(batch=1, size=(2, 9), groups=2), 1e-5, softmax=True)",
-    'geometry': "g = dict(stride=2, offset_scale=1.7, remove_center=True)\n"
-                "check(cases.inputs(torch.float64, size=(3, 3), groups=1, dim=5, **g), 1e-12, **g)",
-    'bfloat16': "tensors = cases.inputs(batch=1, size=(2, 3), groups=1)\n"
-                "check([tensors[0].bfloat16(), *tensors[1:]], 1e-2, softmax=True)",
+    'float32': 'check(cases.inputs(batch=1, size=(2, 9), groups=2), 1e-5, softmax=True)',
+    'geometry': 'g = dict(stride=2, offset_scale=1.7, remove_center=True)\n'
+    'check(cases.inputs(torch.float64, size=(3, 3), groups=1, dim=5, **g), 1e-12, **g)',
+    'bfloat16': 'tensors = cases.inputs(batch=1, size=(2, 3), groups=1)\n'
+    'check([tensors[0].bfloat16(), *tensors[1:]], 1e-2, softmax=True)',
     'deterministic': """
 torch.use_deterministic_algorithms(True)
 check(cases.inputs(batch=1, size=(2, 2), groups=1), 1e-5)
@@ -60,15 +61,19 @@ assert output[0, 1, 2].isnan().all() and output.isnan().sum() == 16
 assert grad_offset[0, 1, 2, 0, 4, 0].isnan() and grad_mask[0, 1, 2, 0, 4].isnan() and grad_mask.isnan().sum() == 1
 assert not grad_value.isnan().any()
 """,
-    'empty': "assert [len(tensor) for tensor in run(cases.inputs(batch=0))] == [0] * 4",
+    'empty': 'assert [len(tensor) for tensor in run(cases.inputs(batch=0))] == [0] * 4',
 }
 
 
 @pytest.mark.parametrize('case', CASES)
 def test_is_the_definition(case):
     tests = str(Path(__file__).parents[1])
-    environment = {**os.environ, 'TRITON_INTERPRET': '1', 'OMP_NUM_THREADS': '1',
-                   'PYTHONPATH': os.pathsep.join(filter(None, [tests, os.environ.get('PYTHONPATH')]))}
+    environment = {
+        **os.environ,
+        'TRITON_INTERPRET': '1',
+        'OMP_NUM_THREADS': '1',
+        'PYTHONPATH': os.pathsep.join(filter(None, [tests, os.environ.get('PYTHONPATH')])),
+    }
     result = subprocess.run([sys.executable, '-c', CODE + CASES[case]], env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
 
@@ -78,7 +83,7 @@ def test_importing_the_package_does_not_import_triton():
     assert subprocess.run([sys.executable, '-c', code]).returncode == 0
 
 
-@pytest.mark.parametrize('name, flags', [('_forward_kernel', {}), ('_backward_kernel', dict(EXACT=False))])
+@pytest.mark.parametrize(('name', 'flags'), [('_forward_kernel', {}), ('_backward_kernel', dict(EXACT=False))])
 def test_machine_code_for_sm_90(name, flags, tmp_path):
     """9 points of 4 corners, 2 times 16 bytes of each per thread: gathers and atomics of 16 bytes, nothing spilled."""
     import triton
@@ -86,17 +91,20 @@ def test_machine_code_for_sm_90(name, flags, tmp_path):
     from triton.compiler import ASTSource
 
     from mmparts.ops import dcnv3_triton
+
     kernel = getattr(dcnv3_triton, name)
     pointers = {'value', 'offset', 'mask', 'grid', 'output', 'grad', 'unit', 'sums', 'grad_offset', 'grad_mask'}
     constants = dict(GROUPS=4, POINTS=9, DIM=16, BLOCK_DIM=16, TALL=8, WIDE=8, SOFTMAX=True, **flags)
-    signature = {each: '*fp32' if each in pointers else 'constexpr' if each in constants else 'i32'
-                 for each in kernel.arg_names}
+    signature = {
+        each: '*fp32' if each in pointers else 'constexpr' if each in constants else 'i32' for each in kernel.arg_names
+    }
     aligned = {(i,): [['tt.divisibility', 16]] for i, each in enumerate(kernel.arg_names) if each in pointers}
     binary = triton.compile(ASTSource(kernel, signature, constants, aligned), target=GPUTarget('cuda', 90, 32))
     path = tmp_path / 'kernel.cubin'
     path.write_bytes(binary.asm['cubin'])
-    text = subprocess.run([triton.knobs.nvidia.cuobjdump.path, '-sass', '-res-usage', path], capture_output=True,
-                          text=True, check=True).stdout
+    text = subprocess.run(
+        [triton.knobs.nvidia.cuobjdump.path, '-sass', '-res-usage', path], capture_output=True, text=True, check=True
+    ).stdout
     resources = {key: int(number) for key, number in re.findall(r'(REG|STACK|LOCAL):(\d+)', text)}
     code = re.findall(r'/\*[0-9a-f]{4,}\*/ +(?:@!?U?P\w+ +)?([A-Z][\w.]*)', text)
     assert resources['STACK'] == resources['LOCAL'] == 0 and resources['REG'] <= 96

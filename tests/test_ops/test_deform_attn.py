@@ -1,4 +1,5 @@
 """Multi-scale deformable attention: both plain forms are the loop, in value and gradient, in and outside the image."""
+
 import loops
 import pytest
 import torch
@@ -33,7 +34,7 @@ def gradients(op, value, locations, weights):
 
 
 @pytest.mark.parametrize('op', [ms_deform_attn, ms_deform_attn_reference])
-@pytest.mark.parametrize('dtype, tolerance', [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize(('dtype', 'tolerance'), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 def test_is_the_loop(op, dtype, tolerance):
     value, locations, weights = inputs(dtype)
     expected = loops.ms_deform_attn(value, SHAPES, locations, weights)
@@ -48,8 +49,10 @@ def test_has_the_gradients_of_the_definition(sizes):
 
 
 def test_gradients_are_those_of_finite_differences():
-    assert torch.autograd.gradcheck(lambda value, locations, weights: ms_deform_attn(value, SHAPES, locations, weights),
-                                    inputs(queries=2, points=1, dim=2))
+    assert torch.autograd.gradcheck(
+        lambda value, locations, weights: ms_deform_attn(value, SHAPES, locations, weights),
+        inputs(queries=2, points=1, dim=2),
+    )
 
 
 def test_far_outside_nothing_is_seen_and_nothing_pulls_back():
@@ -76,16 +79,21 @@ def test_half_precision_is_computed_in_float32_and_cast_back(dtype):
     output = ms_deform_attn(value.to(dtype), SHAPES, locations, weights)
     precise = ms_deform_attn(value.to(dtype).float(), SHAPES, locations, weights)
     assert output.dtype == dtype and torch.equal(output, precise.to(dtype))
-    assert gradients(ms_deform_attn, *(tensor.detach().to(dtype).requires_grad_()
-                                       for tensor in (value, locations, weights)))[0].dtype == dtype
+    assert (
+        gradients(
+            ms_deform_attn, *(tensor.detach().to(dtype).requires_grad_() for tensor in (value, locations, weights))
+        )[0].dtype
+        == dtype
+    )
 
 
 @pytest.mark.parametrize('sizes', [dict(), dict(batch=3, queries=7), dict(queries=0)])
 def test_hands_mmcv_its_arguments(sizes):
     """mmcv's function with the op that we lend to mmcv-lite: its CUDA op takes the same."""
     arguments = inputs(torch.float32, **sizes)
-    for ours, expected in zip(gradients(compiled_mmcv.ms_deform_attn, *arguments),
-                              gradients(ms_deform_attn_reference, *arguments)):
+    for ours, expected in zip(
+        gradients(compiled_mmcv.ms_deform_attn, *arguments), gradients(ms_deform_attn_reference, *arguments)
+    ):
         assert torch.allclose(ours, expected, atol=1e-4)
 
 
@@ -97,8 +105,9 @@ def test_no_queries():
 
 
 def test_meta_device_gives_the_shape():
-    output = ms_deform_attn(*(part.to('meta') if torch.is_tensor(part) else part
-                              for part in (inputs()[0], SHAPES, *inputs()[1:])))
+    output = ms_deform_attn(
+        *(part.to('meta') if torch.is_tensor(part) else part for part in (inputs()[0], SHAPES, *inputs()[1:]))
+    )
     assert output.is_meta and output.shape == (2, 3, 6)
 
 

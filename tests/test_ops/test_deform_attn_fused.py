@@ -1,4 +1,5 @@
 """Deformable attention from offsets and logits, on CPUs; the Triton kernels: test_deform_attn_triton.py."""
+
 import pytest
 import torch
 

@@ -1,4 +1,5 @@
 """The numba kernels of multi-scale deformable attention are the definition, on any sizes, threads and processes."""
+
 import os
 import subprocess
 import sys
@@ -37,13 +38,21 @@ def error(ours, expected):
     return (ours.double() - expected).norm() / expected.norm()
 
 
-@pytest.mark.parametrize('dtype, tolerance', [(torch.float64, 1e-13), (torch.float32, 1e-5), (torch.bfloat16, 1e-2)])
-@pytest.mark.parametrize('sizes', [dict(), dict(dim=32, heads=2, points=4, queries=60),
-                                   dict(batch=3, points=5, heads=1, dim=1),
-                                   dict(dim=33, queries=1, points=1, shapes=((4, 4),))])
+@pytest.mark.parametrize(
+    ('dtype', 'tolerance'), [(torch.float64, 1e-13), (torch.float32, 1e-5), (torch.bfloat16, 1e-2)]
+)
+@pytest.mark.parametrize(
+    'sizes',
+    [
+        dict(),
+        dict(dim=32, heads=2, points=4, queries=60),
+        dict(batch=3, points=5, heads=1, dim=1),
+        dict(dim=33, queries=1, points=1, shapes=((4, 4),)),
+    ],
+)
 def test_output_and_gradients_are_those_of_the_definition(dtype, tolerance, sizes):
     tensors = inputs(dtype, **sizes)
-    if dtype == torch.bfloat16:                                              # locations in half precision mean nothing
+    if dtype == torch.bfloat16:  # locations in half precision mean nothing
         tensors[1] = inputs(torch.float32, **sizes)[1]
     shapes = sizes.get('shapes', SHAPES)
     found = run('numba', tensors, shapes)
@@ -62,13 +71,13 @@ def test_only_asked_gradients_come_and_none_of_gradients():
     value, locations, weights = inputs()
     with VARIANTS.use('numba'):
         output = ms_deform_attn(value, SHAPES, locations, weights.requires_grad_())
-    grad, = torch.autograd.grad(output.square().sum(), weights, create_graph=True)
+    (grad,) = torch.autograd.grad(output.square().sum(), weights, create_graph=True)
     assert value.grad is None and locations.grad is None
     with pytest.raises(RuntimeError, match='differentiated twice'):
         grad.sum().backward()
 
 
-@pytest.mark.parametrize('place', [-1., 0., 4., 5., 1e9, -1e9, 3e38])
+@pytest.mark.parametrize('place', [-1.0, 0.0, 4.0, 5.0, 1e9, -1e9, 3e38])
 def test_borders_and_far_outside(place):
     """In pixels of the first level: on a pixel's centre, one beyond the border, beyond all."""
     tensors = inputs(torch.float64)
@@ -92,7 +101,7 @@ def test_a_nan_location_spoils_its_own_query_and_head_only():
 def test_an_infinite_value_reaches_only_the_samples_that_touch_it():
     tensors = inputs(torch.float64)
     tensors[0][:, 0] = float('inf')
-    tensors[1][:, 1:] = 3.                                                   # outside
+    tensors[1][:, 1:] = 3.0  # outside
     assert not run('numba', tensors)[0][:, 1:].any()
 
 
@@ -105,8 +114,11 @@ def test_nothing_in_nothing_out(sizes):
 
 def test_strides_do_not_matter():
     value, locations, weights = inputs()
-    strided = [value.transpose(1, 2).contiguous().transpose(1, 2),
-               locations.transpose(0, 1).contiguous().transpose(0, 1), torch.stack([weights, weights], -1)[..., 0]]
+    strided = [
+        value.transpose(1, 2).contiguous().transpose(1, 2),
+        locations.transpose(0, 1).contiguous().transpose(0, 1),
+        torch.stack([weights, weights], -1)[..., 0],
+    ]
     assert not any(tensor.is_contiguous() for tensor in strided)
     for ours, expected in zip(run('numba', strided), run('numba', [value, locations, weights])):
         assert torch.equal(ours, expected)
@@ -163,8 +175,9 @@ def test_works_in_a_loaders_worker():
 def test_compiles_into_one_graph_and_infers_shapes():
     tensors = inputs(torch.float64)
     with VARIANTS.use('numba'):
-        function = torch.compile(lambda value, *rest: ms_deform_attn(value, SHAPES, *rest).relu(), backend='aot_eager',
-                                 fullgraph=True)
+        function = torch.compile(
+            lambda value, *rest: ms_deform_attn(value, SHAPES, *rest).relu(), backend='aot_eager', fullgraph=True
+        )
         expected = ms_deform_attn_reference(tensors[0], SHAPES, *tensors[1:]).relu()
         assert torch.allclose(function(*tensors), expected)
         on_meta = ms_deform_attn(tensors[0].to('meta'), SHAPES, *(tensor.to('meta') for tensor in tensors[1:]))

@@ -4,6 +4,7 @@ Triton's interpreter runs them on the CPU, in one other process for all cases, w
 runs one program after another, so that it cannot see races. The compiler translates them for sm_90, and the machine
 code must have what makes them fast.
 """
+
 import os
 import re
 import subprocess
@@ -12,8 +13,7 @@ import sys
 import pytest
 import torch
 
-from mmparts.ops import ms_deform_attn
-from mmparts.ops import deform_attn_fused
+from mmparts.ops import deform_attn_fused, ms_deform_attn
 from mmparts.ops.deform_attn import VARIANTS
 from mmparts.ops.variants import Variant
 
@@ -35,7 +35,7 @@ def inputs(dtype=torch.float32, batch=2, queries=3, heads=2, points=2, dim=5, sh
 def with_borders():
     """On the centres of the first and last pixel, one beyond, and far outside."""
     value, locations, weights = inputs(torch.float64, batch=1, queries=8, heads=1)
-    places = torch.tensor([-1., 0., 2., 3., 1e9, -1e9, float('inf'), 3e307], dtype=torch.float64)
+    places = torch.tensor([-1.0, 0.0, 2.0, 3.0, 1e9, -1e9, float('inf'), 3e307], dtype=torch.float64)
     locations[0, :, 0, :, :, 0] = ((places + 0.5) / 3).view(-1, 1, 1)
     return value, locations, weights
 
@@ -50,14 +50,17 @@ def with_infinity():
     """One token is infinite, and only the first query may see it."""
     value, locations, weights = inputs()
     value[:, 0] = float('inf')
-    locations[:, 1:] = 3.
+    locations[:, 1:] = 3.0
     return value, locations, weights
 
 
 def strided():
     value, locations, weights = inputs()
-    tensors = [value.transpose(1, 2).contiguous().transpose(1, 2),
-               locations.transpose(0, 1).contiguous().transpose(0, 1), torch.stack([weights, weights], -1)[..., 0]]
+    tensors = [
+        value.transpose(1, 2).contiguous().transpose(1, 2),
+        locations.transpose(0, 1).contiguous().transpose(0, 1),
+        torch.stack([weights, weights], -1)[..., 0],
+    ]
     assert not any(tensor.is_contiguous() for tensor in tensors)
     return tensors
 
@@ -125,12 +128,24 @@ def interpret(path):
     results = {}
     for name, (make, _, deterministic) in CASES.items():
         # grid_sample turns an infinite location into NaN, a far one into zeros.
-        results[name] = both(ms_deform_attn, VARIANTS, ours.ms_deform_attn_triton, make(), SIZES.get(name, SHAPES),
-                             deterministic, lambda value, places, weights: [value, places.clamp(-1e9, 1e9), weights])
+        results[name] = both(
+            ms_deform_attn,
+            VARIANTS,
+            ours.ms_deform_attn_triton,
+            make(),
+            SIZES.get(name, SHAPES),
+            deterministic,
+            lambda value, places, weights: [value, places.clamp(-1e9, 1e9), weights],
+        )
     for name, (make, _, deterministic) in FUSED.items():
         results[f'fused, {name}'] = both(
-            deform_attn_fused.ms_deform_attn_fused, deform_attn_fused.VARIANTS, ours.ms_deform_attn_fused_triton,
-            make(), SHAPES, deterministic)
+            deform_attn_fused.ms_deform_attn_fused,
+            deform_attn_fused.VARIANTS,
+            ours.ms_deform_attn_fused_triton,
+            make(),
+            SHAPES,
+            deterministic,
+        )
     torch.save(results, path)
 
 
@@ -151,7 +166,7 @@ def interpreted(tmp_path_factory):
     environment = {**os.environ, 'TRITON_INTERPRET': '1', 'OMP_NUM_THREADS': '1'}
     result = subprocess.run([sys.executable, __file__, str(path)], env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    print(result.stdout)                                                     # the seed
+    print(result.stdout)  # the seed
     return torch.load(path)
 
 
@@ -185,6 +200,7 @@ def test_the_fused_kernels_are_the_definition(interpreted, case):
 @pytest.mark.parametrize('direction', ['', '_backward'])
 def test_gpus_have_the_kernels(op, direction):
     from mmparts.ops import dcnv3_triton, deform_attn_triton  # noqa: F401  as the variants do
+
     assert torch._C._dispatch_has_kernel_for_dispatch_key(f'mmparts::{op}{direction}', 'CUDA')
 
 
@@ -207,23 +223,37 @@ def machine_code(kernel, size, dtype, tmp_path, **flags):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    types = dict(value=dtype, output=dtype, grad=dtype, sizes='i32', target='fp32' if flags.get('SCATTER') else 'i32',
-                 locations='fp32', weights='fp32', corners='fp32', grad_locations='fp32', grad_weights='fp32',
-                 centre='fp32', reach='fp32')
+    types = dict(
+        value=dtype,
+        output=dtype,
+        grad=dtype,
+        sizes='i32',
+        target='fp32' if flags.get('SCATTER') else 'i32',
+        locations='fp32',
+        weights='fp32',
+        corners='fp32',
+        grad_locations='fp32',
+        grad_weights='fp32',
+        centre='fp32',
+        reach='fp32',
+    )
     if flags['FUSED']:
         types.update(locations=dtype, weights=dtype)
     options, numbers = size
     constants = dict(HEADS=8, LEVELS=4, POINTS=4, DIM=32, BLOCK_DIM=32, BLOCK=numbers // 32, **flags)
     names = kernel.arg_names
-    signature = {name: f'*{types[name]}' if name in types else 'constexpr' if name in constants else 'i32'
-                 for name in names}
+    signature = {
+        name: f'*{types[name]}' if name in types else 'constexpr' if name in constants else 'i32' for name in names
+    }
     aligned = {(index,): [['tt.divisibility', 16]] for index, name in enumerate(names) if name in types}
-    binary = triton.compile(ASTSource(kernel, signature, constants, aligned), target=GPUTarget('cuda', 90, 32),
-                            options=options)
+    binary = triton.compile(
+        ASTSource(kernel, signature, constants, aligned), target=GPUTarget('cuda', 90, 32), options=options
+    )
     path = tmp_path / 'kernel.cubin'
     path.write_bytes(binary.asm['cubin'])
-    text = subprocess.run([triton.knobs.nvidia.cuobjdump.path, '-sass', '-res-usage', path], capture_output=True,
-                          text=True, check=True).stdout
+    text = subprocess.run(
+        [triton.knobs.nvidia.cuobjdump.path, '-sass', '-res-usage', path], capture_output=True, text=True, check=True
+    ).stdout
     resources = {name: int(number) for name, number in re.findall(r'(REG|STACK|LOCAL|SHARED):(\d+)', text)}
     return resources, re.findall(r'/\*[0-9a-f]{4,}\*/ +(?:@!?U?P\w+ +)?([A-Z][\w.]*)', text)
 
@@ -231,21 +261,31 @@ def machine_code(kernel, size, dtype, tmp_path, **flags):
 # Kernel, dtype of value; what the 4 points of a level take: gathers (16 corners x rows per thread) of so many bits, and
 # vector atomics; at most so many registers (warps that fit beside each other), and instructions of the kernel: 5 %
 # above those of triton 3.7.1. `listing` is the backward in deterministic mode.
-@pytest.mark.parametrize('kernel, dtype, gathers, bits, atomics, registers, length', [
-    ('forward', 'fp32', 32, 128, 0, 72, 806), ('forward', 'bf16', 16, 128, 0, 64, 714),
-    ('forward', 'fp16', 16, 128, 0, 64, 714),
-    ('backward', 'fp32', 32, 128, 32, 84, 1604), ('backward', 'bf16', 32, 64, 32, 84, 1823),
-    ('listing', 'fp32', 32, 128, 0, 96, 1478),
-    ('fused forward', 'fp32', 32, 128, 0, 84, 1285), ('fused forward', 'bf16', 16, 128, 0, 60, 991),
-    ('fused backward', 'fp32', 32, 128, 32, 128, 2327), ('fused backward', 'bf16', 32, 64, 32, 118, 2630)])
+@pytest.mark.parametrize(
+    ('kernel', 'dtype', 'gathers', 'bits', 'atomics', 'registers', 'length'),
+    [
+        ('forward', 'fp32', 32, 128, 0, 72, 806),
+        ('forward', 'bf16', 16, 128, 0, 64, 714),
+        ('forward', 'fp16', 16, 128, 0, 64, 714),
+        ('backward', 'fp32', 32, 128, 32, 84, 1604),
+        ('backward', 'bf16', 32, 64, 32, 84, 1823),
+        ('listing', 'fp32', 32, 128, 0, 96, 1478),
+        ('fused forward', 'fp32', 32, 128, 0, 84, 1285),
+        ('fused forward', 'bf16', 16, 128, 0, 60, 991),
+        ('fused backward', 'fp32', 32, 128, 32, 128, 2327),
+        ('fused backward', 'bf16', 32, 64, 32, 118, 2630),
+    ],
+)
 def test_machine_code(kernel, dtype, gathers, bits, atomics, registers, length, tmp_path):
     from mmparts.ops import deform_attn_triton as ours
+
     fused = 'fused' in kernel
     if 'forward' in kernel:
         resources, code = machine_code(ours._forward_kernel, ours.FORWARD, dtype, tmp_path, FUSED=fused)
     else:
-        resources, code = machine_code(ours._backward_kernel, ours.BACKWARD, dtype, tmp_path, FUSED=fused,
-                                       SCATTER='backward' in kernel)
+        resources, code = machine_code(
+            ours._backward_kernel, ours.BACKWARD, dtype, tmp_path, FUSED=fused, SCATTER='backward' in kernel
+        )
     print(resources, len(code))
     assert resources['STACK'] == resources['LOCAL'] == resources['SHARED'] == 0
     assert not any(name.startswith(('LDL', 'STL', 'ATOM')) for name in code)

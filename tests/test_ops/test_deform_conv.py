@@ -1,4 +1,5 @@
 """Deformable convolutions are the loop, with the loop's gradients, through mmcv's own autograd functions."""
+
 import loops
 import pytest
 import torch
@@ -17,8 +18,10 @@ LAYOUTS = [
 def inputs(kernel, stride, padding, dilation, groups, deform_groups, height=4):
     """Features, offsets (some far outside), weight, mask, bias of a batch of two; then the layout."""
     random = torch.Generator().manual_seed(0)
-    size = [(length + 2 * pad - gap * (taps - 1) - 1) // step + 1
-            for length, pad, gap, taps, step in zip((height, 4), padding, dilation, kernel, stride)]
+    size = [
+        (length + 2 * pad - gap * (taps - 1) - 1) // step + 1
+        for length, pad, gap, taps, step in zip((height, 4), padding, dilation, kernel, stride)
+    ]
     taps = deform_groups * kernel[0] * kernel[1]
     shapes = (2, 4, height, 4), (2, 2 * taps, *size), (4, 4 // groups, *kernel), (2, taps, *size), (4,)
     tensors = [torch.randn(*shape, generator=random, dtype=torch.float64) for shape in shapes]
@@ -54,8 +57,13 @@ def test_first_form_is_the_modulated_one_with_a_mask_of_ones(layout):
 @pytest.mark.parametrize('layout', LAYOUTS[1:3])
 def test_gradients_are_those_of_finite_differences(layout):
     tensors, layout = inputs(**layout, height=3)
-    assert torch.autograd.gradcheck(lambda features, offset, weight, mask, bias: modulated_deform_conv2d(
-        features, offset, mask, weight, bias, *layout), tensors, fast_mode=True)
+    assert torch.autograd.gradcheck(
+        lambda features, offset, weight, mask, bias: modulated_deform_conv2d(
+            features, offset, mask, weight, bias, *layout
+        ),
+        tensors,
+        fast_mode=True,
+    )
 
 
 def test_zero_offsets_are_a_convolution():

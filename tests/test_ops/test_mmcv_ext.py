@@ -1,4 +1,5 @@
 """The stand-in for mmcv's compiled half: found where there is none, silent where there is one, clear about its gaps."""
+
 import subprocess
 import sys
 import sysconfig
@@ -10,8 +11,12 @@ from mmcv.ops import CARAFEPack, get_compiler_version, roi_pool
 
 def fresh(code: str, path='') -> str:
     """What a new interpreter prints, with a folder of (fake) packages before all others."""
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True,
-                          env={'PYTHONPATH': str(path), 'OMP_NUM_THREADS': '1'})
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        capture_output=True,
+        text=True,
+        env={'PYTHONPATH': str(path), 'OMP_NUM_THREADS': '1'},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -22,9 +27,11 @@ def package(folder, name: str, source: str = ''):
 
 
 def test_mmdet_and_mmseg_import_after_mmparts():
-    fresh('import mmparts, importlib.util, pkgutil\n'
-          'assert importlib.util.find_spec("mmcv._ext") and pkgutil.find_loader("mmcv._ext")\n'
-          'import mmcv.ops, mmdet.models, mmseg.models')
+    fresh(
+        'import mmparts, importlib.util, pkgutil\n'
+        'assert importlib.util.find_spec("mmcv._ext") and pkgutil.find_loader("mmcv._ext")\n'
+        'import mmcv.ops, mmdet.models, mmseg.models'
+    )
 
 
 def test_importing_mmparts_imports_nothing_heavy():
@@ -41,8 +48,10 @@ def test_a_full_mmcv_is_left_alone(tmp_path):
 
 
 def test_installing_twice_changes_nothing():
-    fresh('import mmparts, sys\nfrom mmparts.ops.mmcv_ext import install\n'
-          'before = list(sys.meta_path); install(); assert sys.meta_path == before')
+    fresh(
+        'import mmparts, sys\nfrom mmparts.ops.mmcv_ext import install\n'
+        'before = list(sys.meta_path); install(); assert sys.meta_path == before'
+    )
 
 
 def test_a_torchvision_that_does_not_fit_looks_absent(tmp_path):
@@ -84,4 +93,5 @@ def test_mmcv_can_tell_its_compiler():
 
 def test_no_other_attribute_is_made_up():
     import mmcv._ext
+
     assert not hasattr(mmcv._ext, '__path__')

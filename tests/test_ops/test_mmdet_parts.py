@@ -1,4 +1,5 @@
 """mmdet's own detectors train and predict on the plain ops: their heads are parts of ours (Co-DETR) and baselines."""
+
 import pytest
 import tiny
 import torch
@@ -11,8 +12,10 @@ from mmparts.registry import MODELS
 
 WIDTH = 32
 CLASSES = 3
-DENSE = dict(bbox_head=dict(in_channels=WIDTH, feat_channels=WIDTH, stacked_convs=1, num_classes=CLASSES),
-             test_cfg=dict(score_thr=0., nms_pre=50))
+DENSE = dict(
+    bbox_head=dict(in_channels=WIDTH, feat_channels=WIDTH, stacked_convs=1, num_classes=CLASSES),
+    test_cfg=dict(score_thr=0.0, nms_pre=50),
+)
 
 # What makes each detector small, and predict something from the start.
 DETECTORS = {
@@ -21,17 +24,27 @@ DETECTORS = {
     'fcos/fcos_r50-caffe_fpn_gn-head_1x_coco.py': DENSE,
     'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py': dict(
         rpn_head=dict(in_channels=WIDTH, feat_channels=WIDTH),
-        roi_head=dict(bbox_roi_extractor=dict(out_channels=WIDTH),
-                      bbox_head=dict(in_channels=WIDTH, fc_out_channels=WIDTH, num_classes=CLASSES)),
-        train_cfg=dict(rpn_proposal=dict(nms_pre=50)), test_cfg=dict(rpn=dict(nms_pre=50), rcnn=dict(score_thr=0.))),
+        roi_head=dict(
+            bbox_roi_extractor=dict(out_channels=WIDTH),
+            bbox_head=dict(in_channels=WIDTH, fc_out_channels=WIDTH, num_classes=CLASSES),
+        ),
+        train_cfg=dict(rpn_proposal=dict(nms_pre=50)),
+        test_cfg=dict(rpn=dict(nms_pre=50), rcnn=dict(score_thr=0.0)),
+    ),
 }
 
 
 def build(config: str, **changes) -> torch.nn.Module:
     cfg = Config(dict(model=get_config(f'mmdet::{config}').model))
-    cfg.merge_from_dict(dict(model=dict(
-        backbone=dict(depth=18, base_channels=8, frozen_stages=-1, init_cfg=None),
-        neck=dict(in_channels=[8, 16, 32, 64], out_channels=WIDTH), **DETECTORS[config])))
+    cfg.merge_from_dict(
+        dict(
+            model=dict(
+                backbone=dict(depth=18, base_channels=8, frozen_stages=-1, init_cfg=None),
+                neck=dict(in_channels=[8, 16, 32, 64], out_channels=WIDTH),
+                **DETECTORS[config],
+            )
+        )
+    )
     cfg.merge_from_dict(dict(model=changes))
     torch.manual_seed(0)
     with DefaultScope.overwrite_default_scope('mmdet'):
@@ -68,8 +81,16 @@ def test_soft_nms_in_a_detector():
 
 @pytest.mark.parametrize('dcn', [dict(type='DCN', deform_groups=1), dict(type='DCNv2', deform_groups=2)])
 def test_a_resnet_with_deformable_convolutions(dcn):
-    model = ResNet(50, base_channels=8, num_stages=3, strides=(1, 2, 2), dilations=(1, 1, 1), out_indices=(1, 2),
-                   dcn=dict(dcn, fallback_on_stride=False), stage_with_dcn=(False, True, True))
+    model = ResNet(
+        50,
+        base_channels=8,
+        num_stages=3,
+        strides=(1, 2, 2),
+        dilations=(1, 1, 1),
+        out_indices=(1, 2),
+        dcn=dict(dcn, fallback_on_stride=False),
+        stage_with_dcn=(False, True, True),
+    )
     features = model(torch.randn(2, 3, 32, 64))
     assert [tuple(feature.shape[1:]) for feature in features] == [(64, 4, 8), (128, 2, 4)]
     sum(feature.square().sum() for feature in features).backward()

@@ -1,4 +1,5 @@
 """Non-maximum suppression is the loop in each variant, for crowds of several blocks, ties, empty boxes and no boxes."""
+
 import math
 
 import loops
@@ -41,14 +42,14 @@ def test_nms(count, offset):
 
 def test_nms_settles_chains_longer_than_a_block():
     """Each box suppresses the next one, so every other box is kept."""
-    left = torch.arange(50.) * 4
+    left = torch.arange(50.0) * 4
     boxes = torch.stack([left, left * 0, left + 10, left * 0 + 1], 1)
     assert ops.nms(boxes, torch.linspace(1, 0, len(boxes)), 0.4).tolist() == list(range(0, len(boxes), 2))
 
 
 def test_nms_keeps_empty_boxes_and_takes_half_precision():
-    boxes = torch.tensor([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 9, 9], [0, 0, 9, 9.]]).half()
-    assert ops.nms(boxes, torch.tensor([.1, .2, .3, .4]).half(), 0.5).tolist() == [3, 1, 0]
+    boxes = torch.tensor([[5, 5, 5, 5], [5, 5, 5, 5], [0, 0, 9, 9], [0, 0, 9, 9.0]]).half()
+    assert ops.nms(boxes, torch.tensor([0.1, 0.2, 0.3, 0.4]).half(), 0.5).tolist() == [3, 1, 0]
 
 
 @pytest.mark.parametrize('count', [0, 1, 2, 80])
@@ -58,21 +59,23 @@ def test_nms_match(count):
     assert ops.nms_match(torch.cat([boxes, scores[:, None]], 1), 0.3) == groups
 
 
-DECAYS = [lambda iou: 0 if iou >= 0.3 else 1,
-          lambda iou: 1 - iou if iou >= 0.3 else 1,
-          lambda iou: math.exp(-iou**2 / 0.5)]
+DECAYS = [
+    lambda iou: 0 if iou >= 0.3 else 1,
+    lambda iou: 1 - iou if iou >= 0.3 else 1,
+    lambda iou: math.exp(-(iou**2) / 0.5),
+]
 
 
 @pytest.mark.parametrize('method', [0, 1, 2])
-@pytest.mark.parametrize('count, offset', [(1, 0), (50, 0), (50, 1)])
+@pytest.mark.parametrize(('count', 'offset'), [(1, 0), (50, 0), (50, 1)])
 def test_softnms(method, count, offset):
     boxes, scores = crowd(count)
     expected = loops.soft_nms(boxes.tolist(), scores.tolist(), DECAYS[method], 0.05, offset)
-    dets = torch.full((count, 5), -1.)
+    dets = torch.full((count, 5), -1.0)
     indices = softnms(boxes, scores, dets, 0.3, 0.5, 0.05, method, offset)
     assert indices.tolist() == [index for index, _ in expected]
-    assert torch.equal(dets[:len(indices), :4], boxes[indices])
-    assert dets[:len(indices), 4].tolist() == pytest.approx([score for _, score in expected], abs=1e-6)
+    assert torch.equal(dets[: len(indices), :4], boxes[indices])
+    assert dets[: len(indices), 4].tolist() == pytest.approx([score for _, score in expected], abs=1e-6)
 
 
 def test_softnms_of_nothing():
@@ -81,8 +84,8 @@ def test_softnms_of_nothing():
 
 def test_a_threshold_that_is_met_exactly_suppresses_only_in_matching():
     """A third of the union is inside both; in float32 that is below a third in float64."""
-    boxes, scores = torch.tensor([[0, 0, 2, 1], [1, 0, 3, 1.]]), torch.tensor([1., .5])
-    third = (torch.tensor(1.) / 3).item()
+    boxes, scores = torch.tensor([[0, 0, 2, 1], [1, 0, 3, 1.0]]), torch.tensor([1.0, 0.5])
+    third = (torch.tensor(1.0) / 3).item()
     for dtype in (torch.float32, torch.float64):
         threshold = third if dtype == torch.float32 else 1 / 3
         assert ops.nms(boxes.to(dtype), scores.to(dtype), threshold).tolist() == [0, 1]

@@ -1,6 +1,7 @@
 """The Triton kernels of non-maximum suppression, without a GPU: interpreted they keep what the reference keeps, and the
 compiler takes them for sm_90. The interpreter runs one program after another, so that it cannot see races; the kernels
 have none to see, for no program reads what another one of the same launch writes."""
+
 import os
 import subprocess
 import sys
@@ -26,7 +27,7 @@ def chain(count: int):
 
 
 def equal(count: int):
-    return torch.tensor([[0., 0., 9., 9.]]).repeat(count, 1), torch.ones(count)
+    return torch.tensor([[0.0, 0.0, 9.0, 9.0]]).repeat(count, 1), torch.ones(count)
 
 
 def with_nan(count: int):
@@ -37,16 +38,22 @@ def with_nan(count: int):
 
 # Name: boxes and scores, threshold, offset.
 CASES = {
-    'none': (lambda: crowd(0), 0.5, 0), 'one': (lambda: crowd(1), 0.5, 0), 'a full word': (lambda: crowd(64), 0.5, 0),
-    'a word and one': (lambda: crowd(65), 0.3, 1), 'three words': (lambda: crowd(150), 0.7, 0),
-    'low threshold': (lambda: crowd(140), 0., 0), 'chain': (lambda: chain(140), 0.4, 0),
-    'equal': (lambda: equal(130), 0.5, 0), 'nan': (lambda: with_nan(20), 0.5, 0),
+    'none': (lambda: crowd(0), 0.5, 0),
+    'one': (lambda: crowd(1), 0.5, 0),
+    'a full word': (lambda: crowd(64), 0.5, 0),
+    'a word and one': (lambda: crowd(65), 0.3, 1),
+    'three words': (lambda: crowd(150), 0.7, 0),
+    'low threshold': (lambda: crowd(140), 0.0, 0),
+    'chain': (lambda: chain(140), 0.4, 0),
+    'equal': (lambda: equal(130), 0.5, 0),
+    'nan': (lambda: with_nan(20), 0.5, 0),
 }
 
 
 def interpreted(path: str):
     """In the other process: everything, written as {name: (found, expected)}."""
     from mmparts.ops.nms_triton import nms_triton
+
     results = {}
     for name, (make, threshold, offset) in CASES.items():
         boxes, scores = make()
@@ -60,8 +67,13 @@ def results(tmp_path_factory):
     seed = torch.seed() % 10**6
     print('seed', seed)
     code = f'import torch, test_nms_triton; torch.manual_seed({seed}); test_nms_triton.interpreted({str(path)!r})'
-    done = subprocess.run([sys.executable, '-W', 'ignore', '-c', code], capture_output=True, text=True,
-                          cwd=os.path.dirname(__file__), env={**os.environ, 'TRITON_INTERPRET': '1'})
+    done = subprocess.run(
+        [sys.executable, '-W', 'ignore', '-c', code],
+        capture_output=True,
+        text=True,
+        cwd=os.path.dirname(__file__),
+        env={**os.environ, 'TRITON_INTERPRET': '1'},
+    )
     assert done.returncode == 0, done.stderr
     return torch.load(path)
 
@@ -78,11 +90,14 @@ def test_compiles_for_sm_90():
     from triton.compiler import ASTSource
 
     from mmparts.ops import nms_triton
+
     target = GPUTarget('cuda', 90, 32)
     suppress = dict(boxes='*fp32', words='*i64', count='i32', blocks='i32', threshold='fp32', offset='i32')
     resolve = dict(words='*i64', kept='*i8', count='i32', blocks='i32')
-    for kernel, signature, constants in ((nms_triton._suppress, suppress, dict(WORD=64)),
-                                         (nms_triton._resolve, resolve, dict(WORD=64, ROWS=8, COLUMNS=32))):
+    for kernel, signature, constants in (
+        (nms_triton._suppress, suppress, dict(WORD=64)),
+        (nms_triton._resolve, resolve, dict(WORD=64, ROWS=8, COLUMNS=32)),
+    ):
         signature = {**signature, **dict.fromkeys(constants, 'constexpr')}
         code = triton.compile(ASTSource(kernel, signature, constants), target=target)
         assert '.target sm_90' in code.asm['ptx'] and code.asm['cubin']

@@ -1,4 +1,5 @@
 """RoIAlign is the loop in each variant, and its gradient the loop's, through mmcv's own autograd function."""
+
 import loops
 import pytest
 import torch
@@ -7,8 +8,19 @@ from mmcv.ops import RoIAlign
 from mmparts.ops.roi_align import VARIANTS, RoIGrid, roi_align, roi_align_grad
 
 # image, xyxy: inside, across each border, far outside, whole image, a line, a point, and mixed sample counts.
-ROIS = torch.tensor([[0, 2, 3, 9, 12], [1, -3, -4, 5, 6], [1, 14, 10, 30, 28], [0, 50, 50, 60, 60], [0, 0, 0, 20, 16],
-                     [1, 4, 4, 4, 9], [1, 3.5, 3.5, 3.5, 3.5], [1, 1, 1, 19, 3]], dtype=torch.float64)
+ROIS = torch.tensor(
+    [
+        [0, 2, 3, 9, 12],
+        [1, -3, -4, 5, 6],
+        [1, 14, 10, 30, 28],
+        [0, 50, 50, 60, 60],
+        [0, 0, 0, 20, 16],
+        [1, 4, 4, 4, 9],
+        [1, 3.5, 3.5, 3.5, 3.5],
+        [1, 1, 1, 19, 3],
+    ],
+    dtype=torch.float64,
+)
 
 
 @pytest.fixture(autouse=True, params=['numba', 'reference'])
@@ -21,7 +33,7 @@ def variant(request):
 
 @pytest.mark.parametrize('sampling_ratio', [0, 2])
 @pytest.mark.parametrize('aligned', [True, False])
-@pytest.mark.parametrize('spatial_scale, output_size', [(1., (2, 3)), (0.5, (3, 2))])
+@pytest.mark.parametrize(('spatial_scale', 'output_size'), [(1.0, (2, 3)), (0.5, (3, 2))])
 def test_is_the_loop(spatial_scale, output_size, aligned, sampling_ratio):
     features = torch.randn(2, 3, 8, 10, dtype=torch.float64, requires_grad=True)
     layer = RoIAlign(output_size, spatial_scale, sampling_ratio, aligned=aligned)
@@ -30,8 +42,8 @@ def test_is_the_loop(spatial_scale, output_size, aligned, sampling_ratio):
     assert output.abs().sum() > 0 and torch.allclose(output, expected, atol=1e-12)
 
     direction = torch.randn_like(output)
-    grad, = torch.autograd.grad((output * direction).sum(), features)
-    expected, = torch.autograd.grad((expected * direction).sum(), features)
+    (grad,) = torch.autograd.grad((output * direction).sum(), features)
+    (expected,) = torch.autograd.grad((expected * direction).sum(), features)
     assert torch.allclose(grad, expected, atol=1e-12)
 
 
@@ -64,12 +76,12 @@ def both(features, rois, grid, variant):
 
 
 @pytest.mark.parametrize('channels', [1, 7, 67, 128])
-@pytest.mark.parametrize('grid', [RoIGrid((7, 7), 0.25), RoIGrid((3, 5), 0.5, 3), RoIGrid((1, 2), 1., 0, False)])
+@pytest.mark.parametrize('grid', [RoIGrid((7, 7), 0.25), RoIGrid((3, 5), 0.5, 3), RoIGrid((1, 2), 1.0, 0, False)])
 def test_any_number_of_channels_in_float32(channels, grid):
     pytest.importorskip('numba')
     print('seed', torch.seed())
-    features = torch.randn(3, 14, channels, 11).transpose(1, 2)              # not contiguous
-    rois = torch.cat([torch.randint(0, 3, (20, 1)), 90 * torch.rand(20, 4) - 20], 1)   # some upside down
+    features = torch.randn(3, 14, channels, 11).transpose(1, 2)  # not contiguous
+    rois = torch.cat([torch.randint(0, 3, (20, 1)), 90 * torch.rand(20, 4) - 20], 1)  # some upside down
     for ours, expected in zip(both(features, rois, grid, 'numba'), both(features, rois, grid, 'reference')):
         assert (ours - expected).norm() <= 1e-5 * expected.norm()
 
@@ -108,4 +120,4 @@ def test_a_region_at_nan_is_empty_in_the_kernels():
 def test_a_region_of_no_image_is_refused():
     for index in (-1, 2):
         with pytest.raises(IndexError, match='the batch has 2'):
-            roi_align(torch.zeros(2, 1, 4, 4), torch.tensor([[index, 0, 0, 2, 2.]]), RoIGrid((1, 1)))
+            roi_align(torch.zeros(2, 1, 4, 4), torch.tensor([[index, 0, 0, 2, 2.0]]), RoIGrid((1, 1)))

@@ -1,4 +1,5 @@
 """The benchmark counts what can be counted by hand, measures what was done, and races only equals."""
+
 import json
 import logging
 import os
@@ -23,14 +24,18 @@ from mmparts.engine.timing import PeakMemory, Race, Timing, measure, race
 
 CPU = torch.device('cpu')
 TOOL = tiny.CONFIGS.parent / 'tools' / 'benchmark.py'
-VARIANTS = ['deformable_detr_r50', 'deformable_detr_singlescale_r50', 'deformable_detr_refine_r50',
-            'deformable_detr_refine_twostage_r50']
+VARIANTS = [
+    'deformable_detr_r50',
+    'deformable_detr_singlescale_r50',
+    'deformable_detr_refine_r50',
+    'deformable_detr_refine_twostage_r50',
+]
 
 
-@pytest.mark.parametrize('name, printed, trainable', [
-    ('detr_r50', 41_524_768, 41_302_368),
-    ('deformable_detr_r50', 40_069_665, 39_847_265),
-])
+@pytest.mark.parametrize(
+    ('name', 'printed', 'trainable'),
+    [('detr_r50', 41_524_768, 41_302_368), ('deformable_detr_r50', 40_069_665, 39_847_265)],
+)
 def test_parameters_are_those_of_the_papers(name, printed, trainable):
     cfg = Config.fromfile(tiny.CONFIGS / '_base_' / 'models' / f'{name}.py')
     cfg.model.num_classes = 91
@@ -61,8 +66,12 @@ def test_macs_are_those_counted_by_hand():
     pixels = 5 * 6
     linears = pixels * 4 * (2 * 1 * 3 * 2 + 2 * 1 * 3 + 4 + 4)  # offsets, weights, value, output
     sampling = pixels * 3 * 4 * 5  # three points for each of four channels: four neighbours and a weight
-    assert macs == {'total': pixels * 27 * 4 + linears + sampling + 2 * pixels * pixels * 4, 'conv': pixels * 27 * 4,
-                    'attn': linears + sampling, '(itself)': 2 * pixels * pixels * 4}
+    assert macs == {
+        'total': pixels * 27 * 4 + linears + sampling + 2 * pixels * pixels * 4,
+        'conv': pixels * 27 * 4,
+        'attn': linears + sampling,
+        '(itself)': 2 * pixels * pixels * 4,
+    }
 
 
 def test_test_shape_is_read_from_the_pipeline():
@@ -86,22 +95,22 @@ def repetitions(step, **limits) -> int:
 
 def test_memory_that_stays_after_the_warm_up_is_not_in_the_peak():
     stays = []
-    _, memory = measure(lambda: stays or stays.append(torch.ones(64, 2 ** 18)), CPU, rounds=2)
-    assert memory.bytes < 30 * 2 ** 20
+    _, memory = measure(lambda: stays or stays.append(torch.ones(64, 2**18)), CPU, rounds=2)
+    assert memory.bytes < 30 * 2**20
 
 
 def test_a_race_takes_turns_and_compares_the_best():
     turns = []
     race(lambda: turns.append('ours'), lambda: turns.append('theirs'), CPU, rounds=5)
     assert turns == ['ours', 'theirs'] * 6  # the first pair warms up
-    result = Race(Timing([1., 2.]), Timing([3., 8.]))
+    result = Race(Timing([1.0, 2.0]), Timing([3.0, 8.0]))
     assert result.ratio == 3 and result.spread == (3, 4)
 
 
 def test_peak_memory_sees_what_was_freed_again():
     with PeakMemory(CPU) as memory:
-        torch.ones(64, 2 ** 18)  # 64 MiB
-    assert 60 * 2 ** 20 < memory.bytes < 90 * 2 ** 20
+        torch.ones(64, 2**18)  # 64 MiB
+    assert 60 * 2**20 < memory.bytes < 90 * 2**20
 
 
 def test_random_samples_fit_their_images():
@@ -110,8 +119,10 @@ def test_random_samples_fit_their_images():
     assert images.shape == (2, 3, 40, 60)
     masks = [sample.gt_instances.masks for sample in samples]
     assert all(each.masks.shape == (len(sample.gt_instances.bboxes), 40, 60) for each, sample in zip(masks, samples))
-    areas = [((right - left) * (bottom - top)).sum() for left, top, right, bottom in
-             (sample.gt_instances.bboxes.round().T for sample in samples)]
+    areas = [
+        ((right - left) * (bottom - top)).sum()
+        for left, top, right, bottom in (sample.gt_instances.bboxes.round().T for sample in samples)
+    ]
     assert [each.areas.sum() for each in masks] == areas
     assert (boxes[:, 2:] >= boxes[:, :2]).all() and boxes[:, 0::2].max() > 40 and boxes[:, 1::2].max() <= 40
 
@@ -122,7 +133,8 @@ def test_names_are_exactly_those_of_transformers(name):
     model = tiny.build(grouped(name))
     theirs = transformers_peer(model).state_dict()
     assert {key: each.shape for key, each in to_transformers(model.state_dict()).items()} == {
-        key: each.shape for key, each in theirs.items()}
+        key: each.shape for key, each in theirs.items()
+    }
     with pytest.raises(KeyError, match='neck.strange.weight'):
         to_transformers({**model.state_dict(), 'neck.strange.weight': torch.ones(1)})
 
@@ -145,15 +157,15 @@ def test_inference_races_equals(name):
 
 def test_training_races_equals():
     pytest.importorskip('transformers')
-    cfg = grouped('deformable_detr_r50', encoder=dict(dropout=0.), decoder=dict(dropout=0.))
-    cfg.head.terms[0].weight = 1.
+    cfg = grouped('deformable_detr_r50', encoder=dict(dropout=0.0), decoder=dict(dropout=0.0))
+    cfg.head.terms[0].weight = 1.0
     model = tiny.build(cfg)
     images, samples = random_batch(2, (128, 128))
     samples[1].set_metainfo(dict(img_shape=(128, 96)))
     samples[1].gt_instances.bboxes[:, 0::2] *= 0.75
     contest = training_contest(model, images, samples)
     assert 'gradients within' in contest.check()
-    model.head.terms[0].weight = 2.
+    model.head.terms[0].weight = 2.0
     with pytest.raises(AssertionError, match='losses are'):
         contest.check()
 
@@ -206,8 +218,10 @@ def test_the_tool_writes_json_of_everything(config, tmp_path, monkeypatch, capsy
     assert 'img/s' in capsys.readouterr().out
 
 
-@pytest.mark.parametrize('option, key', [('--params', 'parameters'), ('--flops', 'macs'), ('--speed', 'inference'),
-                                         ('--train', 'training')])
+@pytest.mark.parametrize(
+    ('option', 'key'),
+    [('--params', 'parameters'), ('--flops', 'macs'), ('--speed', 'inference'), ('--train', 'training')],
+)
 def test_each_figure_comes_alone(config, monkeypatch, capsys, option, key):
     run_tool(monkeypatch, config, option, '--json', '-', '--shape', '64', '96', '--device', 'cpu', '--rounds', '1')
     figures = json.loads(capsys.readouterr().out)

@@ -1,4 +1,5 @@
 """check_configs finds what is wrong, says what would be right, and has nothing against what is shipped."""
+
 import re
 import runpy
 import shutil
@@ -13,8 +14,16 @@ from mmengine.registry import DefaultScope
 
 from mmparts.engine.complexity import Parameters, build_on_meta
 from mmparts.engine.config_check import ConfigCheck, keywords
-from mmparts.engine.config_files import (TABLE, check_folder, check_header, check_index, check_name, read_metafile,
-                                         shipped, with_table)
+from mmparts.engine.config_files import (
+    TABLE,
+    check_folder,
+    check_header,
+    check_index,
+    check_name,
+    read_metafile,
+    shipped,
+    with_table,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'check_configs.py'
@@ -24,12 +33,14 @@ DINO = 'mmparts::dino/dino-4scale_r50_8xb2-12e_coco.py'
 @pytest.fixture
 def tool(monkeypatch, capsys):
     """``tool(*args)``: exit code and output of the tool."""
+
     def run(*args):
         monkeypatch.setattr(sys, 'argv', ['check_configs.py', *map(str, args)])
         monkeypatch.setenv('COLUMNS', '200')
         with pytest.raises(SystemExit) as stop:
             runpy.run_path(str(TOOL), run_name='__main__')
         return stop.value.code, capsys.readouterr().out
+
     return run
 
 
@@ -46,35 +57,65 @@ def test_nothing_is_wrong_with_what_is_shipped(tool):
     assert f'{len(shipped(ROOT / "configs"))} configs, 0 findings' in output
 
 
-@pytest.mark.parametrize('change, where, problem', [
-    ("model = dict(head=dict(num_clases=3))", 'model.head.num_clases',
-     r'SetPredictionHead takes no `num_clases`. Did you mean `num_classes`\? It takes: .*terms'),
-    ("model = dict(groups=[dict(type='mmparts.Denoising', nums=3)])", 'model.groups[0].nums', '`num`'),
-    ("model = dict(head=dict(matcher=dict(type='mmparts.HungarianMatcer')))", 'model.head.matcher.type',
-     '`mmparts.HungarianMatcher`'),
-    ("model = dict(type='QueryDetector')", 'model.type', '`mmparts.QueryDetector`'),
-    ("model = dict(neck=dict(type='mmfoo.ChannelMapper'))", 'model.neck.type',
-     'no installed package, `mmfoo`.*mmdet.Chan'),
-    ("model = dict(backbone=dict(norm_cfg=dict(momentun=0.1)))", 'model.backbone.norm_cfg.momentun', '`momentum`'),
-    ("train_dataloader = dict(batchsize=4)", 'train_dataloader.batchsize', '`batch_size`'),
-    ("train_dataloader = dict(dataset=dict(anno_file=''))", 'train_dataloader.dataset.anno_file', '`ann_file`'),
-    ("train_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', scales=3)]))",
-     'train_dataloader.dataset.pipeline[0].scales', '`scale`'),
-    ("train_dataloader = dict(sampler=dict(type='DefaultSampler', shufle=True))", 'train_dataloader.sampler.shufle',
-     '`shuffle`'),
-    ("val_evaluator = dict(metrics='bbox')", 'val_evaluator.metrics', '`metric`'),
-    ("optim_wrapper = dict(optimizer=dict(learning_rate=1))",
-     'optim_wrapper.optimizer.learning_rate', 'AdamW takes no'),
-    ("optim_wrapper = dict(paramwise_cfg=dict(custom_key={}))", 'optim_wrapper.paramwise_cfg.custom_key',
-     'custom_keys'),
-    ("param_scheduler = [dict(type='MultiStepLR', milestone=[1])]", 'param_scheduler[0].milestone', '`milestones`'),
-    ("train_cfg = dict(max_epoch=1)", 'train_cfg.max_epoch', '`max_epochs`'),
-    ("default_hooks = dict(checkpoint=dict(max_keep_ckpt=3))", 'default_hooks.checkpoint.max_keep_ckpt',
-     'max_keep_ckpts'),
-    ("custom_hooks = [dict(type='AdamW')]", 'custom_hooks[0].type',
-     '`AdamW` is one of OPTIMIZERS; here stands one of HOOKS'),
-    ("train_dataloder = dict()", 'train_dataloder', '`train_dataloader`'),
-])
+@pytest.mark.parametrize(
+    ('change', 'where', 'problem'),
+    [
+        (
+            'model = dict(head=dict(num_clases=3))',
+            'model.head.num_clases',
+            r'SetPredictionHead takes no `num_clases`. Did you mean `num_classes`\? It takes: .*terms',
+        ),
+        ("model = dict(groups=[dict(type='mmparts.Denoising', nums=3)])", 'model.groups[0].nums', '`num`'),
+        (
+            "model = dict(head=dict(matcher=dict(type='mmparts.HungarianMatcer')))",
+            'model.head.matcher.type',
+            '`mmparts.HungarianMatcher`',
+        ),
+        ("model = dict(type='QueryDetector')", 'model.type', '`mmparts.QueryDetector`'),
+        (
+            "model = dict(neck=dict(type='mmfoo.ChannelMapper'))",
+            'model.neck.type',
+            'no installed package, `mmfoo`.*mmdet.Chan',
+        ),
+        ('model = dict(backbone=dict(norm_cfg=dict(momentun=0.1)))', 'model.backbone.norm_cfg.momentun', '`momentum`'),
+        ('train_dataloader = dict(batchsize=4)', 'train_dataloader.batchsize', '`batch_size`'),
+        ("train_dataloader = dict(dataset=dict(anno_file=''))", 'train_dataloader.dataset.anno_file', '`ann_file`'),
+        (
+            "train_dataloader = dict(dataset=dict(pipeline=[dict(type='Resize', scales=3)]))",
+            'train_dataloader.dataset.pipeline[0].scales',
+            '`scale`',
+        ),
+        (
+            "train_dataloader = dict(sampler=dict(type='DefaultSampler', shufle=True))",
+            'train_dataloader.sampler.shufle',
+            '`shuffle`',
+        ),
+        ("val_evaluator = dict(metrics='bbox')", 'val_evaluator.metrics', '`metric`'),
+        (
+            'optim_wrapper = dict(optimizer=dict(learning_rate=1))',
+            'optim_wrapper.optimizer.learning_rate',
+            'AdamW takes no',
+        ),
+        (
+            'optim_wrapper = dict(paramwise_cfg=dict(custom_key={}))',
+            'optim_wrapper.paramwise_cfg.custom_key',
+            'custom_keys',
+        ),
+        ("param_scheduler = [dict(type='MultiStepLR', milestone=[1])]", 'param_scheduler[0].milestone', '`milestones`'),
+        ('train_cfg = dict(max_epoch=1)', 'train_cfg.max_epoch', '`max_epochs`'),
+        (
+            'default_hooks = dict(checkpoint=dict(max_keep_ckpt=3))',
+            'default_hooks.checkpoint.max_keep_ckpt',
+            'max_keep_ckpts',
+        ),
+        (
+            "custom_hooks = [dict(type='AdamW')]",
+            'custom_hooks[0].type',
+            '`AdamW` is one of OPTIMIZERS; here stands one of HOOKS',
+        ),
+        ('train_dataloder = dict()', 'train_dataloder', '`train_dataloader`'),
+    ],
+)
 def test_a_slip_is_named_with_what_was_meant(tmp_path, change, where, problem):
     found = check(tmp_path, f'_base_ = {DINO!r}\n{change}\n')
     assert list(found) == [where]
@@ -84,20 +125,24 @@ def test_a_slip_is_named_with_what_was_meant(tmp_path, change, where, problem):
 def test_what_another_backbone_leaves_over_is_explained(tmp_path):
     found = check(tmp_path, f"_base_ = {DINO!r}\nmodel = dict(backbone=dict(type='mmparts.Swin', arch='tiny'))\n")
     assert {'model.backbone.depth', 'model.backbone.norm_eval'} <= set(found)
-    assert re.search(f'left over from ResNet in {DINO}; write `_delete_=True` into `model.backbone`',
-                     found['model.backbone.depth'])
+    assert re.search(
+        f'left over from ResNet in {DINO}; write `_delete_=True` into `model.backbone`', found['model.backbone.depth']
+    )
 
 
-@pytest.mark.parametrize('change', [
-    "model = dict(backbone=dict(_delete_=True, type='mmparts.Swin', arch='tiny', out_indices=(1, 2, 3)))",
-    "model = dict(head=dict(embed_dims=256), backbone=dict(init_cfg=dict(prefix='backbone.')))",
-    "train_dataloader = dict(dataset=dict(_delete_=True, type='RepeatDataset', times=2, dataset=dict("
-    "type='CocoDataset', ann_file='a.json', pipeline=[dict(type='RandomResize', scale=(9, 9), keep_ratio=True)])))",
-    "param_scheduler = [dict(type='LinearLR', start_factor=0.1, end=2, by_epoch=True, convert_to_iter_based=True)]",
-    "custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.1, gamma=2, priority=49)]",
-    "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic', accumulative_counts=2)",
-    "my_number = 3\ntest_pipeline_of_mine = []",
-])
+@pytest.mark.parametrize(
+    'change',
+    [
+        "model = dict(backbone=dict(_delete_=True, type='mmparts.Swin', arch='tiny', out_indices=(1, 2, 3)))",
+        "model = dict(head=dict(embed_dims=256), backbone=dict(init_cfg=dict(prefix='backbone.')))",
+        "train_dataloader = dict(dataset=dict(_delete_=True, type='RepeatDataset', times=2, dataset=dict("
+        "type='CocoDataset', ann_file='a.json', pipeline=[dict(type='RandomResize', scale=(9, 9), keep_ratio=True)])))",
+        "param_scheduler = [dict(type='LinearLR', start_factor=0.1, end=2, by_epoch=True, convert_to_iter_based=True)]",
+        "custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.1, gamma=2, priority=49)]",
+        "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic', accumulative_counts=2)",
+        'my_number = 3\ntest_pipeline_of_mine = []',
+    ],
+)
 def test_what_is_right_passes(tmp_path, change):
     assert not check(tmp_path, f'_base_ = {DINO!r}\n{change}\n')
 
@@ -117,9 +162,17 @@ def test_a_config_of_ones_own_is_held_against_the_code_alone(tool, tmp_path):
 MMDET = Path(mmdet.__file__).parent / '.mim' / 'configs'
 
 
-@pytest.mark.parametrize('name', ['dino/dino-4scale_r50_8xb2-12e_coco.py', 'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
-                                  'mask_rcnn/mask-rcnn_r50_fpn_ms-poly-3x_coco.py', 'yolox/yolox_s_8xb8-300e_coco.py',
-                                  'rtmdet/rtmdet_tiny_8xb32-300e_coco.py', 'retinanet/retinanet_r50_fpn_1x_coco.py'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'dino/dino-4scale_r50_8xb2-12e_coco.py',
+        'faster_rcnn/faster-rcnn_r50_fpn_1x_coco.py',
+        'mask_rcnn/mask-rcnn_r50_fpn_ms-poly-3x_coco.py',
+        'yolox/yolox_s_8xb8-300e_coco.py',
+        'rtmdet/rtmdet_tiny_8xb32-300e_coco.py',
+        'retinanet/retinanet_r50_fpn_1x_coco.py',
+    ],
+)
 def test_configs_of_mmdet_pass(name):
     assert not ConfigCheck(Config.fromfile(MMDET / name)).findings
 
@@ -140,32 +193,57 @@ class Keeps(Closed):
         self.kwargs = kwargs
 
 
-@pytest.mark.parametrize('kind, names, free', [(Closed, 'ab', False), (HandsOn, 'abc', False), (Keeps, 'c', True)])
+@pytest.mark.parametrize(
+    ('kind', 'names', 'free'), [(Closed, 'ab', False), (HandsOn, 'abc', False), (Keeps, 'c', True)]
+)
 def test_keywords_follow_kwargs_upwards(kind, names, free):
     assert keywords(kind).names == set(names)
     assert keywords(kind).free is free
 
 
-@pytest.mark.parametrize('name', ['dino-4scale_swin-l-p4-w12-384_8xb2-12e_coco.py', 'detr_r50_8xb2-500e_coco.py',
-                                  'mask-rcnn_r50_fpn_8xb2-amp-1x_coco.py', 'upernet_r50_4xb4-160k_ade20k-512x512.py',
-                                  'dino-4scale_small_2xb4-7e_shapes.py'])
+@pytest.mark.parametrize(
+    'name',
+    [
+        'dino-4scale_swin-l-p4-w12-384_8xb2-12e_coco.py',
+        'detr_r50_8xb2-500e_coco.py',
+        'mask-rcnn_r50_fpn_8xb2-amp-1x_coco.py',
+        'upernet_r50_4xb4-160k_ade20k-512x512.py',
+        'dino-4scale_small_2xb4-7e_shapes.py',
+    ],
+)
 def test_good_names(name):
     assert not [*check_name(name)]
 
 
-@pytest.mark.parametrize('name, field', [
-    ('DINO_r50_8xb2-12e_coco.py', 'algorithm'), ('dino_R50_8xb2-12e_coco.py', 'parts'),
-    ('dino_r50_8x2-12e_coco.py', 'training'), ('dino_r50_8xb2_coco.py', 'training'),
-    ('dino_r50_8xb2-12e_COCO.py', 'data'), ('dino_8xb2-12e_coco.py', 'at least 4')])
+@pytest.mark.parametrize(
+    ('name', 'field'),
+    [
+        ('DINO_r50_8xb2-12e_coco.py', 'algorithm'),
+        ('dino_R50_8xb2-12e_coco.py', 'parts'),
+        ('dino_r50_8x2-12e_coco.py', 'training'),
+        ('dino_r50_8xb2_coco.py', 'training'),
+        ('dino_r50_8xb2-12e_COCO.py', 'data'),
+        ('dino_8xb2-12e_coco.py', 'at least 4'),
+    ],
+)
 def test_bad_names(name, field):
     message = [one.problem for one in check_name(name)]
     assert field in message[0]
 
 
-@pytest.mark.parametrize('text, good', [
-    ('# DETR, ResNet-50, 150 epochs.\n', True), ('# DETR. COCO val box AP: 39.5 (paper).\n', True),
-    ('# DETR. Box AP 39.5 here: `make demo`.\n', True), ('# DETR, small.\n_base_ = []\n# 3.5 later', True),
-    ('# DETR. COCO val box AP: 39.5.\n', False), ('# DETR, AP 40\n', False), ('_base_ = []\n', False), ('#\n', False)])
+@pytest.mark.parametrize(
+    ('text', 'good'),
+    [
+        ('# DETR, ResNet-50, 150 epochs.\n', True),
+        ('# DETR. COCO val box AP: 39.5 (paper).\n', True),
+        ('# DETR. Box AP 39.5 here: `make demo`.\n', True),
+        ('# DETR, small.\n_base_ = []\n# 3.5 later', True),
+        ('# DETR. COCO val box AP: 39.5.\n', False),
+        ('# DETR, AP 40\n', False),
+        ('_base_ = []\n', False),
+        ('#\n', False),
+    ],
+)
 def test_first_lines(text, good):
     assert (not [*check_header(text)]) is good
 
@@ -191,16 +269,29 @@ def edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
-@pytest.mark.parametrize('file, old, new, problem', [
-    ('metafile.yml', 'box AP: 49.0', 'box AP: 49.1', r'Paper, box AP is 49.1; the first line of the config says 49.0'),
-    ('metafile.yml', 'Config: configs/dino/dino-5scale', 'Config: configs/dino/dino-6scale', 'no such file'),
-    ('metafile.yml', 'Config: configs/dino/dino-5scale', 'Config: configs/dino/dino-6scale', 'dino-5scale.* 0 times'),
-    ('metafile.yml', 'In Collection: DINO', 'In Collection: DYNO', 'In Collection is DYNO'),
-    ('metafile.yml', '- Name: dino-5scale', '- Name: dino-9scale', 'Name should be'),
-    ('metafile.yml', 'Parameters: 46884712', 'Parameters: 47 M', 'tools/benchmark.py'),
-    ('README.md', '(dino-5scale_r50_8xb2-12e_coco.py)', '(no.py)', 'does not link dino-5scale'),
-    ('README.md', '| 49.0 |', '| 50.0 |', '--write-readmes'),
-])
+@pytest.mark.parametrize(
+    ('file', 'old', 'new', 'problem'),
+    [
+        (
+            'metafile.yml',
+            'box AP: 49.0',
+            'box AP: 49.1',
+            r'Paper, box AP is 49.1; the first line of the config says 49.0',
+        ),
+        ('metafile.yml', 'Config: configs/dino/dino-5scale', 'Config: configs/dino/dino-6scale', 'no such file'),
+        (
+            'metafile.yml',
+            'Config: configs/dino/dino-5scale',
+            'Config: configs/dino/dino-6scale',
+            'dino-5scale.* 0 times',
+        ),
+        ('metafile.yml', 'In Collection: DINO', 'In Collection: DYNO', 'In Collection is DYNO'),
+        ('metafile.yml', '- Name: dino-5scale', '- Name: dino-9scale', 'Name should be'),
+        ('metafile.yml', 'Parameters: 46884712', 'Parameters: 47 M', 'tools/benchmark.py'),
+        ('README.md', '(dino-5scale_r50_8xb2-12e_coco.py)', '(no.py)', 'does not link dino-5scale'),
+        ('README.md', '| 49.0 |', '| 50.0 |', '--write-readmes'),
+    ],
+)
 def test_files_out_of_step(repository, file, old, new, problem):
     folder = repository / 'configs' / 'dino'
     assert not [*check_folder(folder, repository)]
@@ -215,7 +306,7 @@ def test_a_new_folder_must_be_listed(repository):
     folder.mkdir()
     assert {one.problem for _, one in check_folder(folder, repository)} == {'has no metafile.yml', 'has no README.md'}
     (folder / 'metafile.yml').touch()
-    finding, = check_index(repository)
+    (finding,) = check_index(repository)
     assert 'configs/new/metafile.yml' in finding.problem
 
 
@@ -226,7 +317,7 @@ def test_a_stale_table_of_papers_is_found(tmp_path):
     tool['check_files'].__globals__['PAPERS'] = papers
     for old, new in (('| OneToMany |', '| TwoToMany |'), ('DeformableCrossAttention', 'DeformedCrossAttention')):
         papers.write_text(text.replace(old, new, 1) if old in text else pytest.fail(old))
-        finding, = tool['check_files']([])[papers]
+        (finding,) = tool['check_files']([])[papers]
         assert '--write-readmes' in finding.problem
 
 
@@ -238,8 +329,11 @@ def test_table_is_made_from_the_metafile():
     assert with_table(made, meta) == made
 
 
-MODELS = [model for path in sorted((ROOT / 'configs').glob('*/metafile.yml'))
-          for model in yaml.safe_load(path.read_text())['Models']]
+MODELS = [
+    model
+    for path in sorted((ROOT / 'configs').glob('*/metafile.yml'))
+    for model in yaml.safe_load(path.read_text())['Models']
+]
 
 
 @pytest.mark.parametrize('model', MODELS, ids=lambda model: model['Name'])

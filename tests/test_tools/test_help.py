@@ -1,4 +1,5 @@
 """Every tool says what it is for."""
+
 import runpy
 import sys
 from pathlib import Path

@@ -1,4 +1,5 @@
 """Attention pictures: points and maps fall where they belong in the original image, whatever was resized and padded."""
+
 import os
 import runpy
 import sys
@@ -33,22 +34,24 @@ def watch_points(offset: tuple[float, float]) -> tuple[Look, Frame]:
 
 
 def test_points_without_offset_lie_on_the_reference():
-    look, frame = watch_points((0., 0.))
-    expected = (look.reference * torch.tensor([288., 128.]))[:, None, None].expand_as(look.points)
+    look, frame = watch_points((0.0, 0.0))
+    expected = (look.reference * torch.tensor([288.0, 128.0]))[:, None, None].expand_as(look.points)
     assert torch.allclose(frame.from_padded(look.points), expected, atol=1e-2)
     assert torch.allclose(frame.from_resized(look.reference), expected[:, 0, 0], atol=1e-2)
 
 
 def test_an_offset_counts_in_cells_of_its_level():
-    look, frame = watch_points((1., -0.5))
+    look, frame = watch_points((1.0, -0.5))
     shift = frame.from_padded(look.points) - frame.from_resized(look.reference)[:, None, None]
-    strides = torch.tensor([8., 16., 32.]).repeat_interleave(4)  # four points a level; 96 is no multiple of stride 64
+    strides = torch.tensor([8.0, 16.0, 32.0]).repeat_interleave(
+        4
+    )  # four points a level; 96 is no multiple of stride 64
     expected = torch.stack([3 * strides, -0.5 * 2 * strides], dim=-1)  # the image was shrunk by 3 and 2
     assert torch.allclose(shift[:, :, :12], expected.expand(*shift.shape[:2], -1, -1), atol=1e-2)
 
 
 def test_weights_of_a_query_sum_to_one_in_each_head():
-    look, _ = watch_points((0., 0.))
+    look, _ = watch_points((0.0, 0.0))
     assert look.weights.shape == look.points.shape[:-1]
     assert torch.allclose(look.weights.sum(-1), torch.ones(look.weights.shape[:2]))
 
@@ -76,15 +79,17 @@ def test_gaussians_are_drawn_around_the_place_that_a_query_predicts():
     assert look.maps.shape == (20, 8, 12, 15)
     assert look.maps[:, :, 10:].max() == 0 and look.maps[..., 6:].max() == 0  # padding
     brightest = look.maps[:, 0].flatten(1).argmax(1)
-    cells = (look.reference * torch.tensor([6., 10.])).round().clamp(max=torch.tensor([5., 9.]))  # 192x320 at stride 32
+    cells = (
+        (look.reference * torch.tensor([6.0, 10.0])).round().clamp(max=torch.tensor([5.0, 9.0]))
+    )  # 192x320 at stride 32
     assert torch.stack([brightest % 15, brightest // 15], dim=-1).equal(cells.long())
 
 
 def test_levels_are_laid_over_the_finest():
     maps = torch.zeros(1, 1, 8 + 2)
-    maps[..., 0], maps[..., 9] = .1, .9  # the first cell of 2x4, the last of 1x2
-    coarse = .9 * torch.tensor([0., .25, .75, 1.]).repeat(2, 1)  # the two cells, interpolated
-    fine = torch.tensor([[.1, 0., 0., 0.], [0., 0., 0., 0.]])
+    maps[..., 0], maps[..., 9] = 0.1, 0.9  # the first cell of 2x4, the last of 1x2
+    coarse = 0.9 * torch.tensor([0.0, 0.25, 0.75, 1.0]).repeat(2, 1)  # the two cells, interpolated
+    fine = torch.tensor([[0.1, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]])
     assert on_finest(maps, ((2, 4), (1, 2)), density=False)[0, 0].allclose(fine + coarse)
     assert on_finest(maps, ((2, 4), (1, 2)), density=True)[0, 0].allclose(fine + coarse / 4)
 
@@ -98,10 +103,16 @@ def test_maps_of_several_levels_sum_to_one():
     assert maps.shape == (20, 8, 8, 10) and torch.allclose(maps.sum((-2, -1)), torch.ones(20, 8))
 
 
-@pytest.mark.parametrize('name, kinds, wrong', [
-    ('detr_r50', ['attention'], 'gaussian'), ('dino_r50', ['points'], 'attention'),
-    ('smca_detr_r50', ['attention', 'gaussian'], 'points'), ('mask_dino_r50', ['points', 'mask'], 'mask-attention'),
-    ('cell_detr_a', ['attention', 'mask-attention', 'mask'], 'points')])
+@pytest.mark.parametrize(
+    ('name', 'kinds', 'wrong'),
+    [
+        ('detr_r50', ['attention'], 'gaussian'),
+        ('dino_r50', ['points'], 'attention'),
+        ('smca_detr_r50', ['attention', 'gaussian'], 'points'),
+        ('mask_dino_r50', ['points', 'mask'], 'mask-attention'),
+        ('cell_detr_a', ['attention', 'mask-attention', 'mask'], 'points'),
+    ],
+)
 def test_a_kind_that_is_not_offered_is_refused_with_those_that_are(name, kinds, wrong):
     model = tiny.build(tiny.base(name))
     watch = Watch(model)
@@ -144,7 +155,7 @@ def left_half(model: torch.nn.Module):
     """Make every mask of a Mask DINO the left half of the padded input, in every layer."""
     for parameter in model.head.mask_branch.layers[-1].parameters():
         torch.nn.init.zeros_(parameter)
-    model.head.mask_branch.layers[-1].bias.data[0] = 3.
+    model.head.mask_branch.layers[-1].bias.data[0] = 3.0
 
     def pixels(module, inputs, memory):
         memory.pixels = torch.zeros_like(memory.pixels)
@@ -163,14 +174,14 @@ def test_a_mask_lies_where_it_is_predicted(layer):
     look = watch.look()
     assert look.maps.shape == (20, 1, 32, 40)
     assert look.maps[..., :20].min() > 0.5 and look.maps[..., 20:].max() < 0.5
-    assert look.maps[..., 0].min().item() == pytest.approx(torch.tensor(3.).sigmoid().item())
+    assert look.maps[..., 0].min().item() == pytest.approx(torch.tensor(3.0).sigmoid().item())
     # Scores weigh in the masks, as those of the detections do, but over the padded input.
     found = find(look, watch.select)
     assert len(found) == len(result.pred_instances) and 0 < found[0].score < 1
     assert {each.query for each in find(look, watch.select, query=7)} == {7}
 
     figure = draw_looks(np.zeros((64, 96, 3), np.uint8), Frame((160, 128), (96, 64)), look, found[:1])
-    outline, = [each for each in figure.axes[0].collections if each.get_paths()]
+    (outline,) = [each for each in figure.axes[0].collections if each.get_paths()]
     assert np.allclose(outline.get_paths()[0].vertices[:, 0], 80, atol=0.1)  # half of 160
 
 
@@ -186,7 +197,7 @@ def test_each_layer_has_masks_of_its_own():
         torch.testing.assert_close(watch.look().maps[:, 0], expected.detach())
 
 
-@pytest.mark.parametrize('layer, stride', [(0, 32), (1, 16), (-1, 8)])
+@pytest.mark.parametrize(('layer', 'stride'), [(0, 32), (1, 16), (-1, 8)])
 def test_attention_stays_within_the_mask_of_the_layer_before(layer, stride):
     """mmdet's Mask2Former. Where nothing of a mask is left at the layer's size, the query looks everywhere."""
     model = tiny.build(tiny.mask2former()).eval()
@@ -215,14 +226,14 @@ def test_masks_of_mask2former():
 def made_by_hand(column: int) -> Look:
     """One query and head that looks at one cell of the lower row of a 2x4 map."""
     maps = torch.zeros(1, 1, 2, 4)
-    maps[0, 0, 1, column] = 1.
-    return Look(torch.zeros(1, 3), torch.tensor([[.5, .2, .1, .1]]), None, maps=maps)
+    maps[0, 0, 1, column] = 1.0
+    return Look(torch.zeros(1, 3), torch.tensor([[0.5, 0.2, 0.1, 0.1]]), None, maps=maps)
 
 
-@pytest.mark.parametrize('column, bright, dark', [(0, (16, 48), (48, 48)), (1, (48, 48), (16, 48))])
+@pytest.mark.parametrize(('column', 'bright', 'dark'), [(0, (16, 48), (48, 48)), (1, (48, 48), (16, 48))])
 def test_a_map_is_drawn_over_the_padded_input(column, bright, dark):
     frame = Frame(padded=(128, 64), resized=(64, 64))  # half of the columns lie on padding
-    figure = draw_looks(np.zeros((64, 64, 3), np.uint8), frame, made_by_hand(column), [Found(0, 0, .5)])
+    figure = draw_looks(np.zeros((64, 64, 3), np.uint8), frame, made_by_hand(column), [Found(0, 0, 0.5)])
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     picture = np.asarray(canvas.buffer_rgba())[..., :3].astype(int)
@@ -234,10 +245,10 @@ def test_a_map_is_drawn_over_the_padded_input(column, bright, dark):
     assert at(*bright) > 3 * at(*dark)
 
 
-@pytest.mark.parametrize('select, query, label', [(TopKSelection(3), 2, 1), (BestClassSelection(), 2, 1)])
+@pytest.mark.parametrize(('select', 'query', 'label'), [(TopKSelection(3), 2, 1), (BestClassSelection(), 2, 1)])
 def test_objects_are_found_with_their_query(select, query, label):
-    logits = torch.full((4, 3), -5.)
-    logits[query, label] = 5.
+    logits = torch.full((4, 3), -5.0)
+    logits[query, label] = 5.0
     look = Look(logits, torch.rand(4, 4), None)
     best = find(look, select)[0]
     assert (best.query, best.label) == (query, label) and best.score > 0.9
@@ -250,8 +261,10 @@ def test_a_layer_that_is_not_there_is_named(layer):
         Watch(tiny.build(tiny.base('detr_r50')), layer)
 
 
-MODELS = {name: tiny.base(name) for name in (
-    'detr_r50', 'deformable_detr_r50', 'smca_detr_r50', 'mask_dino_r50', 'cell_detr_a', 'detr_masks_r50')}
+MODELS = {
+    name: tiny.base(name)
+    for name in ('detr_r50', 'deformable_detr_r50', 'smca_detr_r50', 'mask_dino_r50', 'cell_detr_a', 'detr_masks_r50')
+}
 MODELS['mask2former'] = tiny.mask2former()
 
 
@@ -259,12 +272,19 @@ MODELS['mask2former'] = tiny.mask2former()
 def files(request, tmp_path) -> dict[str, str]:
     """Image, config and checkpoint of a tiny detector."""
     model = MODELS[request.param]
-    pipeline = [dict(type='LoadImageFromFile'), dict(type='Resize', scale=(96, 96), keep_ratio=True),
-                dict(type='PackDetInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'scale_factor'))]
+    pipeline = [
+        dict(type='LoadImageFromFile'),
+        dict(type='Resize', scale=(96, 96), keep_ratio=True),
+        dict(type='PackDetInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'scale_factor')),
+    ]
     dataset = dict(type='CocoDataset', metainfo=dict(classes=[f'kind {i}' for i in range(80)]), pipeline=pipeline)
     cfg = Config(dict(model=model, default_scope='mmdet', test_dataloader=dict(dataset=dataset)))
-    paths = {name: str(tmp_path / file) for name, file in
-             dict(image='image.png', config='config.py', checkpoint='weights.pth', out='deep/attention.png').items()}
+    paths = {
+        name: str(tmp_path / file)
+        for name, file in dict(
+            image='image.png', config='config.py', checkpoint='weights.pth', out='deep/attention.png'
+        ).items()
+    }
     cfg.dump(paths['config'])
     torch.save(dict(state_dict=tiny.build(model).state_dict()), paths['checkpoint'])
     mmcv.imwrite(np.random.default_rng(0).integers(0, 255, (40, 60, 3), dtype=np.uint8), paths['image'])

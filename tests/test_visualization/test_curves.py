@@ -1,4 +1,5 @@
 """Curves of a run: read, summed, smoothed, drawn."""
+
 import json
 
 import numpy as np
@@ -16,8 +17,16 @@ def write(work_dir, run: str, records: list[dict]) -> None:
 
 
 def train(step: int, epoch: int, loss: float) -> dict:
-    return {'loss': loss, 'loss_cls': loss / 2, 'd0.loss_cls': loss / 4, 'd1.loss_cls': loss / 4, 'lr': 0.1,
-            'epoch': epoch, 'iter': step, 'step': step}
+    return {
+        'loss': loss,
+        'loss_cls': loss / 2,
+        'd0.loss_cls': loss / 4,
+        'd1.loss_cls': loss / 4,
+        'lr': 0.1,
+        'epoch': epoch,
+        'iter': step,
+        'step': step,
+    }
 
 
 def val(step: int, score: float) -> dict:
@@ -52,7 +61,11 @@ def test_smoothing_keeps_a_straight_line():
 
 def test_table_has_a_row_for_each_validation(work_dir):
     assert table(*read_scalars(str(work_dir))).splitlines() == [
-        '| step | loss | coco/bbox_mAP |', '|---|---|---|', '| 1 | 8.0000 | 0.1000 |', '| 2 | 4.0000 | 0.3000 |']
+        '| step | loss | coco/bbox_mAP |',
+        '|---|---|---|',
+        '| 1 | 8.0000 | 0.1000 |',
+        '| 2 | 4.0000 | 0.3000 |',
+    ]
 
 
 @pytest.mark.parametrize('records', [[train(10, 1, 8.0)], [train(10, 1, float('nan')), val(1, 0.0)], [val(1, 0.2)]])
@@ -68,6 +81,7 @@ def test_nothing_to_draw(tmp_path):
 
 def test_hook_does_not_stop_training(tmp_path):
     from types import SimpleNamespace
+
     warnings = []
     runner = SimpleNamespace(work_dir=str(tmp_path), logger=SimpleNamespace(warning=warnings.append))
     write(tmp_path, 'run', [])

@@ -1,4 +1,5 @@
 """Pictures of predictions beside the ground truth."""
+
 import numpy as np
 import pytest
 import torch
@@ -52,9 +53,12 @@ def test_pair_has_two_panels_and_one_without_truth():
 
 
 def test_threshold_order_and_masks():
-    instances = InstanceData(bboxes=torch.tensor([[0., 0, 9, 9], [1, 1, 8, 8], [2, 2, 7, 7]]),
-                             labels=torch.tensor([0, 1, 2]), scores=torch.tensor([0.2, 0.5, 0.8]),
-                             masks=torch.ones(3, 40, 60, dtype=torch.bool))
+    instances = InstanceData(
+        bboxes=torch.tensor([[0.0, 0, 9, 9], [1, 1, 8, 8], [2, 2, 7, 7]]),
+        labels=torch.tensor([0, 1, 2]),
+        scores=torch.tensor([0.2, 0.5, 0.8]),
+        masks=torch.ones(3, 40, 60, dtype=torch.bool),
+    )
     found = Objects.of(instances, 0.3)
     assert found.labels.tolist() == [2, 1] and found.masks.shape == (2, 40, 60)
     assert marked(draw_objects(grey(), found)).all()  # the mask covers the image
@@ -66,35 +70,41 @@ def test_colours_of_classes_differ():
 
 def sample_of(tmp_path, name: str = 'a.png') -> DetDataSample:
     Image.fromarray(grey()).save(tmp_path / name)
-    boxes = torch.tensor([[10., 10, 30, 30]])
-    return DetDataSample(gt_instances=InstanceData(bboxes=boxes, labels=torch.tensor([0])),
-                         pred_instances=InstanceData(bboxes=boxes, labels=torch.tensor([0]), scores=torch.tensor([.9])),
-                         metainfo=dict(img_path=str(tmp_path / name)))
+    boxes = torch.tensor([[10.0, 10, 30, 30]])
+    return DetDataSample(
+        gt_instances=InstanceData(bboxes=boxes, labels=torch.tensor([0])),
+        pred_instances=InstanceData(bboxes=boxes, labels=torch.tensor([0]), scores=torch.tensor([0.9])),
+        metainfo=dict(img_path=str(tmp_path / name)),
+    )
 
 
 def test_sample_is_drawn_from_its_file(tmp_path):
     page = draw_sample(sample_of(tmp_path), ['disc'], 0.3)
-    left, right = np.asarray(page)[40:, :page.width // 2], np.asarray(page)[40:, page.width // 2:]
+    left, right = np.asarray(page)[40:, : page.width // 2], np.asarray(page)[40:, page.width // 2 :]
     assert left.std() > 1 and right.std() > 1
 
 
 def test_sheet_places_pictures_of_unequal_sizes():
-    page = sheet([Image.new('RGB', size, (200, 0, 0)) for size in ((100, 50), (30, 90), (64, 64))], columns=2,
-                 cell_width=100)
+    page = sheet(
+        [Image.new('RGB', size, (200, 0, 0)) for size in ((100, 50), (30, 90), (64, 64))], columns=2, cell_width=100
+    )
     assert page.width == 2 * 110 + 10
     assert (np.asarray(page) == (200, 0, 0)).all(-1).sum() == 100 * 50 + 100 * 300 + 100 * 100
 
 
 def test_names_stay_apart():
     used = set()
-    assert [file_name(path, used) for path in ('x/a.jpg', 'y/a.jpg', 'z/y/a.png')] == \
-        ['a.jpg', 'y_a.jpg', 'y_a_1.jpg']
+    assert [file_name(path, used) for path in ('x/a.jpg', 'y/a.jpg', 'z/y/a.png')] == ['a.jpg', 'y_a.jpg', 'y_a_1.jpg']
 
 
 def test_hook_writes_a_picture_for_each_test_image(tmp_path):
     from types import SimpleNamespace
-    runner = SimpleNamespace(visualizer=SimpleNamespace(dataset_meta=dict(classes=['disc'])), work_dir=str(tmp_path),
-                             logger=SimpleNamespace(info=print))
+
+    runner = SimpleNamespace(
+        visualizer=SimpleNamespace(dataset_meta=dict(classes=['disc'])),
+        work_dir=str(tmp_path),
+        logger=SimpleNamespace(info=print),
+    )
     hook = PictureHook(test_dir=str(tmp_path / 'out'), sheet_size=1)
     hook.before_test_epoch(runner)
     hook.after_test_iter(runner, 0, None, [sample_of(tmp_path, 'a.png'), sample_of(tmp_path, 'b.png')])

@@ -1,7 +1,7 @@
 # Nuclei of Data Science Bowl 2018, boxes and masks; every fifth picture validates. Folder: --cfg-options data_root=DIR.
 dataset_type = 'mmparts.CheckedCocoDataset'
 data_root = 'data/dsb2018_nuclei/'
-metainfo = dict(classes=('nucleus', ))
+metainfo = dict(classes=('nucleus',))
 num_pictures = 73
 scale = (256, 256)
 
@@ -32,7 +32,9 @@ train_dataloader = dict(
         ann_file='instances_dev.json',
         data_prefix=dict(img='images/'),
         indices=[index for index in range(num_pictures) if index % 5],
-        pipeline=train_pipeline))
+        pipeline=train_pipeline,
+    ),
+)
 val_dataloader = dict(
     batch_size=1,
     num_workers=2,
@@ -47,7 +49,9 @@ val_dataloader = dict(
         data_prefix=dict(img='images/'),
         indices=list(range(0, num_pictures, 5)),
         test_mode=True,
-        pipeline=test_pipeline))
+        pipeline=test_pipeline,
+    ),
+)
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='mmparts.CheckedCocoMetric', metric=['bbox', 'segm'])

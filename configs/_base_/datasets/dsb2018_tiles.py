@@ -18,7 +18,9 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     batch_size=8,
-    dataset=dict(data_root=data_root, ann_file='instances_train.json', indices=None, pipeline=train_pipeline))
+    dataset=dict(data_root=data_root, ann_file='instances_train.json', indices=None, pipeline=train_pipeline),
+)
 val_dataloader = dict(
-    dataset=dict(data_root=data_root, ann_file='instances_val.json', indices=None, pipeline=test_pipeline))
+    dataset=dict(data_root=data_root, ann_file='instances_val.json', indices=None, pipeline=test_pipeline)
+)
 test_dataloader = val_dataloader

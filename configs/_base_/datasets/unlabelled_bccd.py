@@ -6,6 +6,6 @@ train_pipeline = [
     dict(type='mmparts.RandomPatchBoxes', num={{_base_.num_patches}}),
     dict(type='Resize', scale=(192, 144), keep_ratio=True),
     dict(type='mmparts.CutPatches', size=64),
-    dict(type='mmparts.PackPatches')
+    dict(type='mmparts.PackPatches'),
 ]
 train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))

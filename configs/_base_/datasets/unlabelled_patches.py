@@ -5,11 +5,24 @@ num_patches = 10
 train_pipeline = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='mmparts.RandomPatchBoxes', num=num_patches),
-    dict(type='RandomChoiceResize', keep_ratio=True, scales=[
-        (320, 600), (336, 600), (352, 600), (368, 600), (400, 600), (416, 600), (432, 600), (448, 600), (464, 600),
-        (480, 600)]),
+    dict(
+        type='RandomChoiceResize',
+        keep_ratio=True,
+        scales=[
+            (320, 600),
+            (336, 600),
+            (352, 600),
+            (368, 600),
+            (400, 600),
+            (416, 600),
+            (432, 600),
+            (448, 600),
+            (464, 600),
+            (480, 600),
+        ],
+    ),
     dict(type='mmparts.CutPatches', size=128),
-    dict(type='mmparts.PackPatches')
+    dict(type='mmparts.PackPatches'),
 ]
 train_dataloader = dict(
     batch_size=32,
@@ -17,7 +30,6 @@ train_dataloader = dict(
     persistent_workers=True,
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type='mmparts.UnlabelledImages',
-        data_root=data_root,
-        data_prefix=dict(img='train/'),
-        pipeline=train_pipeline))
+        type='mmparts.UnlabelledImages', data_root=data_root, data_prefix=dict(img='train/'), pipeline=train_pipeline
+    ),
+)

@@ -15,7 +15,8 @@ model = dict(
         ffn_channels=512,
         dropout=0.0,
         act_cfg=dict(type='LeakyReLU'),
-        positional_encoding=dict(type='mmparts.LearnedPositions', size=50)),
+        positional_encoding=dict(type='mmparts.LearnedPositions', size=50),
+    ),
     queries=dict(type='mmparts.LearnedQueries'),
     decoder=dict(
         type='mmparts.QueryDecoder',
@@ -25,7 +26,8 @@ model = dict(
         dropout=0.0,
         act_cfg=dict(type='LeakyReLU'),
         cross_attn=dict(type='mmparts.DenseCrossAttention'),
-        output_norm=True),
+        output_norm=True,
+    ),
     head=dict(
         type='mmparts.CellHead',
         num_heads=8,
@@ -33,19 +35,23 @@ model = dict(
             type='mmparts.CellMaskDecoder',
             channels=(128, 64, 32),
             block=dict(type='mmparts.SkipBlock'),
-            output=dict(type='mmparts.JointOutput')),
+            output=dict(type='mmparts.JointOutput'),
+        ),
         terms=[
             dict(type='mmparts.ClassWeightTerm', class_weights=[0.5, 1.5], no_object_weight=0.5),  # trap, cell
             dict(type='mmparts.CornerL1Term', weight=0.6),
             dict(type='mmparts.GIoUTerm', weight=0.4),
             dict(type='mmparts.AreaDiceTerm', weight=1.0),
-            dict(type='mmparts.PixelFocalTerm', weight=25.6)  # the paper's 0.2 on sums over rows of 128 pixels
+            dict(type='mmparts.PixelFocalTerm', weight=25.6),  # the paper's 0.2 on sums over rows of 128 pixels
         ],
         matcher=dict(
             type='mmparts.HungarianMatcher',
             costs=[
                 dict(type='mmparts.SoftmaxCost', weight=1.0),
                 dict(type='mmparts.BoxL1Cost', weight=1.0),
-                dict(type='mmparts.GIoUCost', weight=1.0)
-            ]),
-        select=dict(type='mmparts.TopKMasks', num=100, no_object=True)))
+                dict(type='mmparts.GIoUCost', weight=1.0),
+            ],
+        ),
+        select=dict(type='mmparts.TopKMasks', num=100, no_object=True),
+    ),
+)

@@ -8,5 +8,6 @@ model = dict(
     encoder=dict(act_cfg=act_cfg),
     decoder=dict(act_cfg=act_cfg),
     head=dict(
-        act_cfg=act_cfg,
-        mask_decoder=dict(conv_cfg=conv_cfg, act_cfg=act_cfg, block=dict(type='mmparts.AdaptiveBlock'))))
+        act_cfg=act_cfg, mask_decoder=dict(conv_cfg=conv_cfg, act_cfg=act_cfg, block=dict(type='mmparts.AdaptiveBlock'))
+    ),
+)

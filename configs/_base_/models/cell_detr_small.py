@@ -16,5 +16,7 @@ model = dict(
             dict(type='mmparts.CornerL1Term', weight=0.6),
             dict(type='mmparts.GIoUTerm', weight=0.4),
             dict(type='mmparts.AreaDiceTerm', weight=1.0),
-            dict(type='mmparts.PixelFocalTerm', weight=25.6)
-        ]))
+            dict(type='mmparts.PixelFocalTerm', weight=25.6),
+        ],
+    ),
+)

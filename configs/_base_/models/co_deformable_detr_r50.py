@@ -8,5 +8,7 @@ model = dict(
             embed_boxes=True,
             embed_features=True,
             weight=12.0,  # 6 decoder layers x lambda_2 = 2
-            heads=[{{_base_.rcnn}}, {{_base_.atss}}])
-    ])
+            heads=[{{_base_.rcnn}}, {{_base_.atss}}],
+        )
+    ],
+)

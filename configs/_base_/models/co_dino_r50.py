@@ -11,13 +11,16 @@ model = dict(
             type='mmparts.Collaborative',
             finest_stride=4,
             weight=12.0,  # 6 decoder layers x lambda_2 = 2
-            heads=[{{_base_.rcnn}}, {{_base_.atss}}])
+            heads=[{{_base_.rcnn}}, {{_base_.atss}}],
+        ),
     ],
     head=dict(
         share_branches=False,
         terms=[
             dict(type='mmparts.QualityFocalTerm', weight=1.0),
             dict(type='mmparts.BoxL1Term', weight=5.0),
-            dict(type='mmparts.GIoUTerm', weight=2.0)
+            dict(type='mmparts.GIoUTerm', weight=2.0),
         ],
-        select=dict(type='mmparts.SoftNMSSelection', num=300, iou_threshold=0.8)))
+        select=dict(type='mmparts.SoftNMSSelection', num=300, iou_threshold=0.8),
+    ),
+)

@@ -10,7 +10,8 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
-        pad_size_divisor=1),
+        pad_size_divisor=1,
+    ),
     backbone=dict(
         type='ResNet',
         depth=50,
@@ -20,14 +21,16 @@ model = dict(
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')),
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50'),
+    ),
     neck=dict(
         type='ChannelMapper',
         in_channels='auto',
         kernel_size=1,
         norm_cfg=dict(type='GN', num_groups=32),
         act_cfg=None,
-        bias=True),
+        bias=True,
+    ),
     encoder=dict(type='mmparts.DeformableEncoder', num_layers=6, num_heads=8, ffn_channels=1024, dropout=0.1),
     queries=dict(type='mmparts.PointQueries'),
     decoder=dict(
@@ -36,20 +39,24 @@ model = dict(
         num_heads=8,
         ffn_channels=1024,
         dropout=0.1,
-        cross_attn=dict(type='mmparts.DeformableCrossAttention')),
+        cross_attn=dict(type='mmparts.DeformableCrossAttention'),
+    ),
     head=dict(
         type='mmparts.SetPredictionHead',
         size_bias=-2.0,
         terms=[
             dict(type='mmparts.FocalTerm', weight=2.0),
             dict(type='mmparts.BoxL1Term', weight=5.0),
-            dict(type='mmparts.GIoUTerm', weight=2.0)
+            dict(type='mmparts.GIoUTerm', weight=2.0),
         ],
         matcher=dict(
             type='mmparts.HungarianMatcher',
             costs=[
                 dict(type='mmparts.FocalCost', weight=2.0),
                 dict(type='mmparts.BoxL1Cost', weight=5.0),
-                dict(type='mmparts.GIoUCost', weight=2.0)
-            ]),
-        select=dict(type='mmparts.TopKSelection', num=100)))
+                dict(type='mmparts.GIoUCost', weight=2.0),
+            ],
+        ),
+        select=dict(type='mmparts.TopKSelection', num=100),
+    ),
+)

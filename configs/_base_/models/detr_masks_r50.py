@@ -13,6 +13,8 @@ model = dict(
             dict(type='mmparts.BoxL1Term', weight=5.0),
             dict(type='mmparts.GIoUTerm', weight=2.0),
             dict(type='mmparts.MaskFocalTerm', weight=1.0),
-            dict(type='mmparts.MaskDiceTerm', weight=1.0)
+            dict(type='mmparts.MaskDiceTerm', weight=1.0),
         ],
-        select=dict(type='mmparts.TopKMasks', num=100, no_object=True)))
+        select=dict(type='mmparts.TopKMasks', num=100, no_object=True),
+    ),
+)

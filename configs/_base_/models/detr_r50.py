@@ -10,17 +10,19 @@ model = dict(
         mean=[123.675, 116.28, 103.53],
         std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
-        pad_size_divisor=1),
+        pad_size_divisor=1,
+    ),
     backbone=dict(
         type='ResNet',
         depth=50,
         num_stages=4,
-        out_indices=(3, ),
+        out_indices=(3,),
         frozen_stages=1,
         norm_cfg=dict(type='BN', requires_grad=False),
         norm_eval=True,
         style='pytorch',
-        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50')),
+        init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50'),
+    ),
     neck=dict(
         type='ChannelMapper',
         in_channels='auto',
@@ -30,8 +32,9 @@ model = dict(
         bias=True,
         # As torch starts a convolution; ChannelMapper's own start is twice as wide, and no norm follows that undoes it.
         init_cfg=dict(
-            type='Kaiming', layer='Conv2d', a=5**0.5, mode='fan_in', nonlinearity='leaky_relu',
-            distribution='uniform')),
+            type='Kaiming', layer='Conv2d', a=5**0.5, mode='fan_in', nonlinearity='leaky_relu', distribution='uniform'
+        ),
+    ),
     encoder=dict(type='mmparts.DenseEncoder', num_layers=6, num_heads=8, ffn_channels=2048, dropout=0.1),
     queries=dict(type='mmparts.LearnedQueries'),
     decoder=dict(
@@ -41,7 +44,8 @@ model = dict(
         ffn_channels=2048,
         dropout=0.1,
         cross_attn=dict(type='mmparts.DenseCrossAttention'),
-        output_norm=True),
+        output_norm=True,
+    ),
     head=dict(
         type='mmparts.SetPredictionHead',
         no_object=True,
@@ -49,13 +53,16 @@ model = dict(
         terms=[
             dict(type='mmparts.SoftmaxTerm', weight=1.0, no_object_weight=0.1),
             dict(type='mmparts.BoxL1Term', weight=5.0),
-            dict(type='mmparts.GIoUTerm', weight=2.0)
+            dict(type='mmparts.GIoUTerm', weight=2.0),
         ],
         matcher=dict(
             type='mmparts.HungarianMatcher',
             costs=[
                 dict(type='mmparts.SoftmaxCost', weight=1.0),
                 dict(type='mmparts.BoxL1Cost', weight=5.0),
-                dict(type='mmparts.GIoUCost', weight=2.0)
-            ]),
-        select=dict(type='mmparts.BestClassSelection')))
+                dict(type='mmparts.GIoUCost', weight=2.0),
+            ],
+        ),
+        select=dict(type='mmparts.BestClassSelection'),
+    ),
+)

@@ -10,5 +10,7 @@ model = dict(
             dict(type='mmparts.SoftmaxTerm', weight=1.0, no_object_weight=0.1),
             dict(type='mmparts.BoxL1Term', weight=5.0),
             dict(type='mmparts.GIoUTerm', weight=2.0),
-            dict(type='mmparts.EmbeddingTerm', weight=1.0)
-        ]))
+            dict(type='mmparts.EmbeddingTerm', weight=1.0),
+        ],
+    ),
+)

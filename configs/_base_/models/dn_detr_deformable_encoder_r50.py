@@ -11,5 +11,7 @@ model = dict(
         num_heads=8,
         ffn_channels=2048,
         dropout=0.0,
-        positional_encoding=dict(type='SinePositionalEncoding', temperature=20, normalize=True)),
-    decoder=dict(type='mmparts.LevelGatedDecoder', act_cfg=dict(type='ReLU')))
+        positional_encoding=dict(type='SinePositionalEncoding', temperature=20, normalize=True),
+    ),
+    decoder=dict(type='mmparts.LevelGatedDecoder', act_cfg=dict(type='ReLU')),
+)

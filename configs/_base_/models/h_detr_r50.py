@@ -4,4 +4,5 @@ model = dict(
     encoder=dict(ffn_channels=2048, dropout=0.0),
     queries=dict(mixed_selection=True, content_std=1.0),
     groups=[dict(type='mmparts.OneToMany', num=1500, repeat=6)],
-    decoder=dict(ffn_channels=2048, dropout=0.0, reference_update=dict(type='mmparts.LookForwardTwice')))
+    decoder=dict(ffn_channels=2048, dropout=0.0, reference_update=dict(type='mmparts.LookForwardTwice')),
+)

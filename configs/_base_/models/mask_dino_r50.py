@@ -2,13 +2,8 @@
 _base_ = './deformable_detr_r50.py'
 model = dict(
     backbone=dict(out_indices=(0, 1, 2, 3), frozen_stages=-1),
-    neck=dict(
-        _delete_=True,
-        type='mmparts.PixelMapper',
-        in_channels='auto',
-        norm_cfg=dict(type='GN', num_groups=32)),
-    encoder=dict(
-        _delete_=True, type='mmparts.DeformablePixelDecoder', num_layers=6, num_heads=8, ffn_channels=2048),
+    neck=dict(_delete_=True, type='mmparts.PixelMapper', in_channels='auto', norm_cfg=dict(type='GN', num_groups=32)),
+    encoder=dict(_delete_=True, type='mmparts.DeformablePixelDecoder', num_layers=6, num_heads=8, ffn_channels=2048),
     queries=dict(type='mmparts.MaskQueries'),
     groups=[
         dict(type='mmparts.Denoising', num=100, label_noise=0.2, box_noise=0.4, contrastive=False, spare_row=False)
@@ -19,7 +14,8 @@ model = dict(
         ffn_channels=2048,
         dropout=0.0,
         reference_update=dict(type='mmparts.LookForwardTwice'),
-        position=dict(type='mmparts.BoxPosition')),
+        position=dict(type='mmparts.BoxPosition'),
+    ),
     head=dict(
         type='mmparts.MaskHead',
         size_bias=0.0,
@@ -29,7 +25,7 @@ model = dict(
             dict(type='mmparts.BoxL1Term', weight=5.0),
             dict(type='mmparts.GIoUTerm', weight=2.0),
             dict(type='mmparts.PointTerm', weight=5.0),
-            dict(type='mmparts.PointDiceTerm', weight=5.0)
+            dict(type='mmparts.PointDiceTerm', weight=5.0),
         ],
         matcher=dict(
             type='mmparts.MaskMatcher',
@@ -38,6 +34,9 @@ model = dict(
             costs=[
                 dict(type='mmparts.FocalCost', weight=4.0),
                 dict(type='mmparts.BoxL1Cost', weight=5.0),
-                dict(type='mmparts.GIoUCost', weight=2.0)
-            ]),
-        select=dict(type='mmparts.TopKMasks', num=100)))
+                dict(type='mmparts.GIoUCost', weight=2.0),
+            ],
+        ),
+        select=dict(type='mmparts.TopKMasks', num=100),
+    ),
+)

@@ -4,4 +4,5 @@ shapes_backbone = dict(
     _delete_=True,
     type='Pretrained',
     checkpoint='work_dirs/dino-4scale_small_2xb4-7e_shapes/epoch_7.pth',
-    prefix='backbone.')
+    prefix='backbone.',
+)

@@ -10,6 +10,8 @@ small_model = dict(
         norm_cfg=dict(type='BN', requires_grad=True),
         norm_eval=False,
         zero_init_residual=False,
-        init_cfg=None),
+        init_cfg=None,
+    ),
     encoder=dict(num_layers=2, num_heads=4, ffn_channels=128),
-    decoder=dict(num_layers=2, num_heads=4, ffn_channels=128))
+    decoder=dict(num_layers=2, num_heads=4, ffn_channels=128),
+)

@@ -10,6 +10,8 @@ model = dict(
         kernel_size=1,
         norm_cfg=dict(type='GN', num_groups=32),
         act_cfg=None,
-        bias=True),
+        bias=True,
+    ),
     encoder=dict(type='mmparts.MultiScaleEncoder', num_layers=5, ffn_channels=1024),
-    decoder=dict(ffn_channels=1024))
+    decoder=dict(ffn_channels=1024),
+)

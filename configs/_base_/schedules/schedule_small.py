@@ -6,11 +6,12 @@ test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True),
-    clip_grad=dict(max_norm=1.0, norm_type=2))
+    clip_grad=dict(max_norm=1.0, norm_type=2),
+)
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', convert_to_iter_based=True, eta_min=1e-5)
+    dict(type='CosineAnnealingLR', convert_to_iter_based=True, eta_min=1e-5),
 ]
 
 auto_scale_lr = dict(enable=False, base_batch_size=8)

@@ -1,4 +1,5 @@
 """The generated data set "shapes": pictures with boxes, masks, panoptic and semantic maps and captions in one run."""
+
 from .write import CLASSES, STUFF_CLASSES, VERSION, make_shapes
 
 __all__ = ['CLASSES', 'STUFF_CLASSES', 'VERSION', 'make_shapes']

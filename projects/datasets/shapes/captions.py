@@ -1,4 +1,5 @@
 """Sentences that are true of a generated picture: how many of what, in which colours, where, before what."""
+
 from collections import Counter
 
 import numpy as np
@@ -6,8 +7,13 @@ import numpy as np
 from .scene import Scene, Shape
 
 NUMBERS = ('no', 'one', 'two', 'three', 'four', 'five', 'six')
-SINGLE = {'sky': 'against a cloudy sky', 'grass': 'on the grass', 'brick': 'in front of a brick wall',
-          'sand': 'on the sand', 'water': 'on the water'}
+SINGLE = {
+    'sky': 'against a cloudy sky',
+    'grass': 'on the grass',
+    'brick': 'in front of a brick wall',
+    'sand': 'on the sand',
+    'water': 'on the water',
+}
 BEHIND = {'sky': 'under the sky', 'brick': 'in front of a brick wall'}
 NOUNS = {'sky': 'a cloudy sky', 'grass': 'grass', 'brick': 'a brick wall', 'sand': 'sand', 'water': 'water'}
 LARGE = 1.5  # a shape is called large beside one whose diameter is this many times smaller
@@ -80,8 +86,5 @@ def relate(scene: Scene, names: list[str], near: int, far: int) -> str | None:
     dx, dy = first.x - second.x, first.y - second.y
     if max(abs(dx), abs(dy)) < (first.diameter + second.diameter) / 2:
         return None
-    if abs(dx) > abs(dy):
-        side = 'to the right of' if dx > 0 else 'to the left of'
-    else:
-        side = 'below' if dy > 0 else 'above'
+    side = ('to the right of' if dx > 0 else 'to the left of') if abs(dx) > abs(dy) else 'below' if dy > 0 else 'above'
     return f'{with_article(names[near])} is {side} {with_article(names[far])}.'

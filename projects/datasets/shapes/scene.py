@@ -3,6 +3,7 @@
 An object of which less than `MIN_VISIBLE` would show, or fewer than `MIN_PIXELS` pixels, is not put into the picture at
 all, so that every pixel belongs to exactly one annotated object or to the background and nothing visible is unlabelled.
 """
+
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -22,15 +23,23 @@ FRACTION_BITS = 4  # OpenCV draws at sub-pixel positions given as fixed-point nu
 
 # Colours by name, so that captions are true: hue (degrees), saturation, value; sampled around these.
 COLOURS = {
-    'red': (0, 0.85, 0.85), 'orange': (28, 0.9, 0.95), 'yellow': (52, 0.85, 0.97), 'green': (125, 0.75, 0.6),
-    'cyan': (180, 0.75, 0.85), 'blue': (225, 0.8, 0.85), 'purple': (275, 0.65, 0.75), 'pink': (328, 0.5, 0.97),
-    'white': (0, 0.0, 0.96), 'black': (0, 0.0, 0.14),
+    'red': (0, 0.85, 0.85),
+    'orange': (28, 0.9, 0.95),
+    'yellow': (52, 0.85, 0.97),
+    'green': (125, 0.75, 0.6),
+    'cyan': (180, 0.75, 0.85),
+    'blue': (225, 0.8, 0.85),
+    'purple': (275, 0.65, 0.75),
+    'pink': (328, 0.5, 0.97),
+    'white': (0, 0.0, 0.96),
+    'black': (0, 0.0, 0.14),
 }
 
 
 @dataclass
 class Shape:
     """An object as it is placed, before anything hides it; lengths in pixels of the finished picture."""
+
     kind: str
     colour: str
     texture: str
@@ -48,6 +57,7 @@ class Scene:
     image: H W 3, BGR, uint8.  owner: H W, index into ``shapes``, -1 where the background shows.
     ground: H W, index into ``stuff``.  hides: pairs (i, j) where object i is seen to stand before object j.
     """
+
     image: np.ndarray
     owner: np.ndarray
     ground: np.ndarray
@@ -106,10 +116,19 @@ def sample_scene(rng: np.random.Generator, width: int, height: int, empty: bool 
         owner[coverage >= 128] = index
 
     return Scene(
-        image=develop(rng, canvas), owner=owner, ground=ground, stuff=stuff,
-        shapes=[shape for shape, _, _ in kept], visible=[visible for _, _, visible in kept],
-        hides=[(i, j) for i in range(len(kept)) for j, (_, coverage, _) in enumerate(kept[:i])
-               if (coverage[owner == i] >= 128).sum() > NOTABLE * (coverage >= 128).sum()])
+        image=develop(rng, canvas),
+        owner=owner,
+        ground=ground,
+        stuff=stuff,
+        shapes=[shape for shape, _, _ in kept],
+        visible=[visible for _, _, visible in kept],
+        hides=[
+            (i, j)
+            for i in range(len(kept))
+            for j, (_, coverage, _) in enumerate(kept[:i])
+            if (coverage[owner == i] >= 128).sum() > NOTABLE * (coverage >= 128).sum()
+        ],
+    )
 
 
 def place_shapes(rng: np.random.Generator, width: int, height: int) -> list[Shape]:
@@ -124,11 +143,18 @@ def place_shapes(rng: np.random.Generator, width: int, height: int) -> list[Shap
             other = shapes[rng.integers(len(shapes))]
             angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.9) * (diameter + other.diameter) / 2
             x, y = other.x + reach * np.cos(angle), other.y + reach * np.sin(angle)
-        shapes.append(Shape(
-            kind=str(rng.choice(list(OUTLINES))), colour=str(rng.choice(list(COLOURS))),
-            texture=str(rng.choice(list(TEXTURES))), x=float(np.clip(x, margin, width - margin)),
-            y=float(np.clip(y, margin, height - margin)), diameter=float(diameter),
-            angle=rng.uniform(-TILT, TILT), stretch=rng.uniform(0.85, 1.0)))
+        shapes.append(
+            Shape(
+                kind=str(rng.choice(list(OUTLINES))),
+                colour=str(rng.choice(list(COLOURS))),
+                texture=str(rng.choice(list(TEXTURES))),
+                x=float(np.clip(x, margin, width - margin)),
+                y=float(np.clip(y, margin, height - margin)),
+                diameter=float(diameter),
+                angle=rng.uniform(-TILT, TILT),
+                stretch=rng.uniform(0.85, 1.0),
+            )
+        )
     return shapes
 
 
@@ -154,8 +180,10 @@ def contours(shape: Shape, left: int = 0, top: int = 0) -> list[np.ndarray]:
     turn = np.array([[c, -s], [s, c]]) @ np.diag([1.0, shape.stretch]) * shape.diameter / 2
     centre = shape.x - left, shape.y - top
     # OpenCV puts whole numbers at pixel centres, pictures at pixel corners.
-    return [np.rint(((points @ turn.T + centre) * SUPERSAMPLING - 0.5) * 2**FRACTION_BITS).astype(np.int32)
-            for points in OUTLINES[shape.kind]]
+    return [
+        np.rint(((points @ turn.T + centre) * SUPERSAMPLING - 0.5) * 2**FRACTION_BITS).astype(np.int32)
+        for points in OUTLINES[shape.kind]
+    ]
 
 
 def cover(shape: Shape, width: int, height: int) -> np.ndarray:
@@ -167,14 +195,14 @@ def cover(shape: Shape, width: int, height: int) -> np.ndarray:
 
 def whole_area(shape: Shape) -> float:
     """In pixels, whether they lie inside the picture or not."""
-    outer, *holes = (cv2.contourArea(points) / (SUPERSAMPLING * 2**FRACTION_BITS)**2 for points in contours(shape))
+    outer, *holes = (cv2.contourArea(points) / (SUPERSAMPLING * 2**FRACTION_BITS) ** 2 for points in contours(shape))
     return outer - sum(holes)
 
 
 def draw(rng: np.random.Generator, canvas: np.ndarray, shape: Shape, coverage: np.ndarray):
     """Lay the textured shape with its shadow on the canvas (H W 3, float32), in place."""
     left, top, wide, high = cv2.boundingRect(coverage)
-    coverage = coverage[top:top + high, left:left + wide]
+    coverage = coverage[top : top + high, left : left + wide]
     cast_shadow(canvas, coverage, left, top, offset=max(1, round(0.05 * shape.diameter)))
 
     base = sample_colour(rng, shape.colour)
@@ -186,7 +214,7 @@ def draw(rng: np.random.Generator, canvas: np.ndarray, shape: Shape, coverage: n
     surface = cv2.resize(surface, (wide, high), interpolation=cv2.INTER_AREA)
     surface *= np.linspace(1.1, 0.88, high, dtype=np.float32)[:, None, None]  # light from above
 
-    patch = canvas[top:top + high, left:left + wide]
+    patch = canvas[top : top + high, left : left + wide]
     patch += (surface - patch) * spread(coverage / np.float32(255))
 
 
@@ -196,9 +224,9 @@ def cast_shadow(canvas: np.ndarray, coverage: np.ndarray, left: int, top: int, o
     shadow = cv2.copyMakeBorder(coverage, reach, reach, reach, reach, cv2.BORDER_CONSTANT, value=0)
     shadow = cv2.GaussianBlur(shadow, (2 * reach + 1, 2 * reach + 1), 0)  # of bytes: exact whatever the machine
     y, x = top - reach + offset, left - reach + offset
-    shadow = shadow[max(0, -y):canvas.shape[0] - y, max(0, -x):canvas.shape[1] - x]
+    shadow = shadow[max(0, -y) : canvas.shape[0] - y, max(0, -x) : canvas.shape[1] - x]
     y, x = max(0, y), max(0, x)
-    patch = canvas[y:y + shadow.shape[0], x:x + shadow.shape[1]]
+    patch = canvas[y : y + shadow.shape[0], x : x + shadow.shape[1]]
     patch *= spread(1 - shadow * np.float32(0.45 / 255))
 
 

@@ -2,6 +2,7 @@
 
 A pattern maps a patch to weights between 0 and 1 that mix two colours. Colours are BGR, 0 to 255, float32.
 """
+
 import cv2
 import numpy as np
 
