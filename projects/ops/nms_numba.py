@@ -50,7 +50,7 @@ def _columns(boxes: Tensor) -> np.ndarray:
 
 @jit
 def _owners(columns, threshold, offset):
-    """For each of the sorted boxes the first kept one whose IoU with it exceeds the threshold; the kept ones: itself."""
+    """For each of the sorted boxes the first kept one whose IoU with it exceeds the threshold; of kept ones: itself."""
     left, top, right, bottom = columns[0], columns[1], columns[2], columns[3]
     areas = (right - left + offset) * (bottom - top + offset)
     owners = np.full(len(left), -1, np.int32)
