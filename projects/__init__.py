@@ -4,7 +4,7 @@ import os.path as osp
 
 from mmengine.config.utils import MODULE2PACKAGE
 
-from .ops.mmcv_ext import install as _install_mmcv_ext
+from .ops.mmcv.finder import install as _install_mmcv_ext
 from .version import __version__
 
 __all__ = ['__version__', 'config']

@@ -5,7 +5,7 @@ import math
 
 import torch
 
-from mmparts.ops.dcnv3 import VARIANTS, dcnv3, kernel_taps
+from mmparts.ops.dcnv3.api import VARIANTS, dcnv3, kernel_taps
 
 
 def loop(

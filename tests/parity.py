@@ -16,7 +16,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from torch import Tensor, nn
 
-from mmparts.ops.torchvision_guard import declare_ops_where_broken
+from mmparts.ops.mmcv.torchvision_guard import declare_ops_where_broken
 from mmparts.registry import MODELS
 
 LOGITS, BOXES, LOSSES, GRADIENTS = 1e-4, 1e-5, 1e-5, 1e-4  # largest differences; the last two relative

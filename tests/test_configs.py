@@ -10,7 +10,7 @@ from mmengine.optim import build_optim_wrapper
 from tiny import CONFIGS, batch, build, mask2former, tiny, total, with_patches, without_gradient
 from torch import nn
 
-from mmparts.engine.complexity import build_on_meta
+from mmparts.analysis.complexity import build_on_meta
 
 NAMES = [
     str(path.relative_to(CONFIGS))

@@ -12,12 +12,13 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.detr.transformers_peer import Contest, inference_contest, training_contest
-from mmparts.engine import benchmark, cli
-from mmparts.engine.benchmark_table import print_report
-from mmparts.engine.complexity import build_on_meta, count_macs, count_parameters
-from mmparts.engine.synthetic import random_batch
-from mmparts.engine.timing import race
+from mmparts.analysis import benchmark
+from mmparts.analysis.benchmark_table import print_report
+from mmparts.analysis.complexity import build_on_meta, count_macs, count_parameters
+from mmparts.analysis.synthetic import random_batch
+from mmparts.analysis.timing import race
+from mmparts.analysis.transformers_peer import Contest, inference_contest, training_contest
+from mmparts.engine import cli
 
 PEER_CONFIG = 'mmparts::deformable_detr/deformable-detr_r50_16xb2-50e_coco.py'
 

@@ -1,7 +1,7 @@
 """Time operators, matching and evaluation against those of peers: `python tools/benchmark_ops.py`."""
 
-from mmparts.ops.benchmark import main
-from mmparts.ops.torchvision_guard import declare_ops_where_broken
+from mmparts.analysis.race import main
+from mmparts.ops.mmcv.torchvision_guard import declare_ops_where_broken
 
 if __name__ == '__main__':
     declare_ops_where_broken()  # transformers imports torchvision

@@ -10,10 +10,9 @@ from rich.markup import escape
 from rich.table import Table
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.detr import paper_table
-from mmparts.engine import cli
-from mmparts.engine.config_check import ConfigCheck, Finding
-from mmparts.engine.config_files import (
+from mmparts.analysis import paper_table
+from mmparts.analysis.config_check import ConfigCheck, Finding
+from mmparts.analysis.config_files import (
     between,
     check_folder,
     check_header,
@@ -23,6 +22,7 @@ from mmparts.engine.config_files import (
     shipped,
     with_table,
 )
+from mmparts.engine import cli
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'

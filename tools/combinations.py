@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mmparts.detr.combinations import TOLERANCE, every, table, try_out
+from mmparts.analysis.combinations import TOLERANCE, every, table, try_out
+from mmparts.analysis.config_files import between
 from mmparts.engine import cli
-from mmparts.engine.config_files import between
 
 README = Path(__file__).resolve().parents[1] / 'configs' / 'combined' / 'README.md'
 MARKS = ('<!-- combinations: made by tools/combinations.py --write-readme -->', '<!-- /combinations -->')

@@ -7,9 +7,9 @@ import sys
 from mmengine.config import DictAction
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
+from mmparts.analysis.convergence import Budget, compare, load_configs
+from mmparts.analysis.convergence_report import write_report
 from mmparts.engine import cli
-from mmparts.engine.convergence import Budget, compare, load_configs
-from mmparts.engine.convergence_report import write_report
 
 TRAIN = osp.join(osp.dirname(osp.abspath(__file__)), 'train.py')
 # One of each paper of the family that detects, in the order of their years.

@@ -11,8 +11,8 @@ from mmengine.device import get_device
 import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
 from mmparts.engine.checkpoint import write_atomically
-from mmparts.engine.inference import Detector, Failure, find_images
-from mmparts.engine.predictions import to_record
+from mmparts.inference.detector import Detector, Failure, find_images
+from mmparts.inference.predictions import to_record
 from mmparts.visualization import draw_sample
 from mmparts.visualization.pictures import file_name, save
 

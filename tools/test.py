@@ -8,7 +8,7 @@ from mmengine.runner import Runner
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
-from mmparts.engine.predictions import dump_metric
+from mmparts.inference.predictions import dump_metric
 from mmparts.visualization import draw_test_images
 
 

@@ -8,7 +8,7 @@ from mmengine.device import get_device
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
-from mmparts.engine.inference import Detector, Failure
+from mmparts.inference.detector import Detector, Failure
 from mmparts.visualization import read_rgb
 from mmparts.visualization.attention import KINDS, Found, Look, find
 from mmparts.visualization.attention_figure import Frame, draw_looks, save_figure

@@ -1,6 +1,6 @@
 """Backbones: one file per paper; each publishes the channels and strides of its outputs."""
 
-from .convert import SwinLayout, TimmSwinLayout, TorchvisionResNetLayout
+from .checkpoint import SwinLayout, TimmSwinLayout, TorchvisionResNetLayout
 from .swin import Swin
 
 __all__ = ['Swin', 'SwinLayout', 'TimmSwinLayout', 'TorchvisionResNetLayout']

@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..ops.deform_attn_fused import ms_deform_attn_fused, samples
+from ..ops.deform_attn.fused import ms_deform_attn_fused, samples
 from ..registry import MODELS
 from .structures import Memory
 

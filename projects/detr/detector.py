@@ -5,9 +5,9 @@ from mmdet.models.detectors import BaseDetector
 from mmengine.model import ModuleList
 from torch import Tensor
 
+from ..layers.feature_spec import build_neck
 from ..registry import MODELS, build_part
 from .compatibility import check_parts
-from .features import build_neck
 from .groups import isolated
 from .queries import Proposals
 from .structures import Memory, QueryGroup, Targets

@@ -13,8 +13,8 @@ from mmengine.logging import MMLogger
 from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
-from ..ops import threads
-from ..ops.precision import without_autocast
+from ..ops.kernels import threads
+from ..ops.kernels.precision import without_autocast
 from ..registry import TASK_UTILS
 from .boxes import giou
 from .structures import Matches, PredictionSet

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from functools import partial
 
 import torch
+import torch.nn.functional as F
 from mmdet.evaluation.functional import INSTANCE_OFFSET
+from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
 from ..registry import TASK_UTILS
 from .head import SetPredictionHead, in_pixels
-from .masks import extent_of
 
 
 class SegmentationHead(SetPredictionHead):
@@ -135,3 +136,17 @@ class PanopticMap:
         numbers = torch.arange(1, len(kept) + 1, device=labels.device) * (labels < self.things)
         values = torch.where(enough, labels + INSTANCE_OFFSET * numbers, self.num_classes)
         return PixelData(sem_seg=torch.where(inside.gather(0, owner), values[owner], self.num_classes))
+
+
+def extent_of(sample: DetDataSample) -> Tensor:
+    """2: the (x, y) share of the padded batch that an image fills; on the host."""
+    (height, width), padded = sample.img_shape[:2], sample.batch_input_shape
+    return torch.tensor([width / padded[1], height / padded[0]])
+
+
+def resize(maps: Tensor, extent: Tensor, size: tuple[int, int]) -> Tensor:
+    """The part of maps N H W that is not padding (extent: 2, on the host), bilinearly at another size: N h w."""
+    (x, y), (height, width) = extent.tolist(), size
+    crop = torch.tensor([[x, 0, x - 1], [0, y, y - 1]], dtype=maps.dtype).to(maps.device, non_blocking=True)
+    grid = F.affine_grid(crop[None], [1, 1, height, width], align_corners=False)
+    return F.grid_sample(maps[None], grid, padding_mode='border', align_corners=False)[0]

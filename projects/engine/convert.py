@@ -1,7 +1,7 @@
 """Official checkpoints to weights of ours, strictly: a tensor that does not fit is listed and refused.
 
 What official names mean is known to the layouts that the families register in `WEIGHT_LAYOUTS`; their protocol stands
-in `layers/keys.py`. Here a checkpoint is opened, its layout recognised, and the account drawn up.
+in `weights/keys.py`. Here a checkpoint is opened, its layout recognised, and the account drawn up.
 """
 
 import hashlib

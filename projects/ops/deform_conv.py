@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import compiled_mmcv
-from .precision import at_least_float
-from .variants import Variant, Variants
+from .kernels.precision import at_least_float
+from .kernels.variants import Variant, Variants
+from .mmcv import compiled
 
 Pair = tuple[int, int]
 
@@ -98,8 +98,5 @@ def _example():
 
 
 VARIANTS = Variants(
-    'deform_conv2d',
-    example=_example,
-    mmcv=compiled_mmcv.DEFORM_CONV2D,
-    reference=Variant(lambda: deform_conv2d_reference),
+    'deform_conv2d', example=_example, mmcv=compiled.DEFORM_CONV2D, reference=Variant(lambda: deform_conv2d_reference)
 )

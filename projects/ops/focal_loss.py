@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from . import compiled_mmcv
-from .variants import Variant, Variants
+from .kernels.variants import Variant, Variants
+from .mmcv import compiled
 
 
 def sigmoid_focal_loss(logits: Tensor, target: Tensor, weight: Tensor, gamma: float, alpha: float) -> Tensor:
@@ -72,6 +72,6 @@ def _example():
 VARIANTS = Variants(
     'sigmoid_focal_loss',
     example=_example,
-    mmcv=compiled_mmcv.SIGMOID_FOCAL_LOSS,
+    mmcv=compiled.SIGMOID_FOCAL_LOSS,
     reference=Variant(lambda: (sigmoid_focal_loss_reference, sigmoid_focal_loss_grad_reference)),
 )

@@ -11,10 +11,10 @@ from itertools import zip_longest
 import torch
 from torch import Tensor
 
-from .variants import Variants
+from .kernels.variants import Variants
 
 # An op is in the table when its `Variants`, defined in one of these, has an example.
-MODULES = 'deform_attn', 'deform_attn_fused', 'dcnv3', 'deform_conv', 'roi_align', 'nms', 'focal_loss'
+MODULES = 'deform_attn.api', 'deform_attn.fused', 'dcnv3.api', 'deform_conv', 'roi_align.api', 'nms.api', 'focal_loss'
 
 
 @dataclass

@@ -4,7 +4,7 @@ import pytest
 import tiny
 from mmengine.config import Config
 
-from mmparts.engine.complexity import Parameters, build_on_meta
+from mmparts.analysis.complexity import Parameters, build_on_meta
 
 COUNTS = {
     'detr/detr_r50_8xb2-150e_coco.py': 41_524_768,

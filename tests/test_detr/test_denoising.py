@@ -4,8 +4,7 @@ import pytest
 import torch
 from tiny import samples
 
-from mmparts.detr.groups import Denoising
-from mmparts.detr.noise import jitter_centre_size, jitter_corners, jitter_labels
+from mmparts.detr.denoising import Denoising, jitter_centre_size, jitter_corners, jitter_labels
 from mmparts.detr.structures import Matches, PredictionSet, QueryGroup, Targets
 from mmparts.detr.terms import BoxL1Term, FocalTerm, GIoUTerm
 

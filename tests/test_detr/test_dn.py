@@ -16,7 +16,8 @@ from tiny import (
 )
 
 from mmparts.detr import head as head_module
-from mmparts.detr.groups import Denoising, visibility
+from mmparts.detr.denoising import Denoising
+from mmparts.detr.groups import visibility
 from mmparts.detr.structures import QueryGroup, Targets
 
 DN = ['dn_detr_r50', 'dn_deformable_detr_r50']

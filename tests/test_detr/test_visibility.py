@@ -4,7 +4,8 @@ import pytest
 import torch
 from tiny import samples
 
-from mmparts.detr.groups import Denoising, visibility
+from mmparts.detr.denoising import Denoising
+from mmparts.detr.groups import visibility
 from mmparts.detr.structures import QueryGroup, Targets
 
 

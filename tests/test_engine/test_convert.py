@@ -10,8 +10,8 @@ from torch import nn
 from mmparts.backbones import Swin, SwinLayout
 from mmparts.engine import WeightsDoNotFit
 from mmparts.engine.convert import account, convert, unwrap
-from mmparts.layers.keys import Rule, block, draw
 from mmparts.registry import WEIGHT_LAYOUTS
+from mmparts.weights.keys import Rule, block, draw
 
 SMALL = dict(embed_dims=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 4, 8))
 TABLE = 'layers.0.blocks.1.attn.relative_position_bias_table'

@@ -21,9 +21,9 @@ from pycocotools import mask as rle
 
 from mmparts.datasets import UnlabelledImages, make_shapes
 from mmparts.engine import cli
-from mmparts.engine.inference import Detector, find_images
-from mmparts.engine.inferencer import Inferencer
-from mmparts.engine.predictions import to_record
+from mmparts.inference.detector import Detector, find_images
+from mmparts.inference.inferencer import Inferencer
+from mmparts.inference.predictions import to_record
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools'

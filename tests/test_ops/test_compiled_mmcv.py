@@ -7,9 +7,12 @@ from types import ModuleType
 import pytest
 import torch
 
-from mmparts.ops import deform_conv, focal_loss, mmcv_calls, nms, roi_align
-from mmparts.ops.compiled_mmcv import compiled_op
-from mmparts.ops.mmcv_ext import NAME
+from mmparts.ops import deform_conv, focal_loss
+from mmparts.ops.mmcv import calls
+from mmparts.ops.mmcv.compiled import compiled_op
+from mmparts.ops.mmcv.finder import NAME
+from mmparts.ops.nms import api as nms
+from mmparts.ops.roi_align import api as roi_align
 
 ALL = [nms.NMS, nms.NMS_MATCH, nms.SOFT_NMS, roi_align.VARIANTS, focal_loss.VARIANTS, deform_conv.VARIANTS]
 
@@ -19,7 +22,7 @@ def full(monkeypatch):
     """A full mmcv with the functions that mmcv-lite is lent: they are called in the same way, as its wrappers show."""
     extension = ModuleType(NAME)
     extension.__spec__ = sys.__spec__
-    for name, call in mmcv_calls.CALLS.items():
+    for name, call in calls.CALLS.items():
         setattr(extension, name, call)
     monkeypatch.setitem(sys.modules, NAME, extension)
     return extension

@@ -5,7 +5,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmparts.ops.dcnv3 import VARIANTS, dcnv3
+from mmparts.ops.dcnv3.api import VARIANTS, dcnv3
 from mmparts.ops.deform_conv import deform_conv2d
 
 GEOMETRIES = [

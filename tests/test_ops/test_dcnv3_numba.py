@@ -4,7 +4,7 @@ import dcnv3_cases as cases
 import pytest
 import torch
 
-from mmparts.ops.dcnv3 import VARIANTS, dcnv3
+from mmparts.ops.dcnv3.api import VARIANTS, dcnv3
 
 pytest.importorskip('numba')
 
@@ -110,7 +110,7 @@ def test_strides_do_not_matter():
 
 
 def test_result_does_not_depend_on_the_number_of_threads(monkeypatch):
-    monkeypatch.setattr('mmparts.ops.kernels.GRAIN', 1)
+    monkeypatch.setattr('mmparts.ops.kernels.numba_tools.GRAIN', 1)
     before, tensors, results = torch.get_num_threads(), cases.inputs(), []
     for count in (1, 2, 3, 5):
         torch.set_num_threads(count)

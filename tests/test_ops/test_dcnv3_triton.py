@@ -90,7 +90,7 @@ def test_machine_code_for_sm_90(name, flags, tmp_path):
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from mmparts.ops import dcnv3_triton
+    from mmparts.ops.dcnv3 import triton_kernels as dcnv3_triton
 
     kernel = getattr(dcnv3_triton, name)
     pointers = {'value', 'offset', 'mask', 'grid', 'output', 'grad', 'unit', 'sums', 'grad_offset', 'grad_mask'}

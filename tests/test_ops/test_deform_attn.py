@@ -4,8 +4,9 @@ import loops
 import pytest
 import torch
 
-from mmparts.ops import compiled_mmcv, ms_deform_attn, ms_deform_attn_reference
-from mmparts.ops.deform_attn import VARIANTS
+from mmparts.ops import ms_deform_attn, ms_deform_attn_reference
+from mmparts.ops.deform_attn.api import VARIANTS
+from mmparts.ops.mmcv import compiled
 
 SHAPES = ((3, 5), (4, 4), (1, 2))
 
@@ -92,7 +93,7 @@ def test_hands_mmcv_its_arguments(sizes):
     """mmcv's function with the op that we lend to mmcv-lite: its CUDA op takes the same."""
     arguments = inputs(torch.float32, **sizes)
     for ours, expected in zip(
-        gradients(compiled_mmcv.ms_deform_attn, *arguments), gradients(ms_deform_attn_reference, *arguments)
+        gradients(compiled.ms_deform_attn, *arguments), gradients(ms_deform_attn_reference, *arguments)
     ):
         assert torch.allclose(ours, expected, atol=1e-4)
 

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from mmparts.ops.deform_attn import ms_deform_attn_reference
-from mmparts.ops.deform_attn_fused import VARIANTS, ms_deform_attn_fused, samples
+from mmparts.ops.deform_attn.api import ms_deform_attn_reference
+from mmparts.ops.deform_attn.fused import VARIANTS, ms_deform_attn_fused, samples
 
 SHAPES = ((5, 3), (1, 2))
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mmparts.ops import ms_deform_attn, ms_deform_attn_reference
-from mmparts.ops.deform_attn import VARIANTS
+from mmparts.ops.deform_attn.api import VARIANTS
 
 pytest.importorskip('numba')
 SHAPES = ((7, 5), (3, 4), (1, 2))
@@ -132,7 +132,7 @@ def threads():
 
 
 def test_result_does_not_depend_on_the_number_of_threads(threads, monkeypatch):
-    monkeypatch.setattr('mmparts.ops.kernels.GRAIN', 1)
+    monkeypatch.setattr('mmparts.ops.kernels.numba_tools.GRAIN', 1)
     tensors = inputs(queries=50)
     results = []
     for count in (1, 2, 3, 5):
@@ -142,7 +142,7 @@ def test_result_does_not_depend_on_the_number_of_threads(threads, monkeypatch):
 
 
 def test_the_threads_outlive_a_fork(threads, monkeypatch):
-    monkeypatch.setattr('mmparts.ops.kernels.GRAIN', 1)
+    monkeypatch.setattr('mmparts.ops.kernels.numba_tools.GRAIN', 1)
     threads(2)
     tensors = inputs()
     with VARIANTS.use('numba'):

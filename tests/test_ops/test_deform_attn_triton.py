@@ -13,9 +13,10 @@ import sys
 import pytest
 import torch
 
-from mmparts.ops import deform_attn_fused, ms_deform_attn
-from mmparts.ops.deform_attn import VARIANTS
-from mmparts.ops.variants import Variant
+from mmparts.ops import ms_deform_attn
+from mmparts.ops.deform_attn import fused as deform_attn_fused
+from mmparts.ops.deform_attn.api import VARIANTS
+from mmparts.ops.kernels.variants import Variant
 
 triton = pytest.importorskip('triton', reason='needs triton (691 MB): pip install triton==3.7.1 for torch 2.13')
 SHAPES = ((5, 3), (1, 2))
@@ -120,8 +121,8 @@ def gradients(op, tensors, shapes, dtype):
 
 def interpret(path):
     """Run in the other process: of each case what the kernels give and what the definition gives in float64."""
-    from mmparts.ops import deform_attn_triton as ours
-    from mmparts.ops.deform_attn_op import MS_DEFORM_ATTN, MS_DEFORM_ATTN_FUSED
+    from mmparts.ops.deform_attn import triton_kernels as ours
+    from mmparts.ops.deform_attn.op import MS_DEFORM_ATTN, MS_DEFORM_ATTN_FUSED
 
     MS_DEFORM_ATTN.implement('cpu', ours.forward, ours.backward)
     MS_DEFORM_ATTN_FUSED.implement('cpu', ours.fused_forward, ours.fused_backward)
@@ -199,7 +200,8 @@ def test_the_fused_kernels_are_the_definition(interpreted, case):
 @pytest.mark.parametrize('op', ['ms_deform_attn', 'ms_deform_attn_fused', 'dcnv3'])
 @pytest.mark.parametrize('direction', ['', '_backward'])
 def test_gpus_have_the_kernels(op, direction):
-    from mmparts.ops import dcnv3_triton, deform_attn_triton  # noqa: F401  as the variants do
+    from mmparts.ops.dcnv3 import triton_kernels as dcnv3_triton  # noqa: F401  as the variants do
+    from mmparts.ops.deform_attn import triton_kernels as deform_attn_triton  # noqa: F401  as the variants do
 
     assert torch._C._dispatch_has_kernel_for_dispatch_key(f'mmparts::{op}{direction}', 'CUDA')
 
@@ -277,7 +279,7 @@ def machine_code(kernel, size, dtype, tmp_path, **flags):
     ],
 )
 def test_machine_code(kernel, dtype, gathers, bits, atomics, registers, length, tmp_path):
-    from mmparts.ops import deform_attn_triton as ours
+    from mmparts.ops.deform_attn import triton_kernels as ours
 
     fused = 'fused' in kernel
     if 'forward' in kernel:

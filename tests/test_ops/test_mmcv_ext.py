@@ -49,7 +49,7 @@ def test_a_full_mmcv_is_left_alone(tmp_path):
 
 def test_installing_twice_changes_nothing():
     fresh(
-        'import mmparts, sys\nfrom mmparts.ops.mmcv_ext import install\n'
+        'import mmparts, sys\nfrom mmparts.ops.mmcv.finder import install\n'
         'before = list(sys.meta_path); install(); assert sys.meta_path == before'
     )
 

@@ -6,8 +6,8 @@ import loops
 import pytest
 import torch
 
-from mmparts.ops import nms as ops
-from mmparts.ops.mmcv_calls import softnms
+from mmparts.ops.mmcv.calls import softnms
+from mmparts.ops.nms import api as ops
 
 
 def crowd(count: int):

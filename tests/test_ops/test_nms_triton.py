@@ -9,7 +9,7 @@ import sys
 import pytest
 import torch
 
-from mmparts.ops.nms import nms_reference
+from mmparts.ops.nms.api import nms_reference
 
 triton = pytest.importorskip('triton', reason='needs triton: pip install triton==3.7.1 for torch 2.13')
 
@@ -52,7 +52,7 @@ CASES = {
 
 def interpreted(path: str):
     """In the other process: everything, written as {name: (found, expected)}."""
-    from mmparts.ops.nms_triton import nms_triton
+    from mmparts.ops.nms.triton_kernels import nms_triton
 
     results = {}
     for name, (make, threshold, offset) in CASES.items():
@@ -89,7 +89,7 @@ def test_compiles_for_sm_90():
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    from mmparts.ops import nms_triton
+    from mmparts.ops.nms import triton_kernels as nms_triton
 
     target = GPUTarget('cuda', 90, 32)
     suppress = dict(boxes='*fp32', words='*i64', count='i32', blocks='i32', threshold='fp32', offset='i32')

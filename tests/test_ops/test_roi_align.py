@@ -5,7 +5,7 @@ import pytest
 import torch
 from mmcv.ops import RoIAlign
 
-from mmparts.ops.roi_align import VARIANTS, RoIGrid, roi_align, roi_align_grad
+from mmparts.ops.roi_align.api import VARIANTS, RoIGrid, roi_align, roi_align_grad
 
 # image, xyxy: inside, across each border, far outside, whole image, a line, a point, and mixed sample counts.
 ROIS = torch.tensor(
@@ -98,7 +98,7 @@ def test_few_regions_on_a_large_map_as_well_as_many_on_a_small_one(height):
 
 
 def test_the_result_does_not_depend_on_the_number_of_threads(monkeypatch):
-    kernels = pytest.importorskip('mmparts.ops.kernels')
+    kernels = pytest.importorskip('mmparts.ops.kernels.numba_tools')
     monkeypatch.setattr(kernels, 'GRAIN', 1)
     features, threads, results = torch.randn(2, 128, 8, 10), torch.get_num_threads(), []
     try:

@@ -9,7 +9,7 @@ import torch
 
 from mmparts.ops import __main__ as command
 from mmparts.ops import table
-from mmparts.ops.variants import Variant, Variants, from_triton
+from mmparts.ops.kernels.variants import Variant, Variants, from_triton
 
 CPU = torch.device('cpu')
 

@@ -13,14 +13,14 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
+from mmparts.analysis import benchmark
+from mmparts.analysis.complexity import build_on_meta, count_macs, count_parameters
+from mmparts.analysis.synthetic import blank_samples, random_batch
+from mmparts.analysis.timing import PeakMemory, Race, Timing, measure, race
+from mmparts.analysis.transformers_names import to_transformers
+from mmparts.analysis.transformers_peer import inference_contest, training_contest, transformers_peer
 from mmparts.detr.attention import DeformableAttention
 from mmparts.detr.structures import Memory
-from mmparts.detr.transformers_names import to_transformers
-from mmparts.detr.transformers_peer import inference_contest, training_contest, transformers_peer
-from mmparts.engine import benchmark
-from mmparts.engine.complexity import build_on_meta, count_macs, count_parameters
-from mmparts.engine.synthetic import blank_samples, random_batch
-from mmparts.engine.timing import PeakMemory, Race, Timing, measure, race
 
 CPU = torch.device('cpu')
 TOOL = tiny.CONFIGS.parent / 'tools' / 'benchmark.py'

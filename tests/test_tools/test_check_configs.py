@@ -12,9 +12,9 @@ import yaml
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
-from mmparts.engine.complexity import Parameters, build_on_meta
-from mmparts.engine.config_check import ConfigCheck, keywords
-from mmparts.engine.config_files import (
+from mmparts.analysis.complexity import Parameters, build_on_meta
+from mmparts.analysis.config_check import ConfigCheck, keywords
+from mmparts.analysis.config_files import (
     TABLE,
     check_folder,
     check_header,

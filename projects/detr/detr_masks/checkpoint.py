@@ -1,0 +1,41 @@
+"""The official checkpoints of DETR with masks: a detector under 'detr.', and what makes masks of its attention."""
+
+from torch import Tensor, nn
+
+from ...registry import WEIGHT_LAYOUTS
+from ...weights.keys import Conversion, Rule, draw, not_for
+from ..checkpoint import COUNTERS, _any, detr_rules
+from ..detector import QueryDetector
+
+MASKS = [
+    Rule(r'neck\.level\.(\w+)', [r'detr.input_proj.\1']),
+    Rule(r'neck\.skips\.(\d)\.(\w+)', lambda m: [f'mask_head.adapter{3 - int(m[1])}.{m[2]}']),  # coarsest first there
+    Rule(r'head\.attention\.query\.(\w+)', [r'bbox_attention.q_linear.\1']),
+    Rule(r'head\.attention\.key\.weight', ['bbox_attention.k_linear.weight'], lambda rows, _: rows[..., None, None]),
+    Rule(r'head\.attention\.key\.bias', ['bbox_attention.k_linear.bias']),
+    Rule(r'head\.mask_decoder\.blocks\.(\d)\.0\.(\w+)', lambda m: [f'mask_head.lay{int(m[1]) + 1}.{m[2]}']),
+    Rule(r'head\.mask_decoder\.blocks\.(\d)\.1\.(\w+)', lambda m: [f'mask_head.gn{int(m[1]) + 1}.{m[2]}']),
+    Rule(r'head\.mask_decoder\.output\.(\w+)', [r'mask_head.out_lay.\1']),
+]
+
+
+@WEIGHT_LAYOUTS.register_module(name='detr-masks')
+class DETRMasksLayout:
+    """facebookresearch/detr with masks: 92 class rows, or the 251 of the panoptic files (`num_classes=250`)."""
+
+    part = None
+
+    @staticmethod
+    def matches(keys: set[str]) -> bool:
+        return 'mask_head.lay1.weight' in keys and _any(r'detr\.transformer\..*', keys)
+
+    @staticmethod
+    def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
+        if not isinstance(model, QueryDetector):
+            return not_for(model, QueryDetector)
+        return draw(state, model, MASKS + [under('detr.', rule) for rule in detr_rules(state, classes)], {}, COUNTERS)
+
+
+def under(prefix: str, rule: Rule) -> Rule:
+    """The same where all official names have a prefix."""
+    return Rule(rule.ours, lambda match: [prefix + name for name in rule.sources(match)], rule.make, rule.joined)

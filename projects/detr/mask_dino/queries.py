@@ -1,0 +1,96 @@
+"""Unified query selection (Mask DINO, https://arxiv.org/abs/2206.02777, section 3.3): the head itself reads the tokens.
+
+Differences from the official code: a box around a mask includes the mask's last pixel, and is divided by the size of
+the image, not by that in whole cells of a feature map; where a mask is empty, the box proposed with it stays; tokens on
+padding and at the border come last.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from ...registry import MODELS
+from ..queries import Proposals, best, priors, take
+from ..structures import Memory, PredictionSet, QueryGroup, Targets
+from .masks import Masks, boxes_around, product
+
+
+@dataclass
+class MaskProposals(Proposals):
+    """The encoder's predictions with their masks."""
+
+    masks: Masks
+
+    def as_set(self, targets: Targets) -> PredictionSet:
+        found = super().as_set(targets)
+        found.masks = self.masks
+        return found
+
+
+@MODELS.register_module()
+class MaskQueries(nn.Module):
+    """The tokens that look most like objects to the head: their content, and the boxes around their masks.
+
+    Args:
+        boxes_from_masks: references are the boxes around the masks read from the tokens (section 3.4); else the boxes
+            read from them.
+        coarse_first: the smallest prior boxes belong to the coarsest level, as in the official code, whose levels go
+            the other way; official weights need it.
+    """
+
+    coordinates, brings_positions = 4, False
+    asks_head, proposes = ('read',), ('kernels',)
+    no_object = False  # tokens are ranked by sigmoids
+    mixed_selection = False  # content is read from the tokens
+
+    def __init__(
+        self, num_queries: int = 300, embed_dims: int = 256, boxes_from_masks: bool = True, coarse_first: bool = False
+    ):
+        super().__init__()
+        self.num_queries = num_queries
+        self.boxes_from_masks = boxes_from_masks
+        self.coarse_first = coarse_first
+        self.output = nn.Linear(embed_dims, embed_dims)
+        self.output_norm = nn.LayerNorm(embed_dims)
+        nn.init.xavier_uniform_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, MaskProposals]:
+        anchors, usable = priors(memory, self.coarse_first)
+        tokens = self.output_norm(self.output(memory.tokens.masked_fill(~usable[..., None], 0.0)))
+        scores = head.class_branch(0)(tokens).max(-1).values.float().masked_fill(~usable, -torch.inf)
+        index = best(scores, self.num_queries)
+
+        content, boxes, read = self._read(tokens, anchors, index, memory, head)
+        reference = self._reference(boxes, read['masks'], memory)
+        more = partial(self._more, tokens, anchors, scores, memory, head)
+        group = QueryGroup('match', content.detach(), reference, more=more)
+        return group, MaskProposals(read['logits'], boxes, False, read['masks'])
+
+    def _read(
+        self, tokens: Tensor, anchors: Tensor, index: Tensor, memory: Memory, head: nn.Module
+    ) -> tuple[Tensor, Tensor, dict]:
+        """Content B N C, boxes B N 4 and what the head says of the tokens number ``index``."""
+        content = take(tokens, index)
+        boxes = (head.box_branch(0)(content).float() + take(anchors, index)).sigmoid()
+        return content, boxes, head.read(content, boxes, memory)
+
+    @torch.no_grad()
+    def _reference(self, boxes: Tensor, masks: Masks, memory: Memory) -> Tensor:
+        if not self.boxes_from_masks:
+            return boxes.detach()
+        references = []
+        for proposed, kernels, pixels, extent in zip(boxes, masks.kernels[0], masks.pixels, memory.shares):
+            around, found = boxes_around(product(kernels, pixels) > 0, extent)
+            references.append(torch.where(found[:, None], around, proposed))
+        return torch.stack(references)
+
+    def _more(
+        self, tokens: Tensor, anchors: Tensor, scores: Tensor, memory: Memory, head: nn.Module, num: int
+    ) -> tuple[Tensor, Tensor, None]:
+        """Content and references of the ``num`` next-best tokens; the decoder derives positions."""
+        index = best(scores, self.num_queries + num)[:, self.num_queries :]
+        content, boxes, read = self._read(tokens, anchors, index, memory, head)
+        return content.detach(), self._reference(boxes, read['masks'], memory), None

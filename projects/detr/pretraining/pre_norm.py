@@ -1,0 +1,55 @@
+"""DETR with its LayerNorms before attention and feed-forward, as UP-DETR and DETReg's DETR have it.
+
+The encoder's output then needs a norm of its own; the decoder's has one in both forms (`output_norm=True`).
+"""
+
+from torch import Tensor, nn
+
+from ...registry import MODELS
+from ..decoder import DecoderLayer, QueryDecoder
+from ..encoder import DenseEncoder, DenseEncoderLayer
+from ..structures import Memory
+
+
+class PreNormEncoderLayer(DenseEncoderLayer):
+    def forward(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
+        tokens = tokens + self.dropout(self.attend(self.norm_attn(tokens), pos, memory))
+        return tokens + self.dropout(self.ffn(self.norm_ffn(tokens)))
+
+
+@MODELS.register_module()
+class PreNormEncoder(DenseEncoder):
+    """:class:`DenseEncoder` of pre-norm layers."""
+
+    layer_type = PreNormEncoderLayer
+
+    def __init__(self, embed_dims: int = 256, **kwargs):
+        super().__init__(embed_dims, **kwargs)
+        self.norm = nn.LayerNorm(embed_dims)
+
+    def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:
+        memory = super().forward(feats, masks)
+        memory.tokens = self.norm(memory.tokens)
+        return memory
+
+
+class PreNormDecoderLayer(DecoderLayer):
+    def forward(
+        self,
+        content: Tensor,
+        pos: Tensor,
+        reference: Tensor | None,
+        memory: Memory,
+        runs: list[tuple[int, Tensor | None]],
+        *prior,
+    ) -> Tensor:
+        content = content + self.dropout(self._attend(self.norm_self(content), pos, runs))
+        content = content + self.dropout(self.cross_attn(self.norm_cross(content), pos, reference, memory, *prior))
+        return content + self.dropout(self.ffn(self.norm_ffn(content)))
+
+
+@MODELS.register_module()
+class PreNormDecoder(QueryDecoder):
+    """:class:`QueryDecoder` of pre-norm layers."""
+
+    layer_type = PreNormDecoderLayer

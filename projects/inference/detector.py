@@ -1,0 +1,101 @@
+"""A trained detector applied to image files."""
+
+import os
+import os.path as osp
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from mmcv.transforms import Compose
+from mmdet.registry import MODELS
+from mmdet.structures import DetDataSample
+from mmengine.config import Config
+from mmengine.model import BaseModel
+from mmengine.registry import DATASETS, init_default_scope
+
+from ..datasets.unlabelled import SUFFIXES
+from ..engine.checkpoint import load_checkpoint_file, trusted
+from ..engine.fit import load_and_account
+
+
+@dataclass
+class Failure:
+    """An image that could not be predicted, and why."""
+
+    path: str
+    reason: str
+
+
+class Detector:
+    """A model with the test pipeline of its config.
+
+    Args:
+        cfg: The config that the model was trained with.
+        checkpoint: Its weights.
+        device: Where it runs.
+
+    Attributes:
+        classes: Names of the labels: from the checkpoint, else from the config; None where neither has them.
+    """
+
+    def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu'):
+        init_default_scope(cfg.get('default_scope', 'mmdet'))
+        loaded = load_checkpoint_file(checkpoint, 'cpu', trusted())
+        self.model: BaseModel = MODELS.build(cfg.model)
+        load_and_account(self.model, loaded.get('state_dict', loaded))
+        self.model.to(device).eval()
+        self.classes = class_names(cfg, loaded)
+        self.pipeline = Compose(
+            [step for step in cfg.test_dataloader.dataset.pipeline if 'LoadAnnotations' not in str(step['type'])]
+        )
+
+    @torch.no_grad()
+    def __call__(self, paths: Sequence[str], batch_size: int = 1) -> Iterator[DetDataSample | Failure]:
+        """One result for each path, in their order; a file that cannot be read becomes a :class:`Failure`."""
+        for start in range(0, len(paths), batch_size):
+            prepared = [self._prepare(path) for path in paths[start : start + batch_size]]
+            good = [item for item in prepared if not isinstance(item, Failure)]
+            samples = iter(self._predict(good) if good else ())
+            yield from (item if isinstance(item, Failure) else next(samples) for item in prepared)
+
+    def _prepare(self, path: str) -> dict | Failure:
+        try:
+            data = self.pipeline(dict(img_path=path, img_id=0))
+        except Exception as error:
+            return Failure(path, f'{type(error).__name__}: {error}')
+        return Failure(path, 'the pipeline skipped it') if data is None else data
+
+    def _predict(self, batch: list[dict]) -> list[DetDataSample]:
+        return self.model.test_step(
+            dict(inputs=[item['inputs'] for item in batch], data_samples=[item['data_samples'] for item in batch])
+        )
+
+
+def class_names(cfg: Config, checkpoint: dict) -> list[str] | None:
+    """Class names of a checkpoint's ``dataset_meta``, else of the config's test data set."""
+    meta = checkpoint.get('meta') or {}
+    saved = {str(key).lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
+    if saved.get('classes'):
+        return list(saved['classes'])
+    dataset = cfg.test_dataloader.dataset
+    while 'dataset' in dataset:
+        dataset = dataset.dataset
+    kind = DATASETS.get(dataset.type) if isinstance(dataset.type, str) else dataset.type
+    classes = dataset.get('metainfo', {}).get('classes') or getattr(kind, 'METAINFO', {}).get('classes')
+    return list(classes) if classes else None
+
+
+def find_images(path: str) -> list[str]:
+    """``path`` itself, or the images of that folder in the order of their names.
+
+    Raises:
+        FileNotFoundError: Nothing is there, or a folder without images.
+    """
+    if osp.isfile(path):
+        return [path]
+    if not osp.isdir(path):
+        raise FileNotFoundError(f'no image or folder at {path}')
+    images = sorted(osp.join(path, name) for name in os.listdir(path) if name.lower().endswith(SUFFIXES))
+    if not images:
+        raise FileNotFoundError(f'no images in {path}; known endings: {", ".join(SUFFIXES)}')
+    return images

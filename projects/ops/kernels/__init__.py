@@ -1,0 +1,1 @@
+"""What the operators share: the choice of a variant, and tools for kernels in numba and Triton."""

@@ -1,0 +1,1 @@
+"""RoIAlign (https://arxiv.org/abs/1703.06870)."""

@@ -1,0 +1,1 @@
+"""Published checkpoints: what their names mean, and the files they come in."""
