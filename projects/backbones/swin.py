@@ -13,15 +13,13 @@ theirs. What differs:
 
 from collections.abc import Sequence
 
-import torch
-import torch.nn.functional as F
-from mmcv.cnn.bricks import DropPath
 from mmengine.model import BaseModule
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
+from ..layers.patch import PatchEmbed, PatchMerging
+from ..layers.token_block import drop_path_rates
 from ..layers.window_attention import WindowAttention
-from ..layers.window_grid import WindowGrid
+from ..layers.window_block import WindowBlock, WindowStage
 from ..registry import MODELS
 
 ARCHS = {
@@ -32,83 +30,12 @@ ARCHS = {
 }
 
 
-class SwinBlock(nn.Module):
-    """Window attention and an MLP, both pre-norm and residual."""
-
-    def __init__(self, embed_dims: int, num_heads: int, window_size: int, mlp_ratio: float, drop_path: float):
-        super().__init__()
-        hidden = int(mlp_ratio * embed_dims)
-        self.norm1 = nn.LayerNorm(embed_dims)
-        self.attn = WindowAttention(embed_dims, num_heads, (window_size, window_size))
-        self.norm2 = nn.LayerNorm(embed_dims)
-        self.mlp = nn.Sequential()
-        self.mlp.add_module('fc1', nn.Linear(embed_dims, hidden))
-        self.mlp.add_module('act', nn.GELU())
-        self.mlp.add_module('fc2', nn.Linear(hidden, embed_dims))
-        self.drop_path = DropPath(drop_path)
-
-    def forward(self, x: Tensor, grid: WindowGrid) -> Tensor:
-        windows = grid.partition(self.norm1(x))
-        x = x + self.drop_path(grid.reverse(self.attn(windows, grid)))
-        return x + self.drop_path(self.mlp(self.norm2(x)))
-
-
-class PatchEmbed(nn.Module):
-    """B C H W images -> B H/4 W/4 C tokens; images are zero-padded to whole patches."""
-
-    def __init__(self, in_channels: int, embed_dims: int, patch_size: int):
-        super().__init__()
-        self.proj = nn.Conv2d(in_channels, embed_dims, patch_size, stride=patch_size)
-        self.norm = nn.LayerNorm(embed_dims)
-
-    def forward(self, images: Tensor) -> Tensor:
-        (height, width), (p, _) = images.shape[-2:], self.proj.kernel_size
-        images = F.pad(images, (0, -width % p, 0, -height % p))
-        return self.norm(self.proj(images).permute(0, 2, 3, 1))
-
-
-class PatchMerging(nn.Module):
-    """2 x 2 neighbours become one token of twice the width; odd maps are zero-padded."""
-
-    def __init__(self, embed_dims: int):
-        super().__init__()
-        self.norm = nn.LayerNorm(4 * embed_dims)
-        self.reduction = nn.Linear(4 * embed_dims, 2 * embed_dims, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.pad(x, (0, 0, 0, x.size(2) % 2, 0, x.size(1) % 2))
-        x = x.unflatten(2, (-1, 2)).unflatten(1, (-1, 2))  # B H/2 2 W/2 2 C
-        return self.reduction(self.norm(x.permute(0, 1, 3, 4, 2, 5).flatten(3)))  # rows run fastest among the four
-
-
-class SwinStage(nn.Module):
-    """Blocks at one resolution, every second one shifted, and the merging that leads to the next stage."""
-
-    def __init__(self, blocks: Sequence[SwinBlock], window_size: int, downsample: PatchMerging | None, with_cp: bool):
-        super().__init__()
-        self.blocks = nn.ModuleList(blocks)
-        if downsample is not None:
-            self.downsample = downsample
-        self.window_size = window_size
-        self.with_cp = with_cp
-
-    def forward(self, x: Tensor) -> Tensor:
-        """B H W C -> B H W C, before the merging."""
-        grids = [WindowGrid.of(x.shape[1:3], self.window_size, shifted) for shifted in (False, True)]
-        for index, block in enumerate(self.blocks):
-            if self.with_cp and torch.is_grad_enabled():
-                x = checkpoint(block, x, grids[index % 2], use_reentrant=False)
-            else:
-                x = block(x, grids[index % 2])
-        return x
-
-
 @MODELS.register_module()
 class Swin(BaseModule):
     """Swin Transformer v1, a dense backbone, or a classifier when `num_classes` is set.
 
     Publishes `channels` and `strides` of its outputs. Official weights: `tools/convert_weights.py`, or
-    `init_cfg=dict(type='mmparts.StrictPretrained', checkpoint=...)`.
+    `init_cfg=dict(type='mmparts.OfficialWeights', checkpoint=...)`.
 
     Args:
         arch: 'tiny', 'small', 'base', 'large', or a dict of `embed_dims, depths, num_heads`.
@@ -147,16 +74,17 @@ class Swin(BaseModule):
         self.num_classes = num_classes
         self.frozen_stages = frozen_stages
 
-        self.patch_embed = PatchEmbed(in_channels, dims[0], patch_size=4)
-        rates = iter(torch.linspace(0, drop_path, sum(arch['depths']), device='cpu').tolist())
+        self.patch_embed = PatchEmbed(in_channels, dims[0], patch_size=4, norm=nn.LayerNorm)
+        window = (window_size, window_size)
+        rates = iter(drop_path_rates(drop_path, sum(arch['depths'])))
         last = max(self.out_indices)
         self.layers = nn.ModuleList()
         for i in range(last + 1):
             blocks = [
-                SwinBlock(dims[i], arch['num_heads'][i], window_size, mlp_ratio, next(rates))
+                WindowBlock(dims[i], WindowAttention(dims[i], arch['num_heads'][i], window), mlp_ratio, next(rates))
                 for _ in range(arch['depths'][i])
             ]
-            self.layers.append(SwinStage(blocks, window_size, PatchMerging(dims[i]) if i < last else None, with_cp))
+            self.layers.append(WindowStage(blocks, window, PatchMerging(dims[i]) if i < last else None, with_cp))
 
         if num_classes:
             self.norm = nn.LayerNorm(dims[-1])

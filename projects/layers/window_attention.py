@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..ops.biased_attention import biased_attention
+from .relative_bias import table_index
 from .window_grid import WindowGrid
 
 
@@ -32,7 +33,7 @@ class _WindowAttention(nn.Module):
         self.window_size = tuple(window_size)
         self.qkv = nn.Linear(embed_dims, 3 * embed_dims, bias=qkv_bias)
         self.proj = nn.Linear(embed_dims, embed_dims)
-        self.register_buffer('table_index', _table_index(self.window_size), persistent=False)
+        self.register_buffer('table_index', table_index(self.window_size), persistent=False)
         self._kept = None, None
 
     def heads(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,15 +157,3 @@ class CosineWindowAttention(_WindowAttention):
         ]
         x = torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, -2)
         return x.sign() * (x.abs() + 1).log2() / math.log2(8)
-
-
-def _table_index(window: tuple[int, ...]) -> Tensor:
-    """*window *window: the row of the table for a query and a key. Rows go by query - key, the last axis fastest."""
-    axes = len(window)
-    index = torch.zeros((1,) * (2 * axes), dtype=torch.long)
-    for axis, side in enumerate(window):
-        place = torch.arange(side)
-        query = place.view([-1 if each == axis else 1 for each in range(2 * axes)])
-        key = place.view([-1 if each == axes + axis else 1 for each in range(2 * axes)])
-        index = index * (2 * side - 1) + (query - key + side - 1)
-    return index
