@@ -46,7 +46,7 @@ VISUALIZERS = _child(mmdet.VISUALIZERS)
 VISBACKENDS = _child(mmdet.VISBACKENDS)
 LOG_PROCESSORS = _child(mmdet.LOG_PROCESSORS)
 
-# What the names in published checkpoints mean; the protocol stands in weights/keys.py, the user in engine/convert.py.
+# What the names in published checkpoints mean: subclasses of WeightLayout (weights/layout.py).
 WEIGHT_LAYOUTS = Registry('weight layout', scope=SCOPE, locations=LOCATIONS)
 
 

@@ -9,9 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from mmparts.engine import cli
-from mmparts.engine.checkpoint import TRUST_VARIABLE, trusted
-from mmparts.engine.convert import Account, account, load_weights, save_weights
+from mmparts.engine.convert import save_weights
 from mmparts.registry import MODELS
+from mmparts.weights.containers import unwrap
+from mmparts.weights.convert import Account, account
+from mmparts.weights.readers import read_file
+from mmparts.weights.torch_file import TRUST_VARIABLE
 
 
 def arguments() -> argparse.Namespace:
@@ -19,12 +22,13 @@ def arguments() -> argparse.Namespace:
         description='Turn an official checkpoint into one for a config of mmparts. Every tensor must be accounted for: '
         'unexpected, missing and mis-shaped ones are listed and refused.'
     )
-    parser.add_argument('source', metavar='IN', help='official checkpoint (.pth, .pt, .safetensors)')
+    parser.add_argument('source', metavar='IN', help='official file: .pth, .pt, .safetensors, .npz or TorchScript')
     parser.add_argument('out', metavar='OUT', help='file to write')
     parser.add_argument(
         '--config', required=True, help='config whose model is filled; a backbone layout fills its backbone'
     )
     parser.add_argument('--layout', help='name of the layout; default: recognised by the names in the file')
+    parser.add_argument('--key', help='which of several weights in one file to take, e.g. model_ema or teacher')
     parser.add_argument('--target', help='submodule to fill, e.g. backbone; default: what the layout describes')
     parser.add_argument(
         '--skip',
@@ -77,9 +81,11 @@ def main():
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     model = MODELS.build(cfg.model)
 
-    checkpoint = load_weights(cli.require_file(args.source, 'checkpoint'), trusted())
-    made = account(checkpoint, model, args.layout, args.target, args.skip, args.classes)
+    official = unwrap(read_file(cli.require_file(args.source, 'checkpoint')), args.key)
+    made = account(official, model, args.layout, args.target, args.skip, args.classes)
     Console().print(report(made))
+    for line in made.said:
+        print(line)
     made.check()
     if args.dry_run:
         print('Nothing was written (--dry-run).')

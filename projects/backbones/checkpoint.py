@@ -4,13 +4,14 @@ They describe a backbone; on a whole detector they fill `model.backbone`.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch.nn.functional as F
 from torch import Size, Tensor, nn
 
 from ..registry import WEIGHT_LAYOUTS
-from ..weights.keys import Conversion, Rule, draw, not_for
+from ..weights.keys import Rule
+from ..weights.layout import WeightLayout
 from .swin import Swin
 
 TABLE = r'layers\.(\d+)\.blocks\.(\d+)\.attn\.relative_position_bias_table'
@@ -69,7 +70,7 @@ def swin_fresh(model: nn.Module) -> dict[str, str]:
 
 
 @WEIGHT_LAYOUTS.register_module(name='swin')
-class SwinLayout:
+class SwinLayout(WeightLayout):
     """microsoft/Swin-Transformer's classifiers, {"model": ...}.
 
     A dense `Swin` has a LayerNorm for each output; the classifier has one, after the last stage. It goes to the norm of
@@ -77,48 +78,59 @@ class SwinLayout:
     takes it, if the number of classes agrees). Bias tables are resized to the model's window.
     """
 
-    part = 'backbone'
+    model, part = Swin, 'backbone'
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return is_swin(keys) and not merges_first(keys)
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
-        if not isinstance(model, Swin):
-            return not_for(model, Swin)
-        rules, last = swin_rules(model), len(model.layers) - 1
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
+        return swin_rules(model)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        last = len(model.layers) - 1
         unbuilt = [rf'layers\.{i}\..*' for i in range(last + 1, len(model.depths))]
         if unbuilt:
             unbuilt.append(rf'layers\.{last}\.downsample\..*')
-        return draw(state, model, rules, swin_drop(model, 'head', unbuilt), swin_fresh(model))
+        return swin_drop(model, 'head', unbuilt)
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return swin_fresh(model)
 
 
 @WEIGHT_LAYOUTS.register_module(name='timm-swin')
-class TimmSwinLayout:
+class TimmSwinLayout(WeightLayout):
     """timm's Swin classifiers: a stage begins with the merging that ends ours; otherwise as `swin`."""
 
-    part = 'backbone'
+    model, part = Swin, 'backbone'
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return is_swin(keys) and merges_first(keys)
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
-        if not isinstance(model, Swin):
-            return not_for(model, Swin)
-        rules = [
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
+        return [
             Rule(r'layers\.(\d+)\.downsample\.(.*)', lambda m: [f'layers.{int(m[1]) + 1}.downsample.{m[2]}']),
             Rule(r'head\.(weight|bias)', [r'head.fc.\1']),
             *swin_rules(model),
         ]
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         unbuilt = [rf'layers\.{i}\..*' for i in range(len(model.layers), len(model.depths))]
-        return draw(state, model, rules, swin_drop(model, r'head\.fc', unbuilt), swin_fresh(model))
+        return swin_drop(model, r'head\.fc', unbuilt)
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return swin_fresh(model)
 
 
 @WEIGHT_LAYOUTS.register_module(name='torchvision-resnet')
-class TorchvisionResNetLayout:
+class TorchvisionResNetLayout(WeightLayout):
     """torchvision's ResNet classifiers, for mmdet's ResNet, which kept the names: `fc` is dropped."""
 
     part = 'backbone'
@@ -127,8 +139,8 @@ class TorchvisionResNetLayout:
     def matches(keys: set[str]) -> bool:
         return any(key.startswith('layer1.0.') for key in keys) and any(key.startswith('layer4.0.') for key in keys)
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         built = set(model.state_dict())
         drop = {r'fc\.(weight|bias)': 'a backbone has no classifier'}
         drop.update(
@@ -140,6 +152,8 @@ class TorchvisionResNetLayout:
         )
         if not any(name.endswith('num_batches_tracked') for name in built):
             drop[r'.*\.num_batches_tracked'] = 'a counter that nothing reads'
-        return draw(
-            state, model, rules=[], drop=drop, fresh={r'.*\.num_batches_tracked': 'old files lack this counter'}
-        )
+        return drop
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return {r'.*\.num_batches_tracked': 'old files lack this counter'}

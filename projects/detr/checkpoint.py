@@ -7,13 +7,15 @@ for a model whose classes are COCO's in their usual order.
 """
 
 import re
+from collections.abc import Mapping
 from itertools import product
 
 import torch
 from torch import Size, Tensor, nn
 
 from ..registry import WEIGHT_LAYOUTS
-from ..weights.keys import Conversion, Make, Rule, block, draw, not_for
+from ..weights.keys import Make, Rule, block
+from ..weights.layout import WeightLayout
 from .detector import QueryDetector
 
 NUM_CATEGORY_IDS = 91
@@ -54,12 +56,13 @@ DETREG = {r'feature_embed\..*': "of DETReg's pre-training"}
 
 
 @WEIGHT_LAYOUTS.register_module(name='detr')
-class DETRLayout:
+class DETRLayout(WeightLayout):
     """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object". And UP-DETR and DETReg on
     DETR, pre-trained or fine-tuned; the classes of a pre-trained one mean nothing
     (`--skip 'head.class_branches.*'`)."""
 
-    part = None
+    model = QueryDetector
+    classes = ('coco',)
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
@@ -67,16 +70,21 @@ class DETRLayout:
             r'detr\..*|transformer\.decoder\.layers\.0\.point1\..*|segmentation_attention_head\..*', keys
         )
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
-        drop = {**INDEX, **without_pretraining(model, {**UP_DETR, **DETREG})}
-        return draw(state, model, detr_rules(state, classes), drop, COUNTERS)
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module, classes: str | None = None) -> list[Rule]:
+        return detr_rules(state, classes)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return {**INDEX, **without_pretraining(model, {**UP_DETR, **DETREG})}
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS
 
 
 @WEIGHT_LAYOUTS.register_module(name='deformable-detr')
-class DeformableDETRLayout:
+class DeformableDETRLayout(WeightLayout):
     """fundamentalvision/Deformable-DETR (single-scale, base, with box refinement, two-stage), H-Deformable-DETR, and
     DETReg, pre-trained or fine-tuned.
 
@@ -85,7 +93,8 @@ class DeformableDETRLayout:
     H-DETR has one table of learned content: the rows of the matching queries, then those of the one-to-many group.
     """
 
-    part = None
+    model = QueryDetector
+    classes = ('coco',)
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
@@ -93,16 +102,14 @@ class DeformableDETRLayout:
             r'label_enc\..*|transformer\.(enc_out_\w+|decoder\.ref_point_head|decoder\.norm)\..*', keys
         )
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module, classes: str | None = None) -> list[Rule]:
         two_stage = hasattr(model.queries, 'class_branch')
         refined = len(model.head.class_branches) > 1
         class_heads = ['class_embed'] + ['transformer.decoder.class_embed'] * two_stage
         box_heads = ['bbox_embed'] + ['transformer.decoder.bbox_embed'] * refined
         after = [model.decoder.num_layers]
-        rules = (
+        return (
             BACKBONE
             + DEFORMABLE_LAYERS
             + neck_rules(model)
@@ -118,14 +125,22 @@ class DeformableDETRLayout:
                 embedding_rule(state),
             ]
         )
-        return draw(state, model, rules, {**INDEX, **without_pretraining(model, DETREG)}, COUNTERS)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return {**INDEX, **without_pretraining(model, DETREG)}
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS
 
 
 @WEIGHT_LAYOUTS.register_module(name='dino')
-class DINOLayout:
+class DINOLayout(WeightLayout):
     """IDEA-Research/DINO, ResNet and Swin, 4 and 5 scales: heads for each layer, twice; equal ones where shared."""
 
-    part = None
+    model = QueryDetector
+    classes = ('coco',)
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
@@ -133,14 +148,12 @@ class DINOLayout:
             r'transformer\.enc_out_(class|bbox)_embed\..*', keys
         )
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module, classes: str | None = None) -> list[Rule]:
         class_heads, box_heads = (
             [prefix + kind for prefix in ('', 'transformer.decoder.')] for kind in ('class_embed', 'bbox_embed')
         )
-        rules = (
+        return (
             BACKBONE
             + DEFORMABLE_LAYERS
             + neck_rules(model)
@@ -154,11 +167,17 @@ class DINOLayout:
                 Rule(r'groups\.\d+\.label_embed\.weight', ['label_enc.weight'], class_rows(classes)),
             ]
         )
-        drop = INDEX if len(model.groups) else {**INDEX, r'label_enc\.weight': 'the model has no denoising group'}
-        return draw(state, model, rules, drop, COUNTERS)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return INDEX if len(model.groups) else {**INDEX, r'label_enc\.weight': 'the model has no denoising group'}
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS
 
 
-def detr_rules(state: dict[str, Tensor], classes: str | None) -> list[Rule]:
+def detr_rules(state: Mapping[str, Tensor], classes: str | None) -> list[Rule]:
     """Of DETR, and of what pre-trains it."""
     return (
         BACKBONE
@@ -187,7 +206,7 @@ def neck_rules(model: nn.Module) -> list[Rule]:
     ]
 
 
-def embedding_rule(state: dict[str, Tensor]) -> Rule:
+def embedding_rule(state: Mapping[str, Tensor]) -> Rule:
     """The net that tells how an object looks: DETReg's name for it where the file has that one, else UP-DETR's."""
     theirs = 'feature_embed' if _any(r'feature_embed\..*', set(state)) else 'feature_align'
     return Rule(r'head\.embedding_branch\.(.*)', [rf'{theirs}.\1'])

@@ -3,12 +3,14 @@
 Importing this package makes mmengine load checkpoints safely, see :mod:`.checkpoint`.
 """
 
+from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit
+from ..weights.torch_file import trusted
 from .amp import Bfloat16OptimWrapper
-from .checkpoint import CorruptCheckpoint, UnsafeCheckpoint, find_resumable, install, load_checkpoint_file, trusted
+from .checkpoint import find_resumable, install, load_checkpoint_file
 from .checkpoint_hook import SafeCheckpointHook
 from .convert import OfficialWeights
 from .fine_tune import FineTuneHook
-from .fit import Fit, WeightsDoNotFit, load_and_account
+from .fit import Fit, load_and_account
 from .interrupt import InterruptHook
 from .nan_guard import NanGuardHook, NonFiniteLoss
 from .seed import EpochSeedHook

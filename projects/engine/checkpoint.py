@@ -8,14 +8,11 @@ stand-ins. :func:`install` puts this under mmengine's own loading functions, so 
 :class:`~.checkpoint_hook.SafeCheckpointHook` writes hold tensors and plain data only: ``torch.load`` alone reads them.
 """
 
-import argparse
 import contextlib
 import logging
 import os
 import os.path as osp
-import pickle
 import re
-import zipfile
 from collections import Counter, OrderedDict
 from typing import Any
 
@@ -27,101 +24,19 @@ from mmengine.fileio import LocalBackend, register_backend
 from mmengine.logging import HistoryBuffer, print_log
 from mmengine.runner import CheckpointLoader
 
+from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint
+from ..weights.readers import check_bytes, check_finite, read_file
+from ..weights.torch_file import PickledHistory, read_torch, trusted
 from .fit import load_and_account
 
-TRUST_VARIABLE = 'MMPARTS_TRUST_CHECKPOINT'
 BACKEND = 'mmparts.atomic'
 POINTER = 'last_checkpoint'
 # State dicts carry `_metadata` that a rebuilt dict would lose, and hold nothing but tensors.
 STATE_DICTS = ('state_dict', 'ema_state_dict')
 
 
-class CorruptCheckpoint(RuntimeError):
-    """The file is truncated or no checkpoint at all."""
-
-
-class UnsafeCheckpoint(RuntimeError):
-    """The file asks for an object that could run code."""
-
-
-class _PickledHistory:
-    """Takes the place of a pickled ``HistoryBuffer``, whose own ``__setstate__`` accepts functions from the file."""
-
-    def __setstate__(self, state: dict):
-        self.log_history = state.get('_log_history', ())
-        self.count_history = state.get('_count_history', ())
-        self.max_length = state.get('max_length', 1000000)
-
-
-def _inert_getattr(owner: Any, name: str) -> str:
-    """Takes the place of ``getattr``, by which mmengine pickles the bound statistics of a ``HistoryBuffer``."""
-    return name
-
-
-def _allowed() -> list:
-    """What mmengine's and the common official checkpoints hold beside tensors; each is data, none can call out."""
-    core = getattr(np, '_core', None) or np.core
-    plain = [argparse.Namespace, np.ndarray, np.dtype]
-    plain += [type(np.dtype(name)) for name in ('b1', 'u1', 'i1', 'i2', 'i4', 'i8', 'f2', 'f4', 'f8', 'U1', 'S1')]
-    renamed = [
-        (_PickledHistory, 'mmengine.logging.history_buffer.HistoryBuffer'),
-        (_inert_getattr, 'builtins.getattr'),
-        (dict, 'mmengine.config.config.ConfigDict'),
-    ]
-    for package in ('numpy._core', 'numpy.core'):
-        renamed += [
-            (core.multiarray._reconstruct, f'{package}.multiarray._reconstruct'),
-            (core.multiarray.scalar, f'{package}.multiarray.scalar'),
-        ]
-    # `BUILD` is checked against the class itself, hence the stand-ins appear by their own names too.
-    return plain + [_PickledHistory] + renamed
-
-
-def _safe_globals() -> contextlib.AbstractContextManager:
-    # torch < 2.6 has no allow-list with names: our own files and bare state dicts load there, mmengine's do not.
-    if tuple(int(part) for part in re.findall(r'\d+', torch.__version__)[:2]) < (2, 6):
-        return contextlib.nullcontext()
-    return torch.serialization.safe_globals(_allowed())
-
-
-def trusted() -> bool:
-    """Whether the user said ``--trust-checkpoint`` (or set ``MMPARTS_TRUST_CHECKPOINT=1``)."""
-    return os.environ.get(TRUST_VARIABLE, '0') not in ('', '0')
-
-
-def _read(path: str, map_location: Any, trust: bool) -> Any:
-    try:
-        if trust:
-            return torch.load(path, map_location=map_location, weights_only=False)
-        with _safe_globals():
-            return torch.load(path, map_location=map_location, weights_only=True)
-    except (FileNotFoundError, PermissionError):
-        raise
-    # OSError: what torch's zip reader raises for some truncated files.
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise _explain(path, error) from error
-
-
-def _explain(path: str, error: Exception) -> RuntimeError:
-    text = str(error)
-    found = re.search(r'GLOBAL (\S+)|unrecognized function (<[^>]*>|\S+)|unsupported class (<[^>]*>|\S+)', text)
-    if found:
-        culprit = next(name for name in found.groups() if name)
-        return UnsafeCheckpoint(
-            f'{path} was not loaded: it asks for `{culprit}`, which is neither a tensor nor plain data and could run '
-            f'code. If you know who made the file, load it with --trust-checkpoint (or {TRUST_VARIABLE}=1); otherwise '
-            'ask for a file with weights only.'
-        )
-    size = osp.getsize(path)
-    reason = text.strip().splitlines()[-1] if text.strip() else type(error).__name__
-    return CorruptCheckpoint(
-        f'{path} ({size} bytes) is no readable checkpoint: it is truncated, or another kind of file ({reason}). '
-        'Fetch or copy it again, or resume from an earlier one.'
-    )
-
-
 def _to_history(value: Any) -> Any:
-    if isinstance(value, _PickledHistory):
+    if isinstance(value, PickledHistory):
         return HistoryBuffer(value.log_history, value.count_history, value.max_length)
     if isinstance(value, dict) and value.keys() == {'log_history', 'count_history', 'max_length'}:
         return HistoryBuffer(
@@ -131,22 +46,20 @@ def _to_history(value: Any) -> Any:
 
 
 def load_checkpoint_file(path: str, map_location: Any = 'cpu', trust: bool = False) -> Any:
-    """Read a checkpoint without running anything that it may hold.
+    """Read a checkpoint without running anything that it may hold, and check its bytes and numbers.
 
     Args:
-        path: A local file.
+        path: A local file, of any format that `weights/readers.py` knows.
         map_location: As in ``torch.load``.
         trust: Unpickle arbitrary objects: only for files whose maker you know.
 
     Raises:
         FileNotFoundError: There is no such file.
-        CorruptCheckpoint: It is truncated, or something else than a checkpoint.
+        CorruptCheckpoint: It is damaged, holds NaN or infinity, or is something else than a checkpoint.
         UnsafeCheckpoint: It needs an object outside the allow-list; the message names it.
     """
-    path = osp.expanduser(path)
-    if not osp.isfile(path):
-        raise FileNotFoundError(f'no checkpoint at {path}')
-    checkpoint = _read(path, map_location, trust)
+    checkpoint = read_file(path, map_location, trust).content
+    check_numbers(checkpoint, path)
     if isinstance(checkpoint, dict) and not trust and isinstance(checkpoint.get('meta'), dict):
         # Runner.resume runs this text as Python. Only mmdet 2.x wrote it; nothing of mmengine's is lost without it.
         checkpoint['meta'].pop('config', None)
@@ -154,6 +67,14 @@ def load_checkpoint_file(path: str, map_location: Any = 'cpu', trust: bool = Fal
         scalars = checkpoint['message_hub'].get('log_scalars', {})
         checkpoint['message_hub']['log_scalars'] = OrderedDict((k, _to_history(v)) for k, v in scalars.items())
     return checkpoint
+
+
+def check_numbers(checkpoint: Any, path: str) -> None:
+    """Raise :class:`CorruptCheckpoint` when weights or optimizer states of ``checkpoint`` are NaN or infinite."""
+    if isinstance(checkpoint, dict):
+        # A log may hold NaN: it says that a loss was.
+        kept = {key: value for key, value in checkpoint.items() if key in (*STATE_DICTS, 'optimizer')}
+        check_finite(kept or checkpoint, path)
 
 
 def plain(value: Any) -> Any:
@@ -218,21 +139,11 @@ def remove_leftovers(folder: str) -> None:
             os.remove(osp.join(folder, name))
 
 
-def check_bytes(path: str) -> None:
-    """Raise :class:`CorruptCheckpoint` when the content of ``path`` does not match its own checksums."""
-    if not zipfile.is_zipfile(path):
-        return
-    with zipfile.ZipFile(path) as archive:
-        broken = archive.testzip()
-    if broken is not None:
-        raise CorruptCheckpoint(f'{path} is damaged: {broken} does not match its checksum')
-
-
 def verify_checkpoint(path: str) -> None:
     """Read ``path`` back as a whole; raises :class:`CorruptCheckpoint`, warns if only a trusting load could read it."""
     check_bytes(path)
     try:
-        _read(path, 'meta', trust=False)
+        read_torch(path, 'meta')
     except UnsafeCheckpoint as error:
         print_log(
             f'The checkpoint being saved can be loaded only with --trust-checkpoint. {error}',
@@ -256,8 +167,7 @@ def find_resumable(work_dir: str) -> str | None:
     """
     for path in _candidates(work_dir):
         try:
-            check_bytes(path)
-            checkpoint = _read(path, 'meta', trusted())
+            checkpoint = load_checkpoint_file(path, trust=trusted())
         except (CorruptCheckpoint, FileNotFoundError) as error:
             print_log(f'Resume skips a checkpoint: {error}', logger='current', level=logging.WARNING)
             continue

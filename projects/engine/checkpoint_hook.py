@@ -12,8 +12,9 @@ from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 
 from ..registry import HOOKS
+from ..weights.errors import WeightsDoNotFit
 from .checkpoint import BACKEND, POINTER, make_plain, remove_leftovers, write_atomically
-from .fit import WeightsDoNotFit, last_fit
+from .fit import last_fit
 
 
 @HOOKS.register_module()

@@ -13,8 +13,10 @@ import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
-from .checkpoint import TRUST_VARIABLE, CorruptCheckpoint, UnsafeCheckpoint, find_resumable
-from .fit import MINIMUM_VARIABLE, WeightsDoNotFit
+from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit
+from ..weights.torch_file import TRUST_VARIABLE
+from .checkpoint import find_resumable
+from .fit import MINIMUM_VARIABLE
 from .nan_guard import NonFiniteLoss
 
 # Hooks that mmengine adds by itself: None in a config takes them away. For all others it does not accept None.

@@ -9,7 +9,8 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
 from ..registry import HOOKS
-from .fit import IGNORED, WeightsDoNotFit
+from ..weights.errors import WeightsDoNotFit
+from .fit import IGNORED
 
 
 @HOOKS.register_module()

@@ -12,16 +12,14 @@ from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from torch import Tensor, nn
 
+from ..weights.errors import WeightsDoNotFit
+
 MINIMUM_VARIABLE = 'MMPARTS_MIN_LOADED'
 DEFAULT_MINIMUM = 0.5
 # A step counter, absent from many published files and of no effect on the output.
 IGNORED = 'num_batches_tracked'
 
 _load_state_dict = mmengine_checkpoint.load_state_dict
-
-
-class WeightsDoNotFit(RuntimeError):
-    """Pretrained weights that fill too little of the model."""
 
 
 @dataclass

@@ -14,8 +14,9 @@ from mmengine.model import BaseModel
 from mmengine.registry import DATASETS, init_default_scope
 
 from ..datasets.unlabelled import SUFFIXES
-from ..engine.checkpoint import load_checkpoint_file, trusted
+from ..engine.checkpoint import load_checkpoint_file
 from ..engine.fit import load_and_account
+from ..weights.torch_file import trusted
 
 
 @dataclass

@@ -1,11 +1,5 @@
 """Official checkpoints as rules: which official tensors hold a tensor of ours.
 
-A weight layout (`WEIGHT_LAYOUTS`, used by `engine/convert.py`) is a class with
-
-* `part`: the attribute of a whole model that the layout describes ('backbone'), or None for the model itself;
-* `matches(keys: set[str]) -> bool`: whether official names look like this layout;
-* `convert(state: dict[str, Tensor], model: nn.Module) -> Conversion`: pure, usually one call of `draw`.
-
 Rules start from our names, so every tensor of the model is accounted for, and every official one too.
 """
 
@@ -119,17 +113,6 @@ def draw(
             else:
                 made.unexpected.append(name)
     return made
-
-
-def not_for(model: nn.Module, wanted: type) -> Conversion:
-    """What a layout answers when the model is of another class than the one it knows."""
-    found, home = type(model), wanted.__module__.partition('.')[0]
-    return Conversion(
-        refused={
-            'the model': f'the layout fills a {wanted.__name__} of {home}, the config builds a '
-            f'{found.__module__}.{found.__name__}'
-        }
-    )
 
 
 def the_same(copies: Mapping[str, Tensor]) -> Tensor:

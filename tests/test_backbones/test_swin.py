@@ -6,8 +6,8 @@ from mmdet.models.necks import ChannelMapper
 from parity import reference
 
 from mmparts.backbones import Swin
-from mmparts.engine.convert import convert
 from mmparts.registry import MODELS
+from mmparts.weights.convert import convert
 
 # Head widths are 8, so every stage has several heads.
 SMALL = dict(embed_dims=16, depths=(2, 2, 2, 2), num_heads=(2, 4, 8, 16))

@@ -12,8 +12,8 @@ from tiny import CONFIGS
 
 from mmparts.detr.checkpoint import COCO_IDS
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.convert import account, convert
 from mmparts.registry import MODELS
+from mmparts.weights.convert import account, convert
 
 C, FFN, QUERIES, HEADS, ENCODER, DECODER, RESNET = 64, 96, 20, 4, 2, 3, 8  # the sizes of parity.build('small')
 build = functools.cache(build)  # conversions leave models as they are

@@ -9,8 +9,9 @@ from torch import nn
 
 from mmparts.backbones import Swin, SwinLayout
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.convert import account, convert, unwrap
 from mmparts.registry import WEIGHT_LAYOUTS
+from mmparts.weights.containers import unwrap
+from mmparts.weights.convert import account, convert
 from mmparts.weights.keys import Rule, block, draw
 
 SMALL = dict(embed_dims=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 4, 8))
@@ -133,7 +134,7 @@ class TestLayouts:
     def test_containers_and_wrappers_are_opened(self):
         state = {'module.a': torch.zeros(1), 'module.b': torch.ones(2)}
         for checkpoint in (state, dict(model=state, epoch=3), dict(state_dict=dict(model=state))):
-            assert set(unwrap(checkpoint)) == {'a', 'b'}
+            assert set(unwrap(checkpoint).state) == {'a', 'b'}
 
     @pytest.mark.parametrize('checkpoint', [{}, dict(weights={'a': torch.zeros(1)}), dict(model={'a': 'text'})])
     def test_a_file_without_weights_is_refused(self, checkpoint):

@@ -6,46 +6,48 @@ with other names is refused, and says which.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Size, Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Conversion, Make, Rule, draw, not_for
+from ...weights.keys import Make, Rule
+from ...weights.layout import WeightLayout, not_for
 from ..checkpoint import DENSE_LAYERS
+from ..detector import QueryDetector
 from .head import CellHead
 
 BRICKS = {'offset_mask': 'conv_offset_mask', 'numerator': 'weight_numerator', 'denominator': 'weight_denominator'}
 
 
 @WEIGHT_LAYOUTS.register_module(name='cell-detr')
-class CellDETRLayout:
+class CellDETRLayout(WeightLayout):
     """ChristophReich1996/Cell-DETR. "No object" is the first class there, the last here."""
 
-    part = None
+    model = QueryDetector
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return 'segmentation_attention_head.layer_box_embedding.weight' in keys
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
-        head = getattr(model, 'head', model)
-        if not isinstance(head, CellHead):
-            return not_for(head, CellHead)
-        if not any(name.endswith('running_mean') for name in head.state_dict()):
-            return Conversion(
-                refused={
-                    'head': 'official masks are made with statistics of the training and with '
-                    'attention that is not scaled down: --cfg-options '
-                    'model.head.as_published=True'
-                }
-            )
-        return draw(state, model, rules(model))
+    @classmethod
+    def refuse(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        if not isinstance(model.head, CellHead):
+            return {'head': not_for(model.head, CellHead)}
+        if any(name.endswith('running_mean') for name in model.head.state_dict()):
+            return {}
+        return {
+            'head': 'official masks are made with statistics of the training and with attention that is not scaled '
+            'down: --cfg-options model.head.as_published=True'
+        }
+
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
+        return cell_rules(model)
 
 
-def rules(model: nn.Module) -> list[Rule]:
+def cell_rules(model: nn.Module) -> list[Rule]:
     masks, official = r'head\.mask_decoder', 'segmentation_head'
     last = len(model.neck.skips) - 1  # official blocks go from coarse to fine, our levels from fine to coarse
     return DENSE_LAYERS + [

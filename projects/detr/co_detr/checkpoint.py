@@ -4,11 +4,13 @@ Their classes are COCO's 80. The embedding of a head is one number there, which 
 """
 
 import re
+from collections.abc import Mapping
 
 from torch import Size, Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Conversion, Make, Rule, draw, not_for
+from ...weights.keys import Make, Rule
+from ...weights.layout import WeightLayout
 from ..detector import QueryDetector
 from .group import Collaborative
 
@@ -47,28 +49,34 @@ TRAINING_ONLY = {
 
 
 @WEIGHT_LAYOUTS.register_module(name='co-detr')
-class CoDETRLayout:
+class CoDETRLayout(WeightLayout):
     """Sense-X/Co-DETR, and the port of it in mmdetection: Co-Deformable-DETR and Co-DINO."""
 
-    part = None
+    model = QueryDetector
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return f'{NET}.level_embeds' in keys
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
         reads_boxes = getattr(model.queries, 'embed', None) is not None
         content = f'{HEAD}.query_embedding' if reads_boxes else f'{NET}.query_embed'
         rules = (
             LAYERS + branch_rules(model.decoder.num_layers) + [Rule(r'queries\.content\.weight', [f'{content}.weight'])]
         )
-        groups = {index: group for index, group in enumerate(model.groups) if isinstance(group, Collaborative)}
-        for index, group in groups.items():
+        for index, group in collaborative(model).items():
             rules += collaborator_rules(index, group)
-        return draw(state, model, rules, {} if groups else TRAINING_ONLY)
+        return rules
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return {} if collaborative(model) else TRAINING_ONLY
+
+
+def collaborative(model: nn.Module) -> dict[int, Collaborative]:
+    """The groups with collaborative heads, by their number."""
+    return {index: group for index, group in enumerate(model.groups) if isinstance(group, Collaborative)}
 
 
 def branch_rules(num_layers: int) -> list[Rule]:

@@ -3,10 +3,13 @@
 A DN-DETR file holds a table of labels whose last row is the content of the matching queries; the queries own it here.
 """
 
+from collections.abc import Mapping
+
 from torch import Size, Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Conversion, Rule, block, draw, not_for
+from ...weights.keys import Rule, block
+from ...weights.layout import WeightLayout
 from ..checkpoint import BACKBONE, COUNTERS, DEFORMABLE_LAYERS, INDEX, LAYERS, _any, class_rows, head_rules, neck_rules
 from ..detector import QueryDetector
 
@@ -33,27 +36,26 @@ PROJECTIONS['cross_attn.base'] = dict(PROJECTIONS['cross_attn'], out_proj='ca_ou
 
 
 @WEIGHT_LAYOUTS.register_module(name='dab-detr')
-class DABDETRLayout:
+class DABDETRLayout(WeightLayout):
     """IDEA-Research/DAB-DETR and DN-DETR on dense attention: R50, R101, DC5, with patterns, with spread centres, and
     with a deformable encoder under the dense decoder."""
 
-    part = None
+    model = QueryDetector
+    classes = ('coco',)
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return 'transformer.decoder.layers.0.sa_qcontent_proj.weight' in keys
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module, classes: str | None = None) -> list[Rule]:
         parts = '|'.join(PROJECTIONS['cross_attn'])
         neck = (
             neck_rules(model)
             if len(model.neck.convs) > 1
             else [Rule(r'neck\.convs\.0\.conv\.(\w+)', [r'input_proj.\1'])]
         )
-        rules = (
+        return (
             BACKBONE
             + QUERIES
             + neck
@@ -78,14 +80,22 @@ class DABDETRLayout:
                 *LAYERS,
             ]
         )
-        return draw(state, model, rules, INDEX, COUNTERS)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return INDEX
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS
 
 
 @WEIGHT_LAYOUTS.register_module(name='dab-deformable-detr')
-class DABDeformableDETRLayout:
+class DABDeformableDETRLayout(WeightLayout):
     """IDEA-Research/DAB-DETR and DN-DETR on deformable attention; the class and box heads are one for each layer."""
 
-    part = None
+    model = QueryDetector
+    classes = ('coco',)
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
@@ -93,11 +103,9 @@ class DABDeformableDETRLayout:
             r'transformer\.decoder\.layers\.\d+\.cross_attn\.sampling_offsets\..*', keys
         )
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
-        rules = (
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module, classes: str | None = None) -> list[Rule]:
+        return (
             BACKBONE
             + DEFORMABLE_LAYERS
             + neck_rules(model)
@@ -112,8 +120,14 @@ class DABDeformableDETRLayout:
                 *head_rules(model, ['class_embed'], ['bbox_embed', 'transformer.decoder.bbox_embed'], classes),
             ]
         )
-        drop = INDEX if len(model.groups) else {**INDEX, r'label_enc\.weight': 'the model has no denoising group'}
-        return draw(state, model, rules, drop, COUNTERS)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return INDEX if len(model.groups) else {**INDEX, r'label_enc\.weight': 'the model has no denoising group'}
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS
 
 
 QUERIES = [

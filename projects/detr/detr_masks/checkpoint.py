@@ -1,9 +1,12 @@
 """The official checkpoints of DETR with masks: a detector under 'detr.', and what makes masks of its attention."""
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Conversion, Rule, draw, not_for
+from ...weights.keys import Rule
+from ...weights.layout import WeightLayout
 from ..checkpoint import COUNTERS, _any, detr_rules
 from ..detector import QueryDetector
 
@@ -20,20 +23,23 @@ MASKS = [
 
 
 @WEIGHT_LAYOUTS.register_module(name='detr-masks')
-class DETRMasksLayout:
+class DETRMasksLayout(WeightLayout):
     """facebookresearch/detr with masks: 92 class rows, or the 251 of the panoptic files (`num_classes=250`)."""
 
-    part = None
+    model = QueryDetector
+    classes = ('coco',)
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return 'mask_head.lay1.weight' in keys and _any(r'detr\.transformer\..*', keys)
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
-        return draw(state, model, MASKS + [under('detr.', rule) for rule in detr_rules(state, classes)], {}, COUNTERS)
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module, classes: str | None = None) -> list[Rule]:
+        return MASKS + [under('detr.', rule) for rule in detr_rules(state, classes)]
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS
 
 
 def under(prefix: str, rule: Rule) -> Rule:

@@ -5,11 +5,13 @@ fine to coarse everywhere, so what the query decoder has for each level is turne
 """
 
 import re
+from collections.abc import Mapping
 
 from torch import Size, Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Conversion, Make, Rule, draw, not_for
+from ...weights.keys import Make, Rule
+from ...weights.layout import WeightLayout
 from ..checkpoint import COUNTERS, _any
 from ..detector import QueryDetector
 
@@ -29,10 +31,10 @@ DROP = {
 
 
 @WEIGHT_LAYOUTS.register_module(name='mask-dino')
-class MaskDINOLayout:
+class MaskDINOLayout(WeightLayout):
     """IDEA-Research/MaskDINO, ResNet and Swin, instance, panoptic and semantic."""
 
-    part = None
+    model = QueryDetector
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
@@ -40,11 +42,17 @@ class MaskDINOLayout:
             r'sem_seg_head\.pixel_decoder\.adapter_1\..*', keys
         )
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
-        return draw(state, model, resnet_rules() + pixel_rules(model) + predictor_rules(model), DROP, COUNTERS)
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
+        return resnet_rules() + pixel_rules(model) + predictor_rules(model)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return DROP
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS
 
 
 def resnet_rules() -> list[Rule]:

@@ -1,10 +1,13 @@
 """The official checkpoints of Mask2Former (detectron2's names), for mmdet's own model, on a ResNet."""
 
+from collections.abc import Mapping
+
 from mmdet.models.detectors import Mask2Former
 from torch import Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Conversion, Rule, draw, not_for
+from ...weights.keys import Rule
+from ...weights.layout import WeightLayout
 from ..checkpoint import COUNTERS
 from .checkpoint import ADAPTERS, CONVOLUTIONS, ENCODER, PREDICTOR, resnet_rules
 
@@ -56,26 +59,31 @@ PREDICTOR_RULES = [
 
 
 @WEIGHT_LAYOUTS.register_module(name='mask2former')
-class Mask2FormerLayout:
+class Mask2FormerLayout(WeightLayout):
     """facebookresearch/Mask2Former, ResNet, instance and panoptic; older files call the content of queries static."""
 
-    part = None
+    model = Mask2Former
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return f'{LAYERS}_cross_attention_layers.0.multihead_attn.in_proj_weight' in keys
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module) -> Conversion:
-        if not isinstance(model, Mask2Former):
-            return not_for(model, Mask2Former)
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
         content = next(
             (name for name in ('static_query', 'query_feat') if f'{PREDICTOR}.{name}.weight' in state), 'query_feat'
         )
-        rules = (
+        return (
             resnet_rules()
             + PIXEL_RULES
             + PREDICTOR_RULES
             + [Rule(rf'{HEAD}query_feat\.weight', [f'{PREDICTOR}.{content}.weight'])]
         )
-        return draw(state, model, rules, {r'criterion\.empty_weight': 'a constant of the losses'}, COUNTERS)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return {r'criterion\.empty_weight': 'a constant of the losses'}
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS

@@ -6,31 +6,32 @@ encoder of convolutions, and are refused.
 """
 
 import re
+from collections.abc import Mapping
 
 import torch
 from torch import Size, Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Conversion, Rule, draw, not_for
+from ...weights.keys import Rule
+from ...weights.layout import WeightLayout
 from ..checkpoint import BACKBONE, COCO_IDS, COUNTERS, INDEX, LAYERS, NUM_CATEGORY_IDS
 from ..detector import QueryDetector
 
 
 @WEIGHT_LAYOUTS.register_module(name='smca-detr')
-class SMCALayout:
+class SMCALayout(WeightLayout):
     """gaopengcuhk/SMCA-DETR, one level, of any of the four types of scales."""
 
-    part = None
+    model = QueryDetector
+    classes = ('coco',)
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
         return 'transformer.decoder.layers.0.point1.layers.0.weight' in keys
 
-    @staticmethod
-    def convert(state: dict[str, Tensor], model: nn.Module, classes: str | None = None) -> Conversion:
-        if not isinstance(model, QueryDetector):
-            return not_for(model, QueryDetector)
-        rules = (
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module, classes: str | None = None) -> list[Rule]:
+        return (
             BACKBONE
             + LAYERS
             + [
@@ -45,7 +46,14 @@ class SMCALayout:
                 Rule(r'head\.box_branches\.0\.(.*)', [r'bbox_embed.\1']),
             ]
         )
-        return draw(state, model, rules, INDEX, COUNTERS)
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return INDEX
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
+        return COUNTERS
 
 
 def official_prior(match: re.Match) -> list[str]:

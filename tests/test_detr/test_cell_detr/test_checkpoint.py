@@ -9,8 +9,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.convert import account, convert
 from mmparts.registry import MODELS
+from mmparts.weights.convert import account, convert
 
 C, FFN, HEADS, QUERIES, CLASSES = 128, 512, 8, 12, 2
 COUNTS = {'a': 3_986_191, 'b': 5_346_036, 'a sigmoid': 3_225_158, 'b sigmoid': 4_455_451}  # of the official code

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.convert import account, convert
+from mmparts.weights.convert import account, convert
 
 # The sizes, layer kinds and the layout that H-DETR builds on.
 OTHERS = runpy.run_path(str(Path(__file__).parents[1] / 'test_checkpoint.py'))

@@ -7,7 +7,7 @@ import torch
 from parity import build
 
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.convert import account, convert
+from mmparts.weights.convert import account, convert
 
 C, FFN, HEADS, LEVELS, ENCODER, DECODER, RESNET, CLASSES = 64, 96, 4, 4, 2, 3, 8, 91  # parity.build('small')
 PIXEL, PREDICTOR = 'sem_seg_head.pixel_decoder.', 'sem_seg_head.predictor.'

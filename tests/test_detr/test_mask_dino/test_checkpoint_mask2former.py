@@ -10,7 +10,7 @@ from mmengine.config import Config
 
 from mmparts.analysis.complexity import build_on_meta
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.convert import account, convert
+from mmparts.weights.convert import account, convert
 
 PIXEL, PREDICTOR = 'sem_seg_head.pixel_decoder.', 'sem_seg_head.predictor.'
 SMALL = dict(C=32, HEADS=8, LEVELS=3, ENCODER=1, DECODER=3, RESNET=8, QUERIES=20, NARROW=64, WIDE=64)

@@ -10,7 +10,7 @@ import torch
 
 from mmparts.detr.checkpoint import COCO_IDS
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.convert import account, convert
+from mmparts.weights.convert import account, convert
 
 OTHERS = runpy.run_path(str(Path(__file__).parents[1] / 'test_checkpoint.py'))  # DETR's layout, and its sizes
 C, DECODER, HEADS = (OTHERS[name] for name in ('C', 'DECODER', 'HEADS'))

@@ -1,0 +1,192 @@
+"""Official checkpoints to weights of ours, strictly: a tensor that does not fit is listed and refused.
+
+What official names mean is known to the layouts that the families register in `WEIGHT_LAYOUTS` (`layout.py`). Here a
+file's layout is recognised, and the account drawn up.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor, nn
+
+from ..registry import WEIGHT_LAYOUTS
+from .containers import Weights, unwrap
+from .errors import WeightsDoNotFit
+from .keys import Conversion
+from .layout import WeightLayout
+from .readers import WeightFile
+
+
+@dataclass
+class Account:
+    """What became of every tensor. Names of ours are those of the whole model.
+
+    Attributes:
+        layout: name of the layout that was used.
+        target: the submodule that it filled, '' for the whole model.
+        state: our name -> tensor.
+        sources: our name -> the official names that it is made of.
+        dropped: official name -> why it is not needed.
+        initialised: our name -> why it stays as the model made it.
+        problems: group -> lines; empty when all is well.
+        said: what was chosen on the way, a line each.
+    """
+
+    layout: str
+    target: str
+    state: dict[str, Tensor]
+    sources: dict[str, list[str]]
+    dropped: dict[str, str]
+    initialised: dict[str, str]
+    problems: dict[str, list[str]]
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def num_elements(self) -> int:
+        return sum(tensor.numel() for tensor in self.state.values())
+
+    def check(self) -> 'Account':
+        """Itself; raises `WeightsDoNotFit` with every problem."""
+        if self.problems:
+            counts = ', '.join(f'{len(lines)} {group}' for group, lines in self.problems.items())
+            groups = ''.join('\n' + '\n  '.join([f'{group}:', *lines]) for group, lines in self.problems.items())
+            where = f' in its {self.target!r}' if self.target else ''
+            raise WeightsDoNotFit(
+                f'through the layout {self.layout!r} the checkpoint does not fit the model{where}: {counts}.{groups}\n'
+                'Check that the config is the one the weights were trained with. Tensors of ours that shall stay as '
+                'initialised are named with `skip` (--skip REGEX).'
+            )
+        return self
+
+
+def convert(
+    checkpoint: Mapping[str, Any] | WeightFile | Weights,
+    model: nn.Module,
+    layout: str | type[WeightLayout] | None = None,
+    target: str | None = None,
+    skip: Sequence[str] = (),
+    classes: str | None = None,
+) -> dict[str, Tensor]:
+    """The tensors of `model`, made of an official checkpoint; raises `WeightsDoNotFit` if anything is amiss.
+
+    Arguments as in `account`.
+    """
+    return account(checkpoint, model, layout, target, skip, classes).check().state
+
+
+def account(
+    checkpoint: Mapping[str, Any] | WeightFile | Weights,
+    model: nn.Module,
+    layout: str | type[WeightLayout] | None = None,
+    target: str | None = None,
+    skip: Sequence[str] = (),
+    classes: str | None = None,
+) -> Account:
+    """Convert, and keep the problems for the caller.
+
+    Args:
+        checkpoint: a state dict, a published container of one, or a file that `read_file` has read.
+        layout: name or class of the layout; None recognises it.
+        target: the submodule to fill, e.g. 'backbone'; '' is the model itself. None: the part that the layout
+            describes, if the model has it, else the model.
+        skip: regular expressions for names of ours (in the whole model) that stay as initialised, for example a head
+            for other classes.
+        classes: whose class rows to pick, for layouts that have more than the model ('coco').
+
+    Raises:
+        WeightsDoNotFit: there are no weights inside, or the layout is unknown or ambiguous.
+    """
+    found = unwrap(checkpoint)
+    official = found.state
+    layout = find_layout(set(official), layout)
+    if target is None:
+        target = layout.part if layout.part and hasattr(model, layout.part) else ''
+    part = model.get_submodule(target)
+    prefix = f'{target}.' if target else ''
+
+    made = layout.convert(official, part, **_choice(layout, classes))
+    skipped = {name for name in made.sources if any(re.fullmatch(pattern, prefix + name) for pattern in skip)}
+    unused = {source for name in skipped for source in made.sources[name]} - {
+        source for name, sources in made.sources.items() if name not in skipped for source in sources
+    }
+
+    return Account(
+        layout=_name(layout),
+        target=target,
+        state={prefix + name: tensor for name, tensor in made.state.items() if name not in skipped},
+        sources={prefix + name: sources for name, sources in made.sources.items() if name not in skipped},
+        dropped={**made.dropped, **{name: 'skipped' for name in official if name in unused}},
+        initialised={prefix + name: reason for name, reason in made.initialised.items()}
+        | {prefix + name: 'skipped' for name in made.sources if name in skipped},
+        problems=_problems(made, part, prefix, skip, skipped),
+        said=found.said,
+    )
+
+
+def _choice(layout: type[WeightLayout], classes: str | None) -> dict[str, str]:
+    if classes is None:
+        return {}
+    if classes not in layout.classes:
+        choices = f'it knows {", ".join(layout.classes)}' if layout.classes else 'it has no class rows to pick'
+        raise WeightsDoNotFit(f'the layout {_name(layout)!r} cannot pick classes={classes!r} (--classes): {choices}')
+    return dict(classes=classes)
+
+
+def _problems(
+    made: Conversion, part: nn.Module, prefix: str, skip: Sequence[str], skipped: set[str]
+) -> dict[str, list[str]]:
+    shapes = {name: tensor.shape for name, tensor in part.state_dict().items()}
+    groups = {
+        'missing': [
+            f'{prefix}{name} <- {", ".join(absent)}' for name, absent in made.missing.items() if name not in skipped
+        ],
+        'unexpected': made.unexpected,
+        'mis-shaped': [
+            f'{prefix}{name} <- {", ".join(made.sources[name])}: got {_shape(tensor.shape)}, '
+            f'wanted {_shape(shapes[name])}'
+            for name, tensor in made.state.items()
+            if name not in skipped and tensor.shape != shapes[name]
+        ],
+        'not finite': [
+            f'{prefix}{name} <- {", ".join(made.sources[name])}: NaN or infinity'
+            for name, tensor in made.state.items()
+            if name not in skipped and tensor.is_floating_point() and not tensor.isfinite().all()
+        ],
+        'refused': [f'{prefix}{name} <- {reason}' for name, reason in made.refused.items() if name not in skipped],
+        'skip patterns without effect': [
+            pattern for pattern in skip if not any(re.fullmatch(pattern, prefix + name) for name in skipped)
+        ],
+    }
+    return {group: lines for group, lines in groups.items() if lines}
+
+
+def find_layout(keys: set[str], layout: str | type[WeightLayout] | None = None) -> type[WeightLayout]:
+    """The layout of that name, or the only one that recognises the names."""
+    if isinstance(layout, type):
+        return layout
+    WEIGHT_LAYOUTS.import_from_location()
+    known = WEIGHT_LAYOUTS.module_dict
+    if layout is not None:
+        if layout not in known:
+            raise WeightsDoNotFit(f'no layout is called {layout!r}; there are {", ".join(sorted(known))}')
+        return known[layout]
+
+    found = [name for name, candidate in known.items() if candidate.matches(keys)]
+    if len(found) != 1:
+        what = f'{" and ".join(found)} fit' if found else 'none fits'
+        raise WeightsDoNotFit(
+            f'the layout of the checkpoint is not clear: of {", ".join(sorted(known))}, {what} its '
+            f'names, as {", ".join(sorted(keys)[:4])}. Name one (--layout). Weights that have the '
+            'names of the model need no conversion.'
+        )
+    return known[found[0]]
+
+
+def _name(layout: type[WeightLayout]) -> str:
+    return next((name for name, known in WEIGHT_LAYOUTS.module_dict.items() if known is layout), layout.__name__)
+
+
+def _shape(shape: Sequence[int]) -> str:
+    return 'x'.join(map(str, shape)) or 'a scalar'

@@ -1,0 +1,82 @@
+"""A weight layout: what the names in published files of one code mean, and which model of ours they fill.
+
+A family writes one subclass for each such code, in the file of the paper, and registers it in `WEIGHT_LAYOUTS`;
+`weights/convert.py` finds it by the names in a file and draws up the account. Example, for a classifier of torchvision
+whose names an own model `Plain` has kept but for its head::
+
+    @WEIGHT_LAYOUTS.register_module(name='plain')
+    class PlainLayout(WeightLayout):
+        model, part = Plain, 'backbone'
+
+        @staticmethod
+        def matches(keys):
+            return 'layer1.0.conv1.weight' in keys
+
+        @classmethod
+        def rules(cls, state, model):
+            return [Rule(r'head\\.(weight|bias)', [r'fc.\\1'])]
+"""
+
+from collections.abc import Mapping, Sequence
+
+from torch import Tensor, nn
+
+from .keys import Conversion, Rule, draw
+
+
+class WeightLayout:
+    """Base of all layouts. A subclass is used as a class, it is never instantiated.
+
+    Attributes:
+        model: the class of modules that it fills (or several); any other is refused.
+        part: the attribute of a whole model that it describes ('backbone'), or None for the model itself.
+        classes: choices of class rows that `rules` takes as its argument `classes`, for files that have more of them
+            than the model ('coco'); a layout that names none has no such argument.
+    """
+
+    model: type | tuple[type, ...] = nn.Module
+    part: str | None = None
+    classes: tuple[str, ...] = ()
+
+    @staticmethod
+    def matches(keys: set[str]) -> bool:
+        """Whether the names in a file look like this layout. Exactly one layout should say so of any file."""
+        raise NotImplementedError
+
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> Sequence[Rule]:
+        """Where our tensors come from; a name without a rule is its own official name."""
+        return []
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, str]:
+        """Regular expression for whole official names -> why they are not needed."""
+        return {}
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, str]:
+        """Regular expression for whole names of ours -> why they may stay initialised where the file lacks them."""
+        return {}
+
+    @classmethod
+    def refuse(cls, state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, str]:
+        """Part of the model -> why the file is not for it although the names may fit: other arithmetic, say."""
+        return {}
+
+    @classmethod
+    def convert(cls, state: Mapping[str, Tensor], model: nn.Module, **choice: str) -> Conversion:
+        """Make the tensors of `model` from those of a file; only `choice` is handed on to `rules`."""
+        if not isinstance(model, cls.model):
+            return Conversion(refused={'the model': not_for(model, cls.model)})
+        refused = cls.refuse(state, model)
+        if refused:
+            return Conversion(refused=dict(refused))
+        return draw(state, model, cls.rules(state, model, **choice), cls.drop(state, model), cls.fresh(state, model))
+
+
+def not_for(model: nn.Module, wanted: type | tuple[type, ...]) -> str:
+    """Why a layout cannot fill a model, or a part of one: it knows another class."""
+    classes = wanted if isinstance(wanted, tuple) else (wanted,)
+    known = ' or '.join(f'a {one.__name__} of {one.__module__.partition(".")[0]}' for one in classes)
+    found = type(model)
+    return f'the layout fills {known}, the config builds a {found.__module__}.{found.__name__}'
