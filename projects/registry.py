@@ -14,7 +14,8 @@ SCOPE = 'mmparts'
 
 # Importing these registers every part.
 LOCATIONS = [
-    f'{SCOPE}.{name}' for name in ('ops', 'detr', 'backbones', 'datasets', 'evaluation', 'engine', 'visualization')
+    f'{SCOPE}.{name}'
+    for name in ('ops', 'detr', 'backbones', 'segment', 'datasets', 'evaluation', 'engine', 'visualization')
 ]
 
 

@@ -1,0 +1,85 @@
+"""Inputs of images, volumes and cubes as one batch: normalised, padded to whole multiples, for any number of axes."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor
+
+from ..layers.patch import tupled
+from ..registry import MODELS
+
+
+@MODELS.register_module()
+class SegmentPreprocessor(BaseDataPreprocessor):
+    """Inputs C *size become B C *size; each sample gets ``img_shape``, ``pad_shape`` and ``batch_input_shape``.
+
+    The truth stays in the samples as it is: the segmentor fills it up with 255 (ignored) where the input was padded.
+
+    Args:
+        mean, std: of each channel, or one number for all; None: inputs are normalised already (volumes).
+        bgr_to_rgb: turn the order of three channels round.
+        size_divisor: batches are padded at the end of each axis to a multiple; one number for all axes or one for each.
+        size: sides to pad to at least.
+        pad_value: of padding, after normalisation.
+        channels: one-channel inputs are repeated to so many (TransUNet, Swin-Unet); None: they stay.
+    """
+
+    def __init__(
+        self,
+        mean: Sequence[float] | float | None = None,
+        std: Sequence[float] | float | None = None,
+        bgr_to_rgb: bool = False,
+        size_divisor: int | Sequence[int] = 1,
+        size: int | Sequence[int] | None = None,
+        pad_value: float = 0.0,
+        channels: int | None = None,
+        non_blocking: bool = False,
+    ):
+        super().__init__(non_blocking)
+        if (mean is None) != (std is None):
+            raise ValueError(f'mean={mean} and std={std} are given together or not at all')
+        self.normalises = mean is not None
+        if self.normalises:
+            for name, value in (('mean', mean), ('std', std)):
+                values = torch.tensor(value if isinstance(value, Sequence) else [value], dtype=torch.float32)
+                self.register_buffer(name, values, persistent=False)
+        self.bgr_to_rgb, self.channels = bgr_to_rgb, channels
+        self.size_divisor, self.size, self.pad_value = size_divisor, size, pad_value
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        data = self.cast_data(data)
+        inputs, samples = data['inputs'], data.get('data_samples')
+        inputs = [self.normalise(one) for one in inputs]
+        shape = self.padded([one.shape[1:] for one in inputs])
+
+        for one, sample in zip(inputs, samples or []):
+            size = tuple(one.shape[1:])
+            sample.set_metainfo(dict(img_shape=size, pad_shape=shape, batch_input_shape=shape))
+        return dict(inputs=torch.stack([self.pad(one, shape) for one in inputs]), data_samples=samples)
+
+    def normalise(self, one: Tensor) -> Tensor:
+        """C *size, float32."""
+        one = one.float()
+        if self.bgr_to_rgb and len(one) == 3:
+            one = one.flip(0)
+        if self.channels and len(one) == 1:
+            one = one.expand(self.channels, *one.shape[1:])
+        if not self.normalises:
+            return one
+        if len(self.mean) not in (1, len(one)):
+            raise ValueError(f'an input has {len(one)} channels, the data_preprocessor a mean of {len(self.mean)}')
+        axes = (-1, *(1,) * (one.ndim - 1))
+        return (one - self.mean.view(axes)) / self.std.view(axes)
+
+    def padded(self, sizes: Sequence[Sequence[int]]) -> tuple[int, ...]:
+        """Sides of the batch."""
+        dims = len(sizes[0])
+        least = tupled(self.size, dims) if self.size else (0,) * dims
+        largest = [max(*sides, least[axis]) for axis, sides in enumerate(zip(*sizes))]
+        return tuple(-(-side // each) * each for side, each in zip(largest, tupled(self.size_divisor, dims)))
+
+    def pad(self, one: Tensor, shape: Sequence[int]) -> Tensor:
+        padding = [each for new, old in zip(shape, one.shape[1:]) for each in (new - old, 0)]
+        return F.pad(one, padding[::-1], value=self.pad_value) if any(padding) else one
