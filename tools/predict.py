@@ -28,7 +28,13 @@ def main() -> int:
     parser.add_argument('--out', default='predictions', metavar='DIR', help='where to write (default: predictions)')
     parser.add_argument('--score-thr', type=float, default=0.3, help='lowest score to keep (default 0.3)')
     parser.add_argument('--device', default=get_device(), help='cpu, cuda:0 ... (default: a GPU if there is one)')
-    parser.add_argument('--batch-size', type=int, default=1, help='images at a time (default 1)')
+    parser.add_argument(
+        '--batch-size',
+        type=int,
+        default=1,
+        help='images at a time (default 1). Only images of one size share a batch, so no detection depends on what '
+        'else is predicted; what remains is rounding, some 1e-6 of a score',
+    )
     cli.add_common(parser)
     args = parser.parse_args()
 

@@ -14,6 +14,10 @@ from mmparts.visualization import draw_test_images
 
 def main() -> None:
     parser = cli.parser('Evaluate a checkpoint on the test set of a config.', checkpoint=True)
+    parser.epilog = (
+        'With test_dataloader.batch_size above 1, images of unequal sizes are padded, and what is detected in one '
+        "changes a little with the others of its batch, as in the papers' codes; the shipped configs take one a time."
+    )
     parser.add_argument('--out', metavar='FILE', help='write the predictions to FILE (.json or .pkl)')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures: predictions beside the ground truth')
     parser.add_argument('--score-thr', type=float, default=0.3, help='draw boxes from this score on (default 0.3)')

@@ -10,6 +10,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'),
     check_classes=dict(type='mmparts.CheckClassesHook'),
+    check_metrics=dict(type='mmparts.CheckMetricsHook'),
     epoch_seed=dict(type='mmparts.EpochSeedHook'),
     nan_guard=dict(type='mmparts.NanGuardHook'),
     interrupt=dict(type='mmparts.InterruptHook'),

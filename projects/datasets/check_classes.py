@@ -32,7 +32,8 @@ class CheckClassesHook(Hook):
         for name, classes in self.classes.items():
             first = next(iter(self.classes))
             compare(f'the {first} set', self.classes[first], f'the {name} set', classes)
-            check_model(runner.model.module if is_model_wrapper(runner.model) else runner.model, name, classes)
+            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+            check_model(model, name, classes, self.training)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict):
         """A checkpoint to be tested or resumed must know the same classes; one to be fine-tuned need not."""
@@ -54,7 +55,7 @@ def compare(first: str, expected: Sequence[str], second: str, got: Sequence[str]
     )
 
 
-def check_model(model, name: str, classes: Sequence[str]):
+def check_model(model, name: str, classes: Sequence[str], training: bool = True):
     """Every module with a ``num_classes``, but for backbones (their pre-training) and RPN heads (objectness)."""
     for path, module in model.named_modules():
         number = getattr(module, 'num_classes', None)
@@ -63,5 +64,16 @@ def check_model(model, name: str, classes: Sequence[str]):
         if number != len(classes):
             raise ValueError(
                 f'num_classes={number} in {path or "the model"} ({type(module).__name__}), but the {name} '
-                f'set has {len(classes)} classes: {tuple(classes)}. Set num_classes={len(classes)}'
+                f'set has {len(classes)} classes: {tuple(classes)}. ' + advice(number, classes, training)
             )
+
+
+def advice(number: int, classes: Sequence[str], training: bool) -> str:
+    """What to change: the model before it is trained; afterwards the data set, for a trained model is what it is."""
+    if training:
+        return f'Set num_classes={len(classes)}'
+    return (
+        f'To evaluate some of the {number} classes that the model was trained with, give the data set all of them '
+        "(metainfo=dict(classes=...) in the model's order, with allow_missing='*' and ignore_categories='*'), and the "
+        'metric those that count, as in mmparts.CheckedCocoMetric(classes=...)'
+    )

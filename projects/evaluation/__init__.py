@@ -1,6 +1,7 @@
 """Metrics."""
 
+from .check_metrics import CheckMetricsHook
 from .coco_metric import CheckedCocoMetric
 from .panoptic_quality import PanopticQuality
 
-__all__ = ['CheckedCocoMetric', 'PanopticQuality']
+__all__ = ['CheckMetricsHook', 'CheckedCocoMetric', 'PanopticQuality']

@@ -56,6 +56,10 @@ class PanopticQuality(BaseMetric):
         super().__init__(collect_device, prefix)
         self.things = things
 
+    def names(self) -> list[str]:
+        """What :meth:`evaluate` returns."""
+        return [f'{self.prefix}/{name}{suffix}' for suffix in ('', '_th', '_st') for name in ('PQ', 'SQ', 'RQ')]
+
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:
         """Compare a batch with its annotations."""
         num_classes = len(self.dataset_meta['classes'])

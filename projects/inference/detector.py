@@ -2,7 +2,7 @@
 
 import os
 import os.path as osp
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -52,12 +52,12 @@ class Detector:
 
     @torch.no_grad()
     def __call__(self, paths: Sequence[str], batch_size: int = 1) -> Iterator[DetDataSample | Failure]:
-        """One result for each path, in their order; a file that cannot be read becomes a :class:`Failure`."""
-        for start in range(0, len(paths), batch_size):
-            prepared = [self._prepare(path) for path in paths[start : start + batch_size]]
-            good = [item for item in prepared if not isinstance(item, Failure)]
-            samples = iter(self._predict(good) if good else ())
-            yield from (item if isinstance(item, Failure) else next(samples) for item in prepared)
+        """One result for each path, in their order; a file that cannot be read becomes a :class:`Failure`.
+
+        Images that are of one size after the pipeline share a batch: padding would reach the features beside it, in
+        these models as in the papers' codes, and change scores with the neighbours of an image.
+        """
+        yield from in_batches((self._prepare(path) for path in paths), self._predict, batch_size)
 
     def _prepare(self, path: str) -> dict | Failure:
         try:
@@ -70,6 +70,40 @@ class Detector:
         return self.model.test_step(
             dict(inputs=[item['inputs'] for item in batch], data_samples=[item['data_samples'] for item in batch])
         )
+
+
+def in_batches(items: Iterable, predict: Callable, batch_size: int, ahead: int = 4) -> Iterator:
+    """Results of items in their order; those whose ``inputs`` are of one shape are predicted together.
+
+    Args:
+        items: what a pipeline made of images, or `Failure`s, which pass.
+        predict: list of items -> list of results.
+        ahead: at most so many times ``batch_size`` items wait for others of their shape.
+    """
+    waiting: dict[tuple, list[int]] = {}
+    read, results, place = {}, {}, 0
+
+    def run(shape: tuple) -> None:
+        numbers = waiting.pop(shape)
+        results.update(zip(numbers, predict([read.pop(number) for number in numbers])))
+
+    for number, item in enumerate(items):
+        if isinstance(item, Failure):
+            results[number] = item
+        else:
+            read[number] = item
+            shape = tuple(item['inputs'].shape)
+            waiting.setdefault(shape, []).append(number)
+            if len(waiting[shape]) == batch_size:
+                run(shape)
+        while len(read) > ahead * batch_size or (place not in results and len(results) > ahead * batch_size):
+            run(next(iter(waiting)))  # that of the first item that waits
+        while place in results:
+            yield results.pop(place)
+            place += 1
+    while waiting:
+        run(next(iter(waiting)))
+    yield from (results[number] for number in sorted(results))
 
 
 def class_names(cfg: Config, checkpoint: dict) -> list[str] | None:
