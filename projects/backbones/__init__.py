@@ -1,6 +1,19 @@
 """Backbones: one file per paper; each publishes the channels and strides of its outputs."""
 
 from .checkpoint import SwinLayout, TimmSwinLayout, TorchvisionResNetLayout
+from .hybrid_resnet import HybridResNet
+from .simple_pyramid import SimplePyramid
 from .swin import Swin
+from .vit import ViT
+from .vit_layouts import ViTLayout
 
-__all__ = ['Swin', 'SwinLayout', 'TimmSwinLayout', 'TorchvisionResNetLayout']
+__all__ = [
+    'HybridResNet',
+    'SimplePyramid',
+    'Swin',
+    'SwinLayout',
+    'TimmSwinLayout',
+    'TorchvisionResNetLayout',
+    'ViT',
+    'ViTLayout',
+]

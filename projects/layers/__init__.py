@@ -4,6 +4,7 @@ length of a tuple.
 | file | what |
 |---|---|
 | attention | `MultiheadAttention`: self or cross, one additive tensor for masks and biases |
+| map_attention | `MapAttention`: of a map's tokens, all to all or within windows |
 | residual | `Residual`, `residual`: the one place that knows norm order |
 | mlp | `Mlp`, `GatedMlp`, `ConvMlp` |
 | token_block | `TokenBlock`, `TokenBlocks`: Residual(attention) and Residual(mlp) |

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .position import resize_grid
+
 
 def table_index(window: Sequence[int]) -> Tensor:
     """*window *window: the row of a table for a query and a key. Rows go by query - key, the last axis fastest."""
@@ -33,18 +35,36 @@ class RelativeBiasTable(nn.Module):
         self.window, self.class_token = tuple(window), class_token
         rows = math.prod(2 * side - 1 for side in window)
         self.table = nn.Parameter(torch.zeros(rows + 3 * class_token, num_heads))
-        index = table_index(self.window).reshape(math.prod(window), -1)
-        if class_token:
-            framed = index.new_empty(len(index) + 1, len(index) + 1)
-            framed[1:, 1:] = index
-            framed[0, :], framed[:, 0], framed[0, 0] = rows, rows + 1, rows + 2
-            index = framed
-        self.register_buffer('index', index, persistent=False)
+        self.register_buffer('index', framed_index(self.window, class_token), persistent=False)
 
-    def forward(self) -> Tensor:
-        """heads N N."""
-        tokens = len(self.index)
-        return self.table.t().index_select(1, self.index.flatten()).view(-1, tokens, tokens)
+    def forward(self, size: Sequence[int] | None = None) -> Tensor:
+        """heads N N, of a map of this size (default: the window); the table is resized bicubically to another."""
+        if size is None or tuple(size) == self.window:
+            table, index = self.table, self.index
+        else:
+            table = resize_table(self.table, self.window, size)
+            index = framed_index(size, self.class_token).to(table.device)
+        return table.t().index_select(1, index.flatten()).view(-1, *index.shape)
+
+
+def framed_index(window: Sequence[int], class_token: bool) -> Tensor:
+    """N N: as :func:`table_index`, framed by the three last rows where a class token stands before the grid."""
+    index = table_index(window).reshape(math.prod(window), -1)
+    if not class_token:
+        return index
+    rows = math.prod(2 * side - 1 for side in window)
+    framed = index.new_empty(len(index) + 1, len(index) + 1)
+    framed[1:, 1:] = index
+    framed[0, :], framed[:, 0], framed[0, 0] = rows, rows + 1, rows + 2
+    return framed
+
+
+def resize_table(table: Tensor, window: Sequence[int], size: Sequence[int]) -> Tensor:
+    """rows heads of a window's table for another window; rows that belong to no offset stay."""
+    rows = math.prod(2 * side - 1 for side in window)
+    grid = table[:rows].unflatten(0, tuple(2 * side - 1 for side in window))
+    grid = resize_grid(grid, [2 * side - 1 for side in size])
+    return torch.cat([grid.flatten(0, -2), table[rows:]])
 
 
 class BucketBias(nn.Module):

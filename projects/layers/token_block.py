@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .attention import MultiheadAttention, Rotate
+from .attention import MultiheadAttention
 from .mlp import Mlp
 from .residual import Residual
 
@@ -66,16 +66,16 @@ class TokenBlock(nn.Module):
         bias: Tensor | None = None,
         memory: Tensor | None = None,
         memory_bias: Tensor | None = None,
-        rotate: Rotate | None = None,
+        **attn,
     ) -> Tensor:
         """x B N C -> B N C.
 
         Args:
             bias, memory_bias: see :func:`attend`.
             memory: B S C'; None leaves cross-attention out.
-            rotate: see :class:`MultiheadAttention`.
+            attn: what else self-attention takes: ``rotate`` of `MultiheadAttention`, ``size`` of `MapAttention`.
         """
-        x = self.attn(x, bias=bias, rotate=rotate) if rotate is not None else self.attn(x, bias=bias)
+        x = self.attn(x, bias=bias, **attn)
         if memory is not None:
             x = self.cross_attn(x, memory, bias=memory_bias)
         return self.mlp(x)
