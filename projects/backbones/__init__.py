@@ -5,9 +5,11 @@ from .hybrid_resnet import HybridResNet
 from .simple_pyramid import SimplePyramid
 from .swin import Swin
 from .vit import ViT
+from .vit_flax import FlaxViTLayout
 from .vit_layouts import ViTLayout
 
 __all__ = [
+    'FlaxViTLayout',
     'HybridResNet',
     'SimplePyramid',
     'Swin',

@@ -14,8 +14,8 @@ from torch import Size, Tensor, nn
 from ..layers.position import resize_grid
 from ..layers.relative_bias import resize_table
 from ..registry import WEIGHT_LAYOUTS
-from ..weights.keys import Conversion, Make, Rule, block, draw, not_for
-from ..weights.layout import WeightLayout
+from ..weights.keys import Make, Rule, block
+from .layouts import BackboneLayout
 from .vit import RESIZE, ViT
 
 # Names of the first of a file's patch projection, and of the first norm of a block ({} is its number).
@@ -29,11 +29,10 @@ class Words:
 
     Args:
         state: official tensors by name.
-        ours: what stands before our names, '' or 'backbone.'.
     """
 
-    def __init__(self, state: Mapping[str, Tensor], ours: str):
-        self.state, self.ours = state, re.escape(ours)
+    def __init__(self, state: Mapping[str, Tensor]):
+        self.state = state
         self.prefix = start_of(state)
         self.block = next((each for each in BLOCKS if self._holds(each)), BLOCKS[1])
 
@@ -60,17 +59,17 @@ class Words:
         named = [[whole(name) for name in option] for option in options]
         there = [names for names in named if all(name.replace(r'\1', '0') in self.state for name in names)]
         names = (there or named)[0]
-        return Rule(self.ours + ours, names, make, joined=len(names) > 1)
+        return Rule(ours, names, make, joined=len(names) > 1)
 
 
-def start_of(state: Mapping[str, Tensor]) -> str | None:
-    """What stands before all names of the backbone in a file; None where it holds no ViT."""
+def start_of(state: Mapping[str, Tensor]) -> str:
+    """What stands before all names of the backbone in a file."""
     for patches in PATCHES:
         end = f'{patches}.weight'
         for name in state:
             if name.endswith(end) and state_is_vit(state, name.removesuffix(end)):
                 return name.removesuffix(end)
-    return None
+    return ''
 
 
 def state_is_vit(names: Mapping[str, Tensor] | set[str], prefix: str) -> bool:
@@ -163,7 +162,7 @@ def vit_rules(words: Words, model: ViT) -> list[Rule]:
         words.in_block(r'mlp\.scale', *scales(2)),
         words.in_block(r'attn\.part\.relative\.table', *names, *tables, make=side_table)
         if shared is None
-        else Rule(words.ours + r'blocks\.\d+\.attn\.part\.relative\.table', [shared], side_table),
+        else Rule(r'blocks\.\d+\.attn\.part\.relative\.table', [shared], side_table),
     ]
     for kind in ('weight', 'bias'):
         rules += [
@@ -175,6 +174,7 @@ def vit_rules(words: Words, model: ViT) -> list[Rule]:
                 *[f'{each}.{kind}' for each in ('mlp.fc1', 'intermediate.dense', 'mlp.w12', 'mlp.weights_in')],
                 (f'mlp.w1.{kind}', f'mlp.w2.{kind}'),
                 (f'mlp.gate_proj.{kind}', f'mlp.up_proj.{kind}'),
+                f'mlp.up_proj.{kind}',
             ),
             words.in_block(
                 rf'mlp\.part\.fc2\.{kind}',
@@ -185,12 +185,9 @@ def vit_rules(words: Words, model: ViT) -> list[Rule]:
             ),
             words.rule(rf'norm\.{kind}', *[f'{each}.{kind}' for each in FINAL]),
         ]
-        heads = [f'{start}{each}.{kind}' for each in HEADS for start in ('', words.prefix)]
-        rules.append(Rule(rf'head\.fc\.{kind}', [next((name for name in heads if name in words.state), heads[0])]))
     return rules + stem_rules(words)
 
 
-HEADS = ('head', 'classifier', 'head.fc')
 TABLES = ('pos_embed', 'embeddings.position_embeddings')
 REGISTERS = ('reg_token', 'register_tokens', 'storage_tokens', 'embeddings.register_tokens')
 OUTPUTS = ('attn.proj', 'attention.output.dense', 'attention.o_proj')
@@ -209,7 +206,7 @@ def stem_rules(words: Words) -> list[Rule]:
         'stem.' if words.has('patch_embed.backbone.stem.conv.weight') else '',
     )
     unit = stem + r'stages.\1.blocks.\2.'
-    ours = words.ours + r'stem\.'
+    ours = r'stem\.'
     return [
         Rule(ours + r'root\.weight', [f'{stem}{root}conv.weight']),
         Rule(ours + r'root_norm\.(weight|bias)', [stem + root + r'norm.\1']),
@@ -219,88 +216,67 @@ def stem_rules(words: Words) -> list[Rule]:
     ]
 
 
-def of_vit(model: nn.Module) -> ViT | None:
-    """The ViT that is the model, or its backbone."""
-    found = getattr(model, 'backbone', model)
-    return found if isinstance(found, ViT) else None
-
-
 @WEIGHT_LAYOUTS.register_module(name='vit')
-class ViTLayout(WeightLayout):
-    """Plain vision transformers with the names of timm or transformers: ViT, DeiT, MAE, DINOv2, DINOv3, BEiT. A
-    classifier takes the head, too; what a dense model lacks (class token, final norm) is dropped.
+class ViTLayout(BackboneLayout):
+    """Plain vision transformers with the names of timm or transformers: ViT, DeiT, MAE, DINOv2, DINOv3, BEiT. What a
+    dense model lacks (class token, final norm) is dropped.
 
     Patch kernels of 14 pixels are resized to 16, positions and biases to the model's grid.
     """
 
-    part = 'backbone'
-
-    @classmethod
-    def target(cls, model: nn.Module) -> str:
-        return '' if is_classifier(model) else super().target(model)
+    model = ViT
+    head = r'(head|classifier|head\.fc|pre_logits|fc)\.(weight|bias)'
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
-        patches = [key for key in keys if key.endswith(tuple(f'{each}.weight' for each in PATCHES))]
-        others = any('.spm.' in key or key.startswith('spm.') or 'text' in key for key in keys)
-        return not others and any(
-            state_is_vit(keys, patch[: -len(end)]) for patch in patches for end in ENDS if patch.endswith(end)
-        )
+        if any(re.search(r'(^|\.)(spm|text\w*|visual)\.', key) for key in keys):
+            return False
+        starts = {key[: -len(end)] for key in keys for end in ENDS if key.endswith(end)}
+        return any(state_is_vit(keys, start) for start in starts)
 
     @classmethod
-    def convert(cls, state: Mapping[str, Tensor], model: nn.Module) -> Conversion:
-        vit = of_vit(model)
-        if vit is None:
-            return not_for(model, ViT)
-        words = Words(state, '' if vit is model else 'backbone.')
-        refused = misfit(words, vit)
-        if refused:
-            return Conversion(refused={'the model': refused})
-        return draw(state, model, vit_rules(words, vit), dropped(vit, is_classifier(model)), {})
+    def rules(cls, state: Mapping[str, Tensor], model: ViT) -> list[Rule]:
+        return vit_rules(Words(state), model)
+
+    @classmethod
+    def refuse(cls, state: Mapping[str, Tensor], model: ViT) -> dict[str, str]:
+        problem = misfit(Words(state), model)
+        return {'the model': problem} if problem else {}
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: ViT) -> dict[str, str]:
+        drop = {
+            r'(.*\.)?mask_token': 'of pre-training',
+            r'(.*\.)?relative_position_index|.*rope_embed\.periods|.*bias_mask|.*inv_freq': 'computed',
+            r'(.*\.)?pooler\..*|(.*\.)?decoder.*': 'of pre-training',
+        }
+        if model.class_token is None:
+            drop[r'(.*\.)?cls_token'] = 'this model has no class token'
+        if isinstance(model.norm, nn.Identity):
+            drop[r'(.*\.)?(norm|fc_norm|layernorm)\.(weight|bias)'] = 'this model has no final norm'
+        return drop
 
 
 ENDS = tuple(f'{each}.weight' for each in PATCHES)
 
 
-def is_classifier(model: nn.Module) -> bool:
-    """Whether it has a backbone and, above it, one linear layer of classes."""
-    return hasattr(model, 'backbone') and hasattr(getattr(model, 'head', None), 'fc')
-
-
 def misfit(words: Words, vit: ViT) -> str:
     """Why a file is for another ViT than this; empty where it may fit."""
     names = [name for name in words.state if name.startswith(words.prefix)]
-    numbers = re.compile(re.escape(words.prefix) + re.escape(words.block).replace(r'\{\}', r'(\d+)') + r'\.')
+    numbers = re.compile(re.escape(words.prefix + words.block.format('#')).replace(r'\#', r'(\d+)') + r'\.')
     depth = len({match[1] for match in map(numbers.match, names) if match})
     patches = words.state[words.first(*ENDS)]
-    dims, depth_wanted = vit.embed_dims, len(vit.blocks)
-    if (len(patches), depth) != (dims, depth_wanted):
+    if (len(patches), depth) != (vit.embed_dims, len(vit.blocks)):
         return (
-            f'the file has {len(patches)} channels in {depth} blocks, the config builds {dims} in {depth_wanted}; '
-            'change `arch`'
+            f'the file has {len(patches)} channels in {depth} blocks, the config builds {vit.embed_dims} in '
+            f'{len(vit.blocks)}; change `arch`'
         )
     if patches.shape[-1] != vit.patch_size and (patches.shape[-1], vit.patch_size) != (14, 16):
         return f'the file has patches of {patches.shape[-1]}, the config patch_size={vit.patch_size}'
-    if words.first(*REGISTERS) and vit.registers is None:
-        count = words.state[words.first(*REGISTERS)].shape[-2]
+    registers = words.first(*REGISTERS)
+    if registers and vit.registers is None:
+        count = words.state[registers].shape[-2]
         return f'the file has {count} register tokens, the config none; write num_registers={count}'
-    if any(name.endswith('dist_token') for name in names):
+    if words.has('dist_token'):
         return 'the file has a distillation token (DeiT distilled), which this ViT has not'
     return ''
-
-
-def dropped(vit: ViT, classifier: bool) -> dict[str, str]:
-    """Official names that a model may do without."""
-    drop = {
-        r'(.*\.)?mask_token': 'of pre-training',
-        r'(.*\.)?relative_position_index': 'computed',
-        r'.*rope_embed\.periods|.*bias_mask|.*inv_freq': 'computed',
-        r'(.*\.)?pooler\..*|pre_logits\..*|(.*\.)?decoder.*': 'of pre-training',
-    }
-    if vit.class_token is None:
-        drop[r'(.*\.)?cls_token'] = 'this model has no class token'
-    if isinstance(vit.norm, nn.Identity):
-        drop[r'(.*\.)?(norm|fc_norm|layernorm)\.(weight|bias)'] = 'this model has no final norm'
-    if not classifier:
-        drop[r'(head|classifier)\..*'] = 'a backbone has no classifier'
-    return drop

@@ -102,7 +102,7 @@ def account(
     official = found.state
     layout = find_layout(set(official), layout)
     if target is None:
-        target = layout.part if layout.part and hasattr(model, layout.part) else ''
+        target = layout.target(model)
     part = model.get_submodule(target)
     prefix = f'{target}.' if target else ''
 

@@ -38,6 +38,11 @@ class WeightLayout:
     part: str | None = None
     classes: tuple[str, ...] = ()
 
+    @classmethod
+    def target(cls, model: nn.Module) -> str:
+        """Name of the part of a whole model that it fills; '' for the model itself."""
+        return cls.part if cls.part and hasattr(model, cls.part) else ''
+
     @staticmethod
     def matches(keys: set[str]) -> bool:
         """Whether the names in a file look like this layout. Exactly one layout should say so of any file."""

@@ -136,7 +136,7 @@ def test_dinov3_equals_transformers(gated):
     transformers = reference('transformers')
     config = transformers.DINOv3ViTConfig(
         **HF, intermediate_size=96, image_size=64,
-        num_register_tokens=4, use_gated_mlp=gated, layer_norm_eps=1e-5,
+        num_register_tokens=4, use_gated_mlp=gated, hidden_act='silu' if gated else 'gelu', layer_norm_eps=1e-5,
     )  # fmt: skip
     theirs = both(transformers.DINOv3ViTModel(config))
     ours = filled(
@@ -196,6 +196,7 @@ def test_windows_equal_transformers_vitdet():
     state = theirs.state_dict()
     names = {name.replace('encoder.layer', 'blocks'): tensor for name, tensor in state.items()}
     names = {name.replace('embeddings.projection', 'patch_embed.proj'): tensor for name, tensor in names.items()}
+    names = {name.replace('attention', 'attn'): tensor for name, tensor in names.items()}
     names['pos_embed'] = names.pop('embeddings.position_embeddings')
     made = ViTLayout.convert(names, ours)
     assert not (made.missing or made.refused or made.unexpected)
