@@ -47,6 +47,9 @@ VISUALIZERS = _child(mmdet.VISUALIZERS)
 VISBACKENDS = _child(mmdet.VISBACKENDS)
 LOG_PROCESSORS = _child(mmdet.LOG_PROCESSORS)
 
+# What tools must know of a kind of model. A model class names its own, `task = 'detection'`; the tasks stand in tasks/.
+TASKS = Registry('task', scope=SCOPE, locations=[f'{SCOPE}.tasks'])
+
 # What the names in published checkpoints mean: subclasses of WeightLayout (weights/layout.py).
 WEIGHT_LAYOUTS = Registry('weight layout', scope=SCOPE, locations=LOCATIONS)
 

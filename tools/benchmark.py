@@ -15,10 +15,10 @@ import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.analysis import benchmark
 from mmparts.analysis.benchmark_table import print_report
 from mmparts.analysis.complexity import build_on_meta, count_macs, count_parameters
-from mmparts.analysis.synthetic import random_batch
 from mmparts.analysis.timing import race
 from mmparts.analysis.transformers_peer import Contest, inference_contest, training_contest
 from mmparts.engine import cli
+from mmparts.tasks import task_of
 
 PEER_CONFIG = 'mmparts::deformable_detr/deformable-detr_r50_16xb2-50e_coco.py'
 
@@ -43,10 +43,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument('--json', metavar='FILE', help='also write the figures to FILE; `-` prints them, and no table')
     parser.add_argument(
         '--shape',
-        nargs=2,
+        nargs='+',
         type=int,
-        metavar=('H', 'W'),
-        help="size of the images; default: that of the config's test pipeline",
+        metavar='SIDE',
+        help="size of the images, H W, or D H W of volumes; default: that of the config's test pipeline",
     )
     parser.add_argument('--batch-size', type=int, default=1, help='images a step, for --speed and --train (default 1)')
     parser.add_argument('--device', default=get_device(), help='default: %(default)s')
@@ -71,7 +71,7 @@ def measure(args: argparse.Namespace) -> dict:
     """The figures that were asked for."""
     cfg = cli.load_config(args.config or PEER_CONFIG, args.cfg_options)
     device = torch.device(args.device)
-    shape = tuple(args.shape or benchmark.test_shape(cfg))
+    shape = tuple(args.shape or task_of(cfg).size(cfg))
     report = dict(config=args.config or PEER_CONFIG, shape=shape, environment=benchmark.environment(device))
     everything = not (args.params or args.flops or args.speed or args.train or args.compare)
 
@@ -99,9 +99,10 @@ def measure(args: argparse.Namespace) -> dict:
 
 def race_inference(cfg: Config, name: str, shape: list[int] | None, device: torch.device, rounds: int) -> dict:
     """The model of the config, one image."""
-    shape = tuple(shape or benchmark.DEFAULT_SHAPE)
     model = perturbed(benchmark.build_untrained(cfg, device))
-    contest = inference_contest(model, *random_batch(1, shape, device))
+    task = task_of(model)
+    shape = tuple(shape or task.default_size)
+    contest = inference_contest(model, *task.random(model, shape, device=device).values())
     return run(contest, f'{name}: inference, batch 1, {shape[0]}x{shape[1]}', device, rounds)
 
 
@@ -118,7 +119,7 @@ def race_training(cfg: Config, name: str, device: torch.device, rounds: int) -> 
         }
     )
     model = perturbed(benchmark.build_untrained(cfg, device))
-    images, samples = random_batch(2, (256, 256), device)
+    images, samples = task_of(model).random(model, (256, 256), 2, device).values()
     samples[1].set_metainfo(dict(img_shape=(256, 192)))
     samples[1].gt_instances.bboxes[:, 0::2] *= 192 / 256
     images[1, :, :, 192:] = 0

@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 
 import mmparts  # noqa: F401  registers the parts
-from mmparts.datasets.browse import build_dataset, draw_samples, summary
+from mmparts.analysis.browse import build_dataset, draw_samples, summary, task_of_data
 from mmparts.engine import cli
 
 
@@ -31,9 +31,10 @@ def main():
     cfg = cli.load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     dataset = build_dataset(cfg, args.split)
-    paths = draw_samples(dataset, args.out, args.num)
+    task = task_of_data(cfg, dataset)
+    paths = draw_samples(dataset, args.out, args.num, task)
     console = Console()
-    for table in summary(dataset):
+    for table in summary(dataset, task):
         console.print(table)
     print(f'{len(paths)} pictures in {args.out}; begin with {paths[-1]}')
 

@@ -12,8 +12,7 @@ import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
 from mmparts.engine.checkpoint import write_atomically
 from mmparts.inference.detector import Detector, Failure, find_images
-from mmparts.inference.predictions import to_record
-from mmparts.visualization import draw_sample
+from mmparts.tasks import task_of
 from mmparts.visualization.pictures import file_name, save
 
 
@@ -43,6 +42,7 @@ def main() -> int:
     paths = find_images(args.images)
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), args.device)
 
+    task = task_of(detector.model)
     records, failures, used = [], 0, set()
     for path, result in zip(paths, detector(paths, args.batch_size)):
         if isinstance(result, Failure):
@@ -51,9 +51,9 @@ def main() -> int:
             print(f'{path}: failed, {result.reason}', file=sys.stderr)
             continue
         name = file_name(path, used)
-        records.append(dict(to_record(result, detector.classes, args.score_thr), picture=name))
-        save(draw_sample(result, detector.classes, args.score_thr), osp.join(args.out, name))
-        print(f'{path}: {len(records[-1]["boxes"])} objects')
+        records.append(dict(task.record(result, detector.classes, args.score_thr), picture=name))
+        save(task.draw_file(result, detector.classes, args.score_thr), osp.join(args.out, name))
+        print(f'{path}: {task.summary(records[-1])}')
 
     os.makedirs(args.out, exist_ok=True)
     document = dict(config=args.config, checkpoint=args.checkpoint, classes=detector.classes, predictions=records)

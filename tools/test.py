@@ -8,8 +8,9 @@ from mmengine.runner import Runner
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
+from mmparts.engine.picture_hook import draw_test_images
 from mmparts.inference.predictions import dump_metric
-from mmparts.visualization import draw_test_images
+from mmparts.tasks import task_of
 
 
 def main() -> None:
@@ -31,7 +32,7 @@ def main() -> None:
 
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
     if args.out:
-        dump = dump_metric(args.out)
+        dump = dump_metric(args.out, task_of(cfg))
         dump.dataset_meta = runner.test_evaluator.dataset_meta
         runner.test_evaluator.metrics.append(dump)
     metrics = runner.test()

@@ -1,4 +1,4 @@
-"""What a detector's config costs: images a second and peak memory of inference and of a training step.
+"""What a config costs: images a second and peak memory of inference and of a training step.
 
 Weights are random and images are noise: no file is read and nothing is downloaded. Times hold neither data loading nor
 preprocessing.
@@ -17,26 +17,17 @@ from torch import nn
 
 from ..engine.amp import Bfloat16OptimWrapper
 from ..engine.cli import set_amp
-from .synthetic import image_channels, random_batch
+from ..tasks import task_of
+from ..tasks.shrink import without_pretrained
 from .timing import measure
 
-DEFAULT_SHAPE = (800, 1333)  # as in mmdet's tables
 OPTIMIZER = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4))
-
-
-def test_shape(cfg: Config) -> tuple[int, int]:
-    """(height, width) that the test pipeline of the config resizes to, the long side lying; 800x1333 without one."""
-    dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
-    for transform in dataset.get('pipeline', ()):
-        if isinstance(transform.get('scale'), (tuple, list)):
-            return tuple(sorted(transform['scale']))
-    return DEFAULT_SHAPE
 
 
 def build_untrained(cfg: Config, device: torch.device) -> nn.Module:
     """The model with random weights; pretrained ones that the config names are not looked for."""
     init_default_scope(cfg.get('default_scope', 'mmdet'))
-    model = MODELS.build(_without_pretrained(cfg.model))
+    model = MODELS.build(without_pretrained(cfg.model))
     model.init_weights()
     return model.to(device)
 
@@ -44,14 +35,14 @@ def build_untrained(cfg: Config, device: torch.device) -> nn.Module:
 def measure_inference(
     cfg: Config, batch_size: int, shape: tuple[int, int], device: torch.device, amp_dtype: str | None = None, **limits
 ) -> dict:
-    """Images in, detections out. ``limits`` are those of :func:`.timing.measure`."""
+    """Images in, predictions out. ``limits`` are those of :func:`.timing.measure`."""
     model = build_untrained(cfg, device)
     model.eval()
-    images, samples = random_batch(batch_size, shape, device, channels=image_channels(model))
+    batch = task_of(model).random(model, shape, batch_size, device)
 
     def step():
         with torch.no_grad(), _autocast(device, amp_dtype):
-            model(images, samples, mode='predict')
+            model(**batch, mode='predict')
 
     return _measured(step, batch_size, device, **limits)
 
@@ -76,11 +67,11 @@ def measure_training(
             f'error: mixed precision on {device} would be timed without it, since mmengine turns it on '
             f'for {get_device()} on this machine; hide the GPUs with CUDA_VISIBLE_DEVICES=-1'
         )
-    images, samples = random_batch(batch_size, shape, device, channels=image_channels(model))
+    batch = task_of(model).random(model, shape, batch_size, device)
 
     def step():
         with optimizer.optim_context(model):
-            loss, _ = model.parse_losses(model(images, samples, mode='loss'))
+            loss, _ = model.parse_losses(model(**batch, mode='loss'))
         optimizer.update_params(loss)
 
     return _measured(step, batch_size, device, **limits)
@@ -112,18 +103,3 @@ def _measured(step: Callable[[], None], batch_size: int, device: torch.device, *
 
 def _autocast(device: torch.device, dtype: str | None):
     return torch.autocast(device.type, dtype=getattr(torch, dtype) if dtype else None, enabled=dtype is not None)
-
-
-def _without_pretrained(cfg):
-    """The same config without the entries that load weights from a file."""
-    if isinstance(cfg, dict):
-        return type(cfg)(
-            {
-                key: _without_pretrained(value)
-                for key, value in cfg.items()
-                if not (key == 'pretrained' or key == 'init_cfg' and 'checkpoint' in (value or ()))
-            }
-        )
-    if isinstance(cfg, (list, tuple)):
-        return type(cfg)(_without_pretrained(value) for value in cfg)
-    return cfg

@@ -15,7 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
-from .synthetic import blank_samples, image_channels
+from ..tasks import task_of
 
 ROOT = '(itself)'  # what belongs to the model but to none of its parts
 # A sampled value: four neighbours, then the attention weight.
@@ -64,8 +64,8 @@ def count_parameters(model: nn.Module) -> dict[str, Parameters]:
     return {'total': Parameters.of(model), **{name: part for name, part in parts.items() if part.total}}
 
 
-def count_macs(model: nn.Module, shape: tuple[int, int]) -> dict[str, int]:
-    """Multiply-adds for one image of (height, width): of the model, under ``'total'``, and of each of its parts.
+def count_macs(model: nn.Module, shape: tuple[int, ...]) -> dict[str, int]:
+    """Multiply-adds for one image of a size, (D) H W: of the model, under ``'total'``, and of each of its parts.
 
     Args:
         model: from :func:`build_on_meta`; it takes no gradients afterwards.
@@ -73,7 +73,7 @@ def count_macs(model: nn.Module, shape: tuple[int, int]) -> dict[str, int]:
     model.requires_grad_(False)  # the counter stumbles over views of parameters that require gradients
     counter = FlopCounterMode(display=False)
     with _count_sampling(model) as sampling, counter, torch.no_grad():
-        model(torch.empty(1, image_channels(model), *shape, device='meta'), blank_samples(1, shape), mode='tensor')
+        model(**task_of(model).blank(model, shape, device='meta'), mode='tensor')
 
     root = type(model).__name__
     counts = counter.get_flop_counts()

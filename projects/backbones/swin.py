@@ -48,6 +48,8 @@ class Swin(BaseModule):
             frozen, because no pretrained weights hold them.
     """
 
+    tiny = dict(arch=dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8)), window_size=4)
+
     def __init__(
         self,
         arch: str | dict = 'tiny',

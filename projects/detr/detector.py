@@ -33,6 +33,14 @@ class QueryDetector(BaseDetector):
         ValueError: two parts do not go together, see compatibility.py; settings that no part would read.
     """
 
+    task = 'detection'
+
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        """Changes that make a config small, see tasks/shrink.py."""
+        groups = [dict(group, num=10) for group in cfg.get('groups', ())]
+        return dict(embed_dims=32, num_queries=20, encoder=dict(num_layers=1), groups=groups)
+
     def __init__(
         self,
         backbone: dict,

@@ -13,6 +13,7 @@ from .fine_tune import FineTuneHook
 from .fit import Fit, load_and_account
 from .interrupt import InterruptHook
 from .nan_guard import NanGuardHook, NonFiniteLoss
+from .picture_hook import PictureHook, draw_test_images
 from .seed import EpochSeedHook
 
 install()
@@ -27,9 +28,11 @@ __all__ = [
     'NanGuardHook',
     'NonFiniteLoss',
     'OfficialWeights',
+    'PictureHook',
     'SafeCheckpointHook',
     'UnsafeCheckpoint',
     'WeightsDoNotFit',
+    'draw_test_images',
     'find_resumable',
     'install',
     'load_and_account',

@@ -2,19 +2,17 @@
 
 from .comparison import draw_comparison
 from .curves import CurveHook, draw_curves, read_scalars
-from .picture_hook import PictureHook, draw_sample, draw_test_images, read_rgb
-from .pictures import Objects, draw_objects, draw_pair, sheet
+from .maps import draw_map
+from .pictures import Objects, draw_objects, page, read_rgb, sheet
 
 __all__ = [
     'CurveHook',
     'Objects',
-    'PictureHook',
     'draw_comparison',
     'draw_curves',
+    'draw_map',
     'draw_objects',
-    'draw_pair',
-    'draw_sample',
-    'draw_test_images',
+    'page',
     'read_rgb',
     'read_scalars',
     'sheet',

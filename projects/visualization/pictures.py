@@ -12,7 +12,9 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import matplotlib
+import mmcv
 import numpy as np
+from mmengine.fileio import get
 from PIL import Image, ImageDraw, ImageFont
 
 # Short side in pixels up to which a panel is enlarged.
@@ -65,18 +67,25 @@ def palette(num: int) -> list[tuple[int, int, int]]:
 
 
 @lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def font(size: int) -> ImageFont.FreeTypeFont:
+    """Letters of so many pixels."""
     # matplotlib ships it, so it is the same on every machine.
     return ImageFont.truetype(osp.join(matplotlib.get_data_path(), 'fonts', 'ttf', 'DejaVuSans.ttf'), size)
 
 
-def draw_objects(image: np.ndarray, objects: Objects, classes: list[str] | None = None) -> Image.Image:
-    """``image`` (H W 3, RGB) with boxes, names and scores; enlarged when its short side is under ``PANEL`` pixels."""
+def enlarge(image: np.ndarray) -> Image.Image:
+    """``image`` (H W 3, RGB), enlarged when its short side is under ``PANEL`` pixels."""
     height, width = image.shape[:2]
+    panel = Image.fromarray(np.ascontiguousarray(image, dtype=np.uint8)).convert('RGB')
     scale = max(1.0, PANEL / min(height, width))
     size = (round(width * scale), round(height * scale))
-    panel = Image.fromarray(np.ascontiguousarray(image, dtype=np.uint8)).convert('RGB')
-    panel = panel.resize(size, Image.Resampling.BICUBIC) if scale > 1 else panel
+    return panel.resize(size, Image.Resampling.BICUBIC) if scale > 1 else panel
+
+
+def draw_objects(image: np.ndarray, objects: Objects, classes: list[str] | None = None) -> Image.Image:
+    """``image`` (H W 3, RGB) with boxes, names and scores; enlarged when its short side is under ``PANEL`` pixels."""
+    panel = enlarge(image)
+    size, scale = panel.size, panel.width / image.shape[1]
     # Letters of a large image grow with it: the page is shrunk on screen.
     unit = max(1.0, size[0] / 700)
     colours = palette(max(len(classes or ()), int(objects.labels.max(initial=-1)) + 1))
@@ -106,33 +115,34 @@ def _box(draw: ImageDraw.ImageDraw, box: list[float], text: str, colour: tuple, 
     top, bottom = sorted((top, bottom))
     draw.rectangle((left, top, right, bottom), outline=colour, width=round(3 * unit))
 
-    font = _font(round(15 * unit))
-    _, _, wide, high = draw.textbbox((0, 0), text, font=font)
+    letters = font(round(15 * unit))
+    _, _, wide, high = draw.textbbox((0, 0), text, font=letters)
     x = min(max(left, 0), max(size[0] - wide - 4, 0))
     y = top - high - 3 if top - high - 3 >= 0 else min(top, size[1] - high - 3)
     draw.rectangle((x, y, x + wide + 4, y + high + 3), fill=colour)
     dark = sum(part * weight for part, weight in zip(colour, (0.3, 0.59, 0.11))) < 140
-    draw.text((x + 2, y), text, font=font, fill=WHITE if dark else BLACK)
+    draw.text((x + 2, y), text, font=letters, fill=WHITE if dark else BLACK)
 
 
-def draw_pair(
-    image: np.ndarray, truth: Objects | None, prediction: Objects, classes: list[str] | None = None, title: str = ''
-) -> Image.Image:
-    """Two panels under headings: the ground truth and the prediction; the prediction alone where ``truth`` is None."""
-    panels = [(f'prediction ({len(prediction.boxes)})', draw_objects(image, prediction, classes))]
-    if truth is not None:
-        panels.insert(0, (f'ground truth ({len(truth.boxes)})', draw_objects(image, truth, classes)))
-    unit = max(1.0, panels[0][1].width / 700)
+def page(views: list[tuple[str, Image.Image]], title: str = '') -> Image.Image:
+    """Pictures side by side, each under its heading.
+
+    Raises:
+        ValueError: there are none.
+    """
+    if not views:
+        raise ValueError('a page needs at least one picture')
+    unit = max(1.0, views[0][1].width / 700)
     header, gap = round(HEADER * unit), round(8 * unit)
-    width = sum(panel.width for _, panel in panels) + gap * (len(panels) - 1)
-    page = Image.new('RGB', (width, panels[0][1].height + header), PAPER)
-    draw, x = ImageDraw.Draw(page), 0
-    for heading, panel in panels:
-        page.paste(panel, (x, header))
+    width = sum(panel.width for _, panel in views) + gap * (len(views) - 1)
+    made = Image.new('RGB', (width, max(panel.height for _, panel in views) + header), PAPER)
+    draw, x = ImageDraw.Draw(made), 0
+    for heading, panel in views:
+        made.paste(panel, (x, header))
         text = f'{title}  {heading}' if title and x == 0 else heading
-        draw.text((x + 4, round(5 * unit)), text, font=_font(round(17 * unit)), fill=BLACK)
+        draw.text((x + 4, round(5 * unit)), text, font=font(round(17 * unit)), fill=BLACK)
         x += panel.width + gap
-    return page
+    return made
 
 
 def sheet(pages: list[Image.Image], columns: int = 2, cell_width: int = 640) -> Image.Image:
@@ -154,6 +164,14 @@ def sheet(pages: list[Image.Image], columns: int = 2, cell_width: int = 640) -> 
             page.paste(cell, (gap + column * (cell_width + gap), y))
         y += height + gap
     return page
+
+
+def read_rgb(path: str) -> np.ndarray:
+    """An image as H W 3, RGB; raises ValueError for a file that cannot be decoded."""
+    image = mmcv.imfrombytes(get(path), channel_order='rgb')
+    if image is None:
+        raise ValueError(f'{path} cannot be decoded as an image')
+    return image
 
 
 def save(picture: Image.Image, path: str) -> None:

@@ -1,20 +1,10 @@
-"""A small generated set, and a writer of tiny COCO files with whatever faults a test asks for."""
+"""A writer of tiny COCO files with whatever faults a test asks for."""
 
 import json
 
 import cv2
 import numpy as np
 import pytest
-
-from mmparts.datasets import make_shapes
-
-
-@pytest.fixture(scope='session')
-def shapes(tmp_path_factory):
-    """A folder with 24 + 24 pictures of up to 64 px."""
-    out = tmp_path_factory.mktemp('data') / 'shapes'
-    make_shapes(out, images=24, val_images=24, size=64)
-    return out
 
 
 @pytest.fixture

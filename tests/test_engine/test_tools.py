@@ -13,17 +13,13 @@ import cv2
 import numpy as np
 import pytest
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
-from mmengine.structures import InstanceData
-from pycocotools import mask as rle
 
 from mmparts.datasets import UnlabelledImages, make_shapes
 from mmparts.engine import cli
 from mmparts.inference.detector import Detector, find_images
 from mmparts.inference.inferencer import Inferencer
-from mmparts.inference.predictions import to_record
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools'
@@ -161,23 +157,6 @@ def test_predict_reports_bad_images_and_goes_on(trained, run_tool, tmp_path, cap
         assert 0 < len(record['boxes']) == len(record['scores']) == len(record['names'])
         assert record['scores'] == sorted(record['scores'], reverse=True)
         assert (tmp_path / 'out' / record['picture']).is_file()
-
-
-@pytest.mark.parametrize('as_dict', [False, True])
-def test_records_hold_masks_as_json(as_dict):
-    masks = torch.rand(3, 5, 7) > 0.5
-    found = InstanceData(
-        scores=torch.tensor([0.1, 0.9, 0.5]), labels=torch.arange(3), bboxes=torch.rand(3, 4), masks=masks
-    )
-    sample = DetDataSample(metainfo=dict(ori_shape=(5, 7)), pred_instances=found)
-    record = json.loads(json.dumps(to_record(sample.to_dict() if as_dict else sample, score_thr=0.3)))
-    assert record['labels'] == [1, 2]
-    assert (rle.decode(record['masks']) == masks[[1, 2]].permute(1, 2, 0).numpy()).all()
-    sample.pred_instances = found[:0]
-    assert to_record(sample)['masks'] == []
-    del found.masks
-    sample.pred_instances = found
-    assert 'masks' not in to_record(sample)
 
 
 @pytest.fixture(scope='module')

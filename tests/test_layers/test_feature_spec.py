@@ -2,17 +2,19 @@
 
 import pytest
 import torch
+from mmengine.config import ConfigDict
 from mmengine.registry import DefaultScope
-from tiny import BACKBONES, base, build
+from tiny import base, build
 from torch import nn
 
 from mmparts.layers.feature_spec import backbone_spec, build_neck
 from mmparts.registry import MODELS
+from mmparts.tasks.shrink import shrink
 
 
 def backbone(type: str, **kwargs) -> nn.Module:
     with DefaultScope.overwrite_default_scope('mmdet'):
-        return MODELS.build(dict(type=type, **BACKBONES.get(type, {}), **kwargs))
+        return MODELS.build(dict(shrink(ConfigDict(type=type)), **kwargs))
 
 
 def neck(on: nn.Module, num_levels: int = 4, **kwargs) -> nn.Module:
@@ -122,7 +124,7 @@ def test_the_config_is_left_alone():
 @pytest.mark.parametrize('type', ['ResNet', 'SwinTransformer', 'mmparts.Swin'])
 def test_any_backbone_goes_with_any_head(type):
     for name in ('detr_r50', 'dino_r50'):
-        body = dict(_delete_=True, type=type, out_indices=(1, 2, 3), **BACKBONES[type])
+        body = dict(_delete_=True, out_indices=(1, 2, 3), **shrink(ConfigDict(type=type)))
         build(base(name, num_levels=4, backbone=body))
 
 

@@ -15,12 +15,12 @@ from torch import nn
 
 from mmparts.analysis import benchmark
 from mmparts.analysis.complexity import build_on_meta, count_macs, count_parameters
-from mmparts.analysis.synthetic import blank_samples, random_batch
 from mmparts.analysis.timing import PeakMemory, Race, Timing, measure, race
 from mmparts.analysis.transformers_names import to_transformers
 from mmparts.analysis.transformers_peer import inference_contest, training_contest, transformers_peer
 from mmparts.detr.attention import DeformableAttention
 from mmparts.detr.structures import Memory
+from mmparts.tasks import task_of
 
 CPU = torch.device('cpu')
 TOOL = tiny.CONFIGS.parent / 'tools' / 'benchmark.py'
@@ -48,16 +48,18 @@ def test_parameters_are_those_of_the_papers(name, printed, trainable):
 class Small(nn.Module):
     """Has one of everything that is counted."""
 
+    task = 'detection'
+
     def __init__(self):
         super().__init__()
         self.conv = nn.Conv2d(3, 4, 3, padding=1)
         self.attn = DeformableAttention(4, num_heads=2, num_levels=1, num_points=3)
 
-    def forward(self, images, samples, mode):
-        feats = self.conv(images)
+    def forward(self, inputs, data_samples, mode):
+        feats = self.conv(inputs)
         memory = Memory.from_levels([feats], [feats], None)
         tokens = nn.functional.scaled_dot_product_attention(memory.tokens, memory.tokens, memory.tokens)
-        return self.attn(tokens, memory.centres.expand(len(images), -1, -1), memory, tokens)
+        return self.attn(tokens, memory.centres.expand(len(inputs), -1, -1), memory, tokens)
 
 
 def test_macs_are_those_counted_by_hand():
@@ -72,13 +74,6 @@ def test_macs_are_those_counted_by_hand():
         'attn': linears + sampling,
         '(itself)': 2 * pixels * pixels * 4,
     }
-
-
-def test_test_shape_is_read_from_the_pipeline():
-    resize = dict(type='Resize', scale=(1333, 800))
-    dataset = dict(pipeline=[dict(type='LoadImageFromFile'), resize])
-    assert benchmark.test_shape(Config(dict(test_dataloader=dict(dataset=dataset)))) == (800, 1333)
-    assert benchmark.test_shape(Config(dict(model={}))) == benchmark.DEFAULT_SHAPE
 
 
 def test_measuring_stops_at_the_rounds_or_the_budget():
@@ -113,20 +108,6 @@ def test_peak_memory_sees_what_was_freed_again():
     assert 60 * 2**20 < memory.bytes < 90 * 2**20
 
 
-def test_random_samples_fit_their_images():
-    images, samples = random_batch(2, (40, 60))
-    boxes = torch.cat([sample.gt_instances.bboxes for sample in samples])
-    assert images.shape == (2, 3, 40, 60)
-    masks = [sample.gt_instances.masks for sample in samples]
-    assert all(each.masks.shape == (len(sample.gt_instances.bboxes), 40, 60) for each, sample in zip(masks, samples))
-    areas = [
-        ((right - left) * (bottom - top)).sum()
-        for left, top, right, bottom in (sample.gt_instances.bboxes.round().T for sample in samples)
-    ]
-    assert [each.areas.sum() for each in masks] == areas
-    assert (boxes[:, 2:] >= boxes[:, :2]).all() and boxes[:, 0::2].max() > 40 and boxes[:, 1::2].max() <= 40
-
-
 @pytest.mark.parametrize('name', VARIANTS)
 def test_names_are_exactly_those_of_transformers(name):
     pytest.importorskip('transformers')
@@ -148,7 +129,7 @@ def grouped(name: str, **changes) -> dict:
 def test_inference_races_equals(name):
     pytest.importorskip('transformers')
     model = tiny.build(grouped(name))
-    contest = inference_contest(model, torch.randn(1, 3, 128, 160), blank_samples(1, (128, 160)))
+    contest = inference_contest(model, *task_of(model).random(model, (128, 160)).values())
     assert 'logits within' in contest.check()
     model.head.class_branches[-1].bias.data += 1e-3
     with pytest.raises(AssertionError, match='logits differ by 1.0e-03'):
@@ -160,7 +141,7 @@ def test_training_races_equals():
     cfg = grouped('deformable_detr_r50', encoder=dict(dropout=0.0), decoder=dict(dropout=0.0))
     cfg.head.terms[0].weight = 1.0
     model = tiny.build(cfg)
-    images, samples = random_batch(2, (128, 128))
+    images, samples = task_of(model).random(model, (128, 128), 2).values()
     samples[1].set_metainfo(dict(img_shape=(128, 96)))
     samples[1].gt_instances.bboxes[:, 0::2] *= 0.75
     contest = training_contest(model, images, samples)

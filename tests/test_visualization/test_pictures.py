@@ -3,11 +3,10 @@
 import numpy as np
 import pytest
 import torch
-from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData
 from PIL import Image
 
-from mmparts.visualization import Objects, PictureHook, draw_objects, draw_pair, draw_sample, sheet
+from mmparts.visualization import Objects, draw_map, draw_objects, page, sheet
 from mmparts.visualization.pictures import PANEL, file_name, palette
 
 GREY = 128
@@ -46,10 +45,24 @@ def test_strange_boxes_do_not_raise(box):
     draw_objects(grey(), objects(box=box), ['one name', 'another'])
 
 
-def test_pair_has_two_panels_and_one_without_truth():
-    pair = draw_pair(grey(), objects(None), objects(), ['disc', 'square'], title='a.jpg')
-    single = draw_pair(grey(), None, objects())
+def test_views_stand_side_by_side_on_a_page():
+    view = draw_objects(grey(), objects())
+    pair, single = (page([('a', view)] * number, title='a.jpg') for number in (2, 1))
     assert pair.width > 2 * single.width - 1 and pair.height == single.height
+    with pytest.raises(ValueError, match='at least one'):
+        page([])
+
+
+def test_a_map_is_painted_and_its_classes_are_named_below():
+    labels = np.zeros((40, 60), int)
+    labels[:, 20:40], labels[:, 40:] = 1, 255
+    picture = np.asarray(draw_map(grey(), labels, ['sky', 'grass']))
+    scale = PANEL / 40
+    sky, grass, nothing = (picture[PANEL // 2, round(x * scale)] for x in (10, 30, 50))
+    assert (sky != grass).any() and (sky != GREY).any() and (nothing == GREY).all()
+    assert picture.shape[0] > PANEL and picture[PANEL:].std() > 1  # the legend
+    assert draw_map(grey(), labels, ['sky', 'grass'], background=0).getpixel((round(10 * scale), 9)) == (GREY,) * 3
+    assert draw_map(grey(), np.full((40, 60), 255), ['sky']).height == PANEL  # nothing to name
 
 
 def test_threshold_order_and_masks():
@@ -68,22 +81,6 @@ def test_colours_of_classes_differ():
     assert len(set(palette(80))) == 80
 
 
-def sample_of(tmp_path, name: str = 'a.png') -> DetDataSample:
-    Image.fromarray(grey()).save(tmp_path / name)
-    boxes = torch.tensor([[10.0, 10, 30, 30]])
-    return DetDataSample(
-        gt_instances=InstanceData(bboxes=boxes, labels=torch.tensor([0])),
-        pred_instances=InstanceData(bboxes=boxes, labels=torch.tensor([0]), scores=torch.tensor([0.9])),
-        metainfo=dict(img_path=str(tmp_path / name)),
-    )
-
-
-def test_sample_is_drawn_from_its_file(tmp_path):
-    page = draw_sample(sample_of(tmp_path), ['disc'], 0.3)
-    left, right = np.asarray(page)[40:, : page.width // 2], np.asarray(page)[40:, page.width // 2 :]
-    assert left.std() > 1 and right.std() > 1
-
-
 def test_sheet_places_pictures_of_unequal_sizes():
     page = sheet(
         [Image.new('RGB', size, (200, 0, 0)) for size in ((100, 50), (30, 90), (64, 64))], columns=2, cell_width=100
@@ -95,23 +92,3 @@ def test_sheet_places_pictures_of_unequal_sizes():
 def test_names_stay_apart():
     used = set()
     assert [file_name(path, used) for path in ('x/a.jpg', 'y/a.jpg', 'z/y/a.png')] == ['a.jpg', 'y_a.jpg', 'y_a_1.jpg']
-
-
-def test_hook_writes_a_picture_for_each_test_image(tmp_path):
-    from types import SimpleNamespace
-
-    runner = SimpleNamespace(
-        visualizer=SimpleNamespace(dataset_meta=dict(classes=['disc'])),
-        work_dir=str(tmp_path),
-        logger=SimpleNamespace(info=print),
-    )
-    hook = PictureHook(test_dir=str(tmp_path / 'out'), sheet_size=1)
-    hook.before_test_epoch(runner)
-    hook.after_test_iter(runner, 0, None, [sample_of(tmp_path, 'a.png'), sample_of(tmp_path, 'b.png')])
-    hook.after_test_epoch(runner)
-    assert sorted(path.name for path in (tmp_path / 'out').iterdir()) == ['a.jpg', 'b.jpg', 'sheet.png']
-
-    hook.before_val_epoch(runner)
-    hook.after_val_iter(runner, 0, None, [sample_of(tmp_path), DetDataSample()])
-    hook.after_val_epoch(runner)
-    assert np.asarray(Image.open(tmp_path / 'val_predictions.png')).std() > 1

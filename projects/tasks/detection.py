@@ -1,0 +1,135 @@
+"""Detection: boxes, and what set prediction adds to them: masks of instances, panoptic and semantic maps. Detectors of
+mmdet are of this kind, too."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from mmdet.evaluation.functional import INSTANCE_OFFSET
+from mmdet.structures import DetDataSample
+from mmdet.structures.mask import BitmapMasks, encode_mask_results
+from mmengine.structures import InstanceData
+from PIL import Image
+from torch import Tensor, nn
+
+from ..registry import TASKS
+from ..visualization.maps import draw_map
+from ..visualization.pictures import Objects, draw_objects
+from .base import Size, Task, in_channels, num_classes
+from .regions import regions
+
+PATCH = 32  # pixels of the side of a patch that pre-training looks for
+
+
+@TASKS.register_module('detection')
+class Detection(Task):
+    """Samples are mmdet's. A record has lists ``boxes`` (xyxy, pixels of the original image), ``labels``, ``names``,
+    ``scores``, and ``masks`` where the model predicts them (COCO's RLE, of the size of the original image), best first;
+    ``segments`` where it predicts a panoptic or semantic map, see `regions.py`."""
+
+    libraries = ('mmdet.models.detectors.base.BaseDetector',)
+    sample = DetDataSample
+    truths = ('gt_instances', 'gt_panoptic_seg')
+    predictions = ('pred_instances', 'pred_panoptic_seg', 'pred_sem_seg')
+    metrics = ('box AP', 'mask AP', 'PQ', 'mIoU')
+    objects = 7  # COCO's mean
+    default_size = (800, 1333)  # as in mmdet's tables
+
+    def item(
+        self, model: nn.Module, size: Size, count: int | None, random: torch.Generator
+    ) -> tuple[Tensor, DetDataSample]:
+        image = torch.randint(256, (in_channels(model), *size), generator=random, dtype=torch.uint8)
+        return image, DetDataSample() if count is None else sample_of(size, count, num_classes(model), random)
+
+    def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
+        found = {}
+        for field, written in FIELDS.items():
+            if field in sample:
+                found.update(written(sample.get(field), classes, score_thr))
+        if not found:
+            raise KeyError(f'no prediction in a data sample with {sorted(sample.keys())}; known are {sorted(FIELDS)}')
+        return found
+
+    def summary(self, record: dict) -> str:
+        return ', '.join(f'{len(record[key])} {name}' for key, name in SUMMARY.items() if key in record)
+
+    annotation = 'objects'
+    side = 'sqrt(width x height) of the boxes, in pixels of the files'
+
+    def annotations(self, info: dict) -> list[tuple[int, float | None]]:
+        boxes = [(item['bbox_label'], *item['bbox']) for item in info['instances'] if not item['ignore_flag']]
+        return [(label, float(np.sqrt((x2 - x1) * (y2 - y1)))) for label, x1, y1, x2, y2 in boxes]
+
+    def views(
+        self, image: np.ndarray, sample, prefix: str, classes: Sequence[str] | None, score_thr: float
+    ) -> list[tuple[str, Image.Image]]:
+        heading = dict(gt='ground truth', pred='prediction')[prefix]
+        views = []
+        if f'{prefix}_instances' in sample:
+            objects = Objects.of(sample.get(f'{prefix}_instances'), score_thr)
+            views.append((f'{heading} ({len(objects.boxes)})', draw_objects(image, objects, classes)))
+        for field in MAPS:
+            if f'{prefix}_{field}' in sample:
+                labels = sample.get(f'{prefix}_{field}').sem_seg[0].cpu().numpy()
+                views.append((heading, draw_map(image, labels % INSTANCE_OFFSET, classes, instances=labels)))
+        return views
+
+
+def instances_record(found: InstanceData, classes: Sequence[str] | None, score_thr: float) -> dict:
+    """Boxes and masks of objects."""
+    scores = found['scores'].detach().cpu().float()
+    order = scores.argsort(descending=True)
+    order = order[scores[order] >= score_thr]
+    labels = found['labels'].cpu()[order].tolist()
+    boxes = found['bboxes'].detach().cpu().float()[order]
+    record = dict(
+        boxes=[[round(value, 2) for value in box] for box in boxes.tolist()],
+        labels=labels,
+        scores=[round(score, 5) for score in scores[order].tolist()],
+    )
+    if classes is not None:
+        record['names'] = [classes[label] for label in labels]
+    if 'masks' in found:
+        masks = encode_mask_results(found['masks'][order].cpu().numpy())
+        record['masks'] = [dict(size=mask['size'], counts=mask['counts'].decode()) for mask in masks]
+    return record
+
+
+def panoptic_record(found: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
+    """Segments of a map that holds ``label + INSTANCE_OFFSET * number``."""
+    return dict(segments=regions(found.get('sem_seg')[0], classes, INSTANCE_OFFSET))
+
+
+def semantic_record(found: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
+    """Segments of a map that holds labels."""
+    return dict(segments=regions(found.get('sem_seg')[0], classes))
+
+
+FIELDS = dict(pred_instances=instances_record, pred_panoptic_seg=panoptic_record, pred_sem_seg=semantic_record)
+SUMMARY = dict(boxes='objects', segments='segments')
+MAPS = ('panoptic_seg', 'sem_seg')
+
+
+def sample_of(size: Size, count: int, num_classes: int, random: torch.Generator) -> DetDataSample:
+    """A data sample of an image of (height, width) that was twice as high and three times as wide, with ``count``
+    objects: ellipses, each with a patch of noise as pre-training looks for."""
+    height, width = size
+    extent = torch.tensor([width, height], dtype=torch.float32)
+    centre = torch.rand(count, 2, generator=random) * 0.6 + 0.2
+    half = torch.rand(count, 2, generator=random) * 0.15 + 0.05
+    boxes = torch.cat([(centre - half) * extent, (centre + half) * extent], dim=1)
+    labels = torch.randint(num_classes, (count,), generator=random)
+    patches = torch.randint(256, (count, 3, PATCH, PATCH), generator=random, dtype=torch.uint8)
+    objects = InstanceData(bboxes=boxes, labels=labels, masks=ellipses(boxes, height, width), patches=patches)
+    shapes = dict(img_shape=size, ori_shape=(2 * height, 3 * width), scale_factor=(1 / 3, 1 / 2))
+    return DetDataSample(gt_instances=objects, metainfo=shapes)
+
+
+def ellipses(boxes: Tensor, height: int, width: int) -> BitmapMasks:
+    """The ellipse within each box (xyxy pixels)."""
+    y, x = torch.meshgrid(torch.arange(height) + 0.5, torch.arange(width) + 0.5, indexing='ij')
+    masks = [
+        (2 * x - left - right).div(right - left) ** 2 + (2 * y - top - bottom).div(bottom - top) ** 2 <= 1
+        for left, top, right, bottom in boxes
+    ]
+    return BitmapMasks([mask.numpy().astype('uint8') for mask in masks], height, width)

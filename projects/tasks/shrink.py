@@ -1,0 +1,126 @@
+"""A model's config at a size that trains a step in a fraction of a second.
+
+Every part of the config that has a ``type`` becomes small, the inner ones first:
+
+1. by what its class says: an attribute ``tiny``, a dict of changes to the config, or a static method that takes the
+   config and returns them. Write one where the words of 2 are not enough::
+
+       class Swin(BaseModule):
+           tiny = dict(arch=dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8)), window_size=4)
+
+   :data:`LIBRARIES` says it for classes of mmdet and mmseg;
+2. by the words that all parts of ours share (:data:`LIMITS`); lists of ``channels`` shrink by eight, as
+   the backbones do.
+
+No weights are loaded. Stages and outputs stay those of the config.
+"""
+
+import inspect
+from collections.abc import Callable
+
+from mmengine.config import ConfigDict
+
+from ..registry import MODELS, TASK_UTILS, resolve
+
+# The most that a part's number may be, by the word for it: where its config says it or its class has it as a default.
+LIMITS = dict(embed_dims=32, ffn_channels=64, num_layers=2, num_queries=20, num_groups=8)
+GIVEN = dict(num_points=100)  # the same, where a config says it
+LISTS = ('channels', 'skip_channels')  # become an eighth
+WORDS_OF_THEIR_OWN = ('mmdet', 'mmseg', 'mmcv', 'mmpretrain', 'torch')  # packages to which the limits do not apply
+
+STAGES = dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8), window_size=4)
+WIDTH = dict(embed_dims=32)
+LAYER = dict(self_attn_cfg=WIDTH, ffn_cfg=dict(WIDTH, feedforward_channels=64))
+LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
+    'mmdet.ResNet': dict(depth=18, base_channels=8),
+    'mmseg.ResNet': dict(depth=18, base_channels=8),
+    'mmdet.SwinTransformer': STAGES,
+    'mmdet.Mask2Former': dict(
+        data_preprocessor=dict(batch_augments=None),
+        panoptic_head=dict(
+            in_channels=[8, 16, 32, 64],
+            feat_channels=32,
+            out_channels=32,
+            num_queries=20,
+            positional_encoding=dict(num_feats=16),
+            pixel_decoder=dict(
+                norm_cfg=dict(num_groups=8),
+                positional_encoding=dict(num_feats=16),
+                encoder=dict(num_layers=1, layer_cfg=LAYER),
+            ),
+            transformer_decoder=dict(num_layers=3, layer_cfg=dict(LAYER, cross_attn_cfg=WIDTH)),
+        ),
+        train_cfg=dict(num_points=100),
+    ),
+}
+
+
+def without_pretrained(cfg):
+    """The same config without the entries that load weights from a file."""
+    if isinstance(cfg, dict):
+        return type(cfg)(
+            {
+                key: without_pretrained(value)
+                for key, value in cfg.items()
+                if not (key == 'pretrained' or (key == 'init_cfg' and 'checkpoint' in (value or ())))
+            }
+        )
+    if isinstance(cfg, (list, tuple)):
+        return type(cfg)(without_pretrained(value) for value in cfg)
+    return cfg
+
+
+def shrink(cfg: ConfigDict) -> ConfigDict:
+    """A part's config, changed in place."""
+    for key, value in cfg.items():
+        for inner in value if isinstance(value, (list, tuple)) else [value]:
+            if isinstance(inner, dict):
+                shrink(inner)
+        if key in LISTS and isinstance(value, (list, tuple)):
+            cfg[key] = [max(1, channels // 8) for channels in value]
+        elif key in {**LIMITS, **GIVEN} and isinstance(value, int):
+            cfg[key] = min(value, {**LIMITS, **GIVEN}[key])
+    kind = part_class(cfg)
+    if kind is not None:
+        cfg.update(defaults_above(kind, cfg))
+        merge(cfg, changes(kind, cfg))
+    return cfg
+
+
+def part_class(cfg: dict) -> type | None:
+    """The class of a part; None for what is none, such as ``dict(type='GN')`` or a dict without a type."""
+    for registry in (MODELS, TASK_UTILS):
+        try:
+            kind = resolve(cfg, registry) if 'type' in cfg else None
+        except KeyError:
+            continue
+        return kind if isinstance(kind, type) else None
+    return None
+
+
+def changes(kind: type, cfg: dict) -> dict:
+    """What the class of a part, or the table of libraries, says makes it small."""
+    package = kind.__module__.partition('.')[0]
+    said = getattr(kind, 'tiny', None) or LIBRARIES.get(f'{package}.{kind.__name__}', {})
+    return said(cfg) if callable(said) else said
+
+
+def defaults_above(kind: type, cfg: dict) -> dict:
+    """Limits for the defaults of a class of ours that are beyond them."""
+    if kind.__module__.partition('.')[0] in WORDS_OF_THEIR_OWN:
+        return {}
+    given = inspect.signature(kind).parameters
+    return {
+        word: limit
+        for word, limit in LIMITS.items()
+        if word in given and word not in cfg and isinstance(given[word].default, int) and given[word].default > limit
+    }
+
+
+def merge(cfg: dict, new: dict) -> None:
+    """``new`` into ``cfg``: of dicts the entries, all else as a whole."""
+    for key, value in new.items():
+        if isinstance(value, dict) and isinstance(cfg.get(key), dict):
+            merge(cfg[key], value)
+        else:
+            cfg[key] = value
