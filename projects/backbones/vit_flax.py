@@ -11,7 +11,7 @@ from torch import Size, Tensor, nn
 from ..layers.position import resize_grid
 from ..registry import WEIGHT_LAYOUTS
 from ..weights.keys import Rule
-from .layouts import BackboneLayout
+from ..weights.layout import WeightLayout
 from .vit import RESIZE, ViT
 from .vit_layouts import class_row, flat, without_class
 
@@ -43,10 +43,10 @@ def names_of(state: Mapping[str, Tensor] | set[str], prefix: str) -> Sequence[st
 
 
 @WEIGHT_LAYOUTS.register_module(name='vit-flax')
-class FlaxViTLayout(BackboneLayout):
+class FlaxViTLayout(WeightLayout):
     """The authors' npz files. They were trained with the tanh form of GELU, so the model must say ``gelu='tanh'``."""
 
-    model = ViT
+    model, part = ViT, 'backbone'
     head = rf'({PREFIX})?(head|pre_logits)/(kernel|bias)'
 
     @staticmethod

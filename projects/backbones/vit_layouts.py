@@ -15,7 +15,7 @@ from ..layers.position import resize_grid
 from ..layers.relative_bias import resize_table
 from ..registry import WEIGHT_LAYOUTS
 from ..weights.keys import Make, Rule, block
-from .layouts import BackboneLayout
+from ..weights.layout import WeightLayout
 from .vit import RESIZE, ViT
 
 # Names of the first of a file's patch projection, and of the first norm of a block ({} is its number).
@@ -217,14 +217,14 @@ def stem_rules(words: Words) -> list[Rule]:
 
 
 @WEIGHT_LAYOUTS.register_module(name='vit')
-class ViTLayout(BackboneLayout):
+class ViTLayout(WeightLayout):
     """Plain vision transformers with the names of timm or transformers: ViT, DeiT, MAE, DINOv2, DINOv3, BEiT. What a
     dense model lacks (class token, final norm) is dropped.
 
     Patch kernels of 14 pixels are resized to 16, positions and biases to the model's grid.
     """
 
-    model = ViT
+    model, part = ViT, 'backbone'
     head = r'(head|classifier|head\.fc|pre_logits|fc)\.(weight|bias)'
 
     @staticmethod

@@ -17,6 +17,7 @@ whose names an own model `Plain` has kept but for its head::
             return [Rule(r'head\\.(weight|bias)', [r'fc.\\1'])]
 """
 
+import re
 from collections.abc import Mapping, Sequence
 
 from torch import Tensor, nn
@@ -30,17 +31,22 @@ class WeightLayout:
     Attributes:
         model: the class of modules that it fills (or several); any other is refused.
         part: the attribute of a whole model that it describes ('backbone'), or None for the model itself.
+        head: regular expression for the official names above a backbone. On a classifier (a model with a `backbone` and a
+            `head` that ends in `fc`) they fill the head, too; any other model drops them.
         classes: choices of class rows that `rules` takes as its argument `classes`, for files that have more of them
             than the model ('coco'); a layout that names none has no such argument.
     """
 
     model: type | tuple[type, ...] = nn.Module
     part: str | None = None
+    head: str | None = None
     classes: tuple[str, ...] = ()
 
     @classmethod
     def target(cls, model: nn.Module) -> str:
         """Name of the part of a whole model that it fills; '' for the model itself."""
+        if cls.head and is_classifier(model):
+            return ''
         return cls.part if cls.part and hasattr(model, cls.part) else ''
 
     @staticmethod
@@ -69,14 +75,49 @@ class WeightLayout:
         return {}
 
     @classmethod
+    def head_rules(cls, state: Mapping[str, Tensor], head: nn.Module) -> Sequence[Rule]:
+        """Where the tensors of a classifier's head come from; by default its last layer is called as the official
+        one."""
+        names = sorted(name.rpartition('.')[0] for name in state if name.endswith('.weight'))
+        return [Rule(r'fc\.(weight|bias)', [(names or ['head'])[0] + r'.\1'])]
+
+    @classmethod
     def convert(cls, state: Mapping[str, Tensor], model: nn.Module, **choice: str) -> Conversion:
         """Make the tensors of `model` from those of a file; only `choice` is handed on to `rules`."""
+        above = {name: tensor for name, tensor in state.items() if cls.head and re.fullmatch(cls.head, name)}
+        below = {name: tensor for name, tensor in state.items() if name not in above}
+        if not (cls.head and is_classifier(model)):
+            made = cls._of_part(below, model, **choice)
+            made.dropped.update(dict.fromkeys(above, 'a backbone has no classifier'))
+            return made
+        made = cls._of_part(below, model.backbone, **choice)
+        return side_by_side({'backbone.': made, 'head.': draw(above, model.head, cls.head_rules(above, model.head))})
+
+    @classmethod
+    def _of_part(cls, state: Mapping[str, Tensor], model: nn.Module, **choice: str) -> Conversion:
         if not isinstance(model, cls.model):
             return Conversion(refused={'the model': not_for(model, cls.model)})
         refused = cls.refuse(state, model)
         if refused:
             return Conversion(refused=dict(refused))
         return draw(state, model, cls.rules(state, model, **choice), cls.drop(state, model), cls.fresh(state, model))
+
+
+def is_classifier(model: nn.Module) -> bool:
+    """Whether it has a backbone and, above it, a head whose last layer tells classes apart."""
+    return hasattr(model, 'backbone') and hasattr(getattr(model, 'head', None), 'fc')
+
+
+def side_by_side(parts: Mapping[str, Conversion]) -> Conversion:
+    """One conversion of several parts of a model, by what stands before the names of each."""
+    whole = Conversion()
+    for prefix, made in parts.items():
+        for field in ('state', 'sources', 'initialised', 'missing', 'refused'):
+            named = {prefix + name: value for name, value in getattr(made, field).items()}
+            getattr(whole, field).update(named)
+        whole.dropped.update(made.dropped)
+        whole.unexpected += made.unexpected
+    return whole
 
 
 def not_for(model: nn.Module, wanted: type | tuple[type, ...]) -> str:
