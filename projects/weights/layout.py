@@ -31,8 +31,8 @@ class WeightLayout:
     Attributes:
         model: the class of modules that it fills (or several); any other is refused.
         part: the attribute of a whole model that it describes ('backbone'), or None for the model itself.
-        head: regular expression for the official names above a backbone. On a classifier (a model with a `backbone` and a
-            `head` that ends in `fc`) they fill the head, too; any other model drops them.
+        head: regular expression for the official names above a backbone. On a classifier (a model with a `backbone` and
+            a `head` that ends in `fc`) they fill the head, too; any other model drops them.
         classes: choices of class rows that `rules` takes as its argument `classes`, for files that have more of them
             than the model ('coco'); a layout that names none has no such argument.
     """
