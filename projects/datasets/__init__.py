@@ -10,15 +10,20 @@ from .segments import LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
 from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
+from .volumes import DrawSampler, LoadVolume, LoadVolumeLabel, PackVolume, VolumeDataset
 
 __all__ = [
     'CheckClassesHook',
     'CheckedCocoDataset',
     'ClassMismatch',
     'CutPatches',
+    'DrawSampler',
     'LoadCheckedImage',
     'LoadPanopticMap',
+    'LoadVolume',
+    'LoadVolumeLabel',
     'PackPatches',
+    'PackVolume',
     'PanopticInstances',
     'ProposalBoxes',
     'ProposalFile',
@@ -27,6 +32,7 @@ __all__ = [
     'SelectiveSearch',
     'SemanticInstances',
     'UnlabelledImages',
+    'VolumeDataset',
     'cut_tiles',
     'make_shapes',
     'merge_options',

@@ -3,5 +3,6 @@
 from .check_metrics import CheckMetricsHook
 from .coco_metric import CheckedCocoMetric
 from .panoptic_quality import PanopticQuality
+from .volumetric import VolumeMetric
 
-__all__ = ['CheckMetricsHook', 'CheckedCocoMetric', 'PanopticQuality']
+__all__ = ['CheckMetricsHook', 'CheckedCocoMetric', 'PanopticQuality', 'VolumeMetric']

@@ -4,8 +4,10 @@ An inference part is called as ``inference(images, logits)``: images B C *size, 
 from B C *any to B K *any; it returns B K *size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -15,12 +17,67 @@ from ..registry import MODELS
 Network = Callable[[Tensor], Tensor]
 
 
-@MODELS.register_module()
-class WholeInference:
-    """The whole input at once."""
+class Inference:
+    """Base of the inference parts.
 
-    def __call__(self, images: Tensor, logits: Network) -> Tensor:
-        return logits(images)
+    Args:
+        mirror_axes: spatial axes (0 is D of a volume, H of an image) over whose flips logits are averaged. Only axes
+            that were mirrored in training are of use: `restrict_mirror`.
+    """
+
+    def __init__(self, mirror_axes: Sequence[int] = ()):
+        self.mirror_axes = tuple(sorted(set(mirror_axes)))
+
+    def __call__(self, images: Tensor, network: Network) -> Tensor:
+        """Logits B K *S of images B C *S."""
+        parts = [part for _, part in self.slabs(images, network)]
+        return parts[0] if len(parts) == 1 else torch.cat(parts, 2)
+
+    def slabs(self, images: Tensor, network: Network) -> Iterator[tuple[int, Tensor]]:
+        """Pieces of the logits along the first axis, in order: (start, B K s *rest)."""
+        raise NotImplementedError
+
+    def restrict_mirror(self, trained: Sequence[int]) -> tuple[int, ...]:
+        """Keep only the axes that were mirrored in training; returns those that were dropped."""
+        dropped = tuple(axis for axis in self.mirror_axes if axis not in trained)
+        self.mirror_axes = tuple(axis for axis in self.mirror_axes if axis in trained)
+        return dropped
+
+    def mirrored(self, network: Network, images: Tensor) -> Tensor:
+        """Logits averaged over all combinations of flips."""
+        total = network(images)
+        flips = [
+            [axis + 2 for axis, on in zip(self.mirror_axes, chosen) if on]
+            for chosen in product((False, True), repeat=len(self.mirror_axes))
+        ][1:]
+        for axes in flips:
+            total = total + network(images.flip(axes)).flip(axes)
+        return total / (len(flips) + 1) if flips else total
+
+
+@MODELS.register_module()
+class WholeInference(Inference):
+    """The image or volume at once.
+
+    Args:
+        divisor: sizes are filled up to a multiple of it at their far end, with ``pad_value``, and the logits are cut.
+        mirror_axes: see `Inference`.
+
+    Example:
+        >>> inference = WholeInference(divisor=16)
+        >>> inference(torch.zeros(1, 2, 30, 17, 5), lambda x: x[:, :1]).shape
+        torch.Size([1, 1, 30, 17, 5])
+    """
+
+    def __init__(self, divisor: int = 1, pad_value: float = 0.0, mirror_axes: Sequence[int] = ()):
+        super().__init__(mirror_axes)
+        self.divisor, self.pad_value = divisor, pad_value
+
+    def slabs(self, images: Tensor, network: Network) -> Iterator[tuple[int, Tensor]]:
+        size = images.shape[2:]
+        padded = pad_far(images, [-(-length // self.divisor) * self.divisor for length in size], self.pad_value)
+        logits = self.mirrored(network, padded)
+        yield 0, logits[(..., *[slice(length) for length in size])]
 
 
 @MODELS.register_module()
@@ -57,3 +114,22 @@ def mirror_pad(images: Tensor, margin: Sequence[int]) -> Tensor:
         images = F.pad(images, [each for now in reversed(step) for each in (now, now)], mode='reflect')
         left = [each - now for each, now in zip(left, step)]
     return images
+
+
+def pad_far(images: Tensor, sizes: Sequence[int], value: float) -> Tensor:
+    """Fill up to ``sizes`` at the far end of each axis."""
+    missing = [(0, size - length) for size, length in zip(sizes, images.shape[2:])]
+    return pad(images, missing, value)
+
+
+def pad_around(images: Tensor, sizes: Sequence[int], before: Sequence[int], value: float) -> Tensor:
+    """Fill up to at least ``sizes``, with ``before`` at the near end."""
+    lengths = images.shape[2:]
+    return pad(images, [(b, max(s - n, 0) - b) for b, s, n in zip(before, sizes, lengths)], value)
+
+
+def pad(images: Tensor, missing: Sequence[tuple[int, int]], value: float) -> Tensor:
+    """Fill up each axis by (near, far)."""
+    if not any(far or near for near, far in missing):
+        return images
+    return F.pad(images, [n for pair in reversed(missing) for n in pair], value=value)
