@@ -5,7 +5,12 @@ configs find them too, with no ``custom_imports``. mmengine does not import a pa
 they are repeated here.
 """
 
+import ast
 import inspect
+import re
+import textwrap
+from dataclasses import dataclass
+from functools import cache
 
 import mmdet.registry as mmdet
 from mmengine.registry import Registry
@@ -70,11 +75,79 @@ def resolve(cfg: dict, registry: Registry = MODELS) -> type:
 
 
 def build_part(cfg: dict, registry: Registry = MODELS, **defaults):
-    """Build ``cfg``, filling in those ``defaults`` that its class accepts and the config does not set.
+    """Build ``cfg``, filling in those ``defaults`` that its class takes and the config does not set.
 
     This is how a number that several parts share (``embed_dims``, ``num_classes`` ...) is written once, on the
-    detector, and an explicit value in a part's own config still wins.
+    detector, and an explicit value in a part's own config still wins. What a class takes: see :func:`keywords`.
     """
-    accepted = inspect.signature(resolve(cfg, registry)).parameters
-    shared = {name: value for name, value in defaults.items() if name in accepted}
+    taken = keywords(resolve(cfg, registry)).names
+    shared = {name: value for name, value in defaults.items() if name in taken}
     return registry.build({**shared, **cfg})
+
+
+@dataclass(frozen=True)
+class Keywords:
+    """Names that a class takes; ``free``: it also takes names that its signature does not tell."""
+
+    names: frozenset[str]
+    free: bool
+
+
+@cache
+def keywords(kind) -> Keywords:
+    """What a class or function takes; up the classes as long as each hands its ``**kwargs`` on to the next.
+
+    What a constructor gives its parent itself, as in ``super().__init__(num_layers=1, **kwargs)``, it does not take.
+    """
+    inits = [kind]
+    if inspect.isclass(kind):
+        inits = [vars(base)['__init__'] for base in kind.__mro__[:-1] if '__init__' in vars(base)]
+    names: set[str] = set()
+    given, positions, free = {'self'}, 0, False
+    for init in inits:
+        try:
+            arguments = list(inspect.signature(init).parameters.values())
+        except ValueError:  # written in C
+            return Keywords(frozenset(names), True)
+        own = [one.name for one in arguments if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY)]
+        names.update(name for place, name in enumerate(own) if name not in given and not 0 < place <= positions)
+        rest = next((one.name for one in arguments if one.kind is one.VAR_KEYWORD), None)
+        if rest is None:
+            return Keywords(frozenset(names), free)
+        call = handing_on(init, rest)
+        if not call.hands_on:
+            break
+        given, positions, free = given | call.names, call.positions, free or call.keeps
+    return Keywords(frozenset(names), bool(inits))
+
+
+@dataclass(frozen=True)
+class Handing:
+    """How a constructor calls that of its parent.
+
+    Args:
+        hands_on: its ``**kwargs`` go there.
+        keeps: it also uses them otherwise.
+        names, positions: what else goes there, by name and by place.
+    """
+
+    hands_on: bool = False
+    keeps: bool = False
+    names: frozenset[str] = frozenset()
+    positions: int = 0
+
+
+def handing_on(init, rest: str) -> Handing:
+    """What a constructor does with its ``**rest``; where its source cannot be read, the usual is assumed."""
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
+    except (OSError, TypeError, SyntaxError):
+        return Handing(hands_on=inspect.isfunction(init), keeps=True)
+    uses = sum(isinstance(node, ast.Name) and node.id == rest for node in ast.walk(tree))
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        handed = [isinstance(word.value, ast.Name) and word.value.id == rest for word in call.keywords if not word.arg]
+        if any(handed) and re.fullmatch(r'super\(.*\)\.__init__', ast.unparse(call.func)):
+            given = frozenset(word.arg for word in call.keywords if word.arg)
+            places = sum(not isinstance(argument, ast.Starred) for argument in call.args)
+            return Handing(True, uses > sum(handed), given, places)
+    return Handing()

@@ -10,7 +10,7 @@ import pytest
 from mmengine.registry import DefaultScope, Registry
 
 import mmparts.registry
-from mmparts.registry import build_part, resolve
+from mmparts.registry import build_part, keywords, resolve
 
 
 def registries(module) -> dict[str, Registry]:
@@ -67,6 +67,76 @@ def test_shared_numbers_reach_only_the_parts_that_take_them():
     part = build_part(cfg, num_queries=300, embed_dims=16, num_classes=3)
     assert part.content.weight.shape == (7, 16)  # the part's own number wins
     assert cfg == dict(type='mmparts.PointQueries', num_queries=7)
+
+
+class Closed:
+    def __init__(self, a, b=1, embed_dims=0):
+        self.given = dict(a=a, b=b, embed_dims=embed_dims)
+
+
+class HandsOn(Closed):
+    def __init__(self, c=2, **kwargs):
+        super().__init__(**kwargs)
+
+
+class Twice(HandsOn):
+    def __init__(self, d=3, **kwargs):
+        super().__init__(d, **kwargs)
+
+
+class GivesByPlace(Closed):
+    def __init__(self, **kwargs):
+        super().__init__(1, **kwargs)
+
+
+class GivesByName(HandsOn):
+    def __init__(self, **kwargs):
+        super().__init__(a=1, embed_dims=8, **kwargs)
+
+
+class Looks(Closed):
+    def __init__(self, **kwargs):
+        self.own = kwargs.pop('own', None)
+        super().__init__(**kwargs)
+
+
+class Keeps(Closed):
+    def __init__(self, c, **kwargs):
+        super().__init__(1)
+        self.kwargs = kwargs
+
+
+unread = dict(Closed=Closed)
+exec('class Unread(Closed):\n    def __init__(self, e=0, **kwargs):\n        super().__init__(**kwargs)', unread)
+
+
+@pytest.mark.parametrize(
+    ('kind', 'names', 'free'),
+    [
+        (Closed, 'a b embed_dims', False),
+        (HandsOn, 'a b c embed_dims', False),
+        (Twice, 'a b d embed_dims', False),
+        (GivesByPlace, 'b embed_dims', False),
+        (GivesByName, 'b c', False),
+        (Looks, 'a b embed_dims', True),
+        (Keeps, 'c', True),
+        (unread['Unread'], 'a b e embed_dims', True),
+    ],
+)
+def test_keywords_follow_kwargs_upwards(kind, names, free):
+    assert keywords(kind).names == set(names.split())
+    assert keywords(kind).free is free
+
+
+@pytest.mark.parametrize('kind', [Closed, HandsOn, Twice, Looks, unread['Unread']])
+def test_shared_numbers_go_where_kwargs_go(kind):
+    assert build_part(dict(type=kind, a=5), embed_dims=16, num_classes=3).given == dict(a=5, b=1, embed_dims=16)
+
+
+def test_a_constructor_that_sets_a_number_keeps_it():
+    assert build_part(dict(type=GivesByName), embed_dims=16).given['embed_dims'] == 8
+    with pytest.raises(TypeError, match='embed_dims'):
+        build_part(dict(type=GivesByName, embed_dims=16))
 
 
 def test_an_unknown_part_is_named():

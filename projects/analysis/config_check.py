@@ -5,14 +5,11 @@ to itself (counted as :attr:`ConfigCheck.unseen`), and the parts of :data:`NOT_R
 ways of their own. A config is code: reading one runs it, and imports its ``custom_imports``, as training would.
 """
 
-import ast
 import difflib
 import inspect
 import re
-import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 from importlib.util import find_spec
 
 import mmengine.registry
@@ -22,6 +19,7 @@ from mmengine.runner import Runner, set_random_seed
 from torch.utils.data import DataLoader
 
 from ..registry import MODELS as OURS
+from ..registry import Keywords, keywords
 
 Keys = tuple[str | int, ...]  # the way to an entry of a config
 
@@ -130,14 +128,6 @@ class Finding:
 
     where: str
     problem: str
-
-
-@dataclass(frozen=True)
-class Keywords:
-    """Names that a class takes; ``free``: it also takes names that its signature does not tell."""
-
-    names: frozenset[str]
-    free: bool
 
 
 class ConfigCheck:
@@ -278,45 +268,6 @@ def visible(registry: Registry) -> Iterator[tuple[str, str]]:
             seen = seen.parent
     for scope, child in registry.children.items():
         yield from ((f'{scope}.{name}', name) for name in child.module_dict)
-
-
-@cache
-def keywords(kind) -> Keywords:
-    """What a class or function takes; up the classes as long as each hands its ``**kwargs`` on to the next."""
-    inits = [kind]
-    if inspect.isclass(kind):
-        inits = [vars(base)['__init__'] for base in kind.__mro__[:-1] if '__init__' in vars(base)]
-    names: set[str] = set()
-    for init in inits:
-        try:
-            given = inspect.signature(init).parameters.values()
-        except ValueError:  # written in C
-            return Keywords(frozenset(names), True)
-        names.update(one.name for one in given if one.kind in (one.POSITIONAL_OR_KEYWORD, one.KEYWORD_ONLY))
-        rest = [one.name for one in given if one.kind is one.VAR_KEYWORD]
-        if not rest:
-            return Keywords(frozenset(names - {'self'}), False)
-        if not hands_on(init, rest[0]):
-            break
-    return Keywords(frozenset(names - {'self'}), bool(inits))
-
-
-def hands_on(init, rest: str) -> bool:
-    """Whether a constructor hands its ``**rest`` to the constructor of a parent, and uses it for nothing else."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(init)))
-    except (OSError, TypeError, SyntaxError):
-        return False
-    parents = ['super().__init__', f'super({init.__qualname__.split(".")[-2]}, self).__init__']
-    uses = sum(isinstance(node, ast.Name) and node.id == rest for node in ast.walk(tree))
-    handed = sum(
-        isinstance(keyword.value, ast.Name) and keyword.value.id == rest
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Call) and ast.unparse(node.func) in parents
-        for keyword in node.keywords
-        if keyword.arg is None
-    )
-    return 0 < handed == uses
 
 
 def merged(taken: Keywords, target: Keywords) -> Keywords:

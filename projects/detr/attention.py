@@ -107,8 +107,8 @@ class DeformableAttention(nn.Module):
     def forward(self, query: Tensor, reference: Tensor, memory: Memory, tokens: Tensor) -> Tensor:
         """query B N C; reference B N 2 or B N 4, not yet scaled by the valid ratios; tokens B S C."""
         value = self.value_proj(tokens)
-        if memory.mask is not None:
-            value = value.masked_fill(memory.mask[..., None], 0.0)
+        if memory.keep is not None:
+            value = value.masked_fill(~memory.keep[..., None], 0.0)
         value = value.unflatten(-1, (self.num_heads, -1))
         return self.output_proj(ms_deform_attn_fused(value, memory.shapes, *self._look(query, reference, memory)))
 
@@ -195,7 +195,7 @@ class DeformableCrossAttention(nn.Module):
 
 def keep_tokens(memory: Memory) -> Tensor | None:
     """B 1 1 S: which tokens may be looked at; None when all may."""
-    return None if memory.mask is None else ~memory.mask[:, None, None]
+    return None if memory.keep is None else memory.keep[:, None, None]
 
 
 def feed_forward(embed_dims: int, ffn_channels: int, act_cfg: dict, dropout: float) -> nn.Sequential:

@@ -11,7 +11,7 @@ from ..registry import MODELS, build_part, resolve
 from .attention import DeformableCrossAttention, DenseSelfAttention, feed_forward, xavier_init
 from .boxes import sine_yxwh
 from .references import FixedReference
-from .structures import Memory, QueryGroup
+from .structures import Memory, QueryGroup, Run
 
 
 class DecoderLayer(nn.Module):
@@ -42,25 +42,19 @@ class DecoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(
-        self,
-        content: Tensor,
-        pos: Tensor,
-        reference: Tensor | None,
-        memory: Memory,
-        runs: list[tuple[int, Tensor | None]],
-        *prior,
+        self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory, runs: list[Run], *prior
     ) -> Tensor:
         content = self.norm_self(content + self.dropout(self._attend(content, pos, runs)))
         content = self.norm_cross(content + self.dropout(self.cross_attn(content, pos, reference, memory, *prior)))
         return self.norm_ffn(content + self.dropout(self.ffn(content)))
 
-    def _attend(self, content: Tensor, pos: Tensor, runs: list[tuple[int, Tensor | None]]) -> Tensor:
-        """Self-attention of each run of queries (its size, and what it may look at) on its own."""
+    def _attend(self, content: Tensor, pos: Tensor, runs: list[Run]) -> Tensor:
+        """Self-attention of each run of queries on its own."""
         if len(runs) == 1:
-            return self.self_attn(content, pos, runs[0][1])
-        sizes = [size for size, _ in runs]
+            return self.self_attn(content, pos, runs[0].keep)
+        sizes = [run.size for run in runs]
         parts = zip(content.split(sizes, dim=1), pos.split(sizes, dim=1), runs)
-        return torch.cat([self.self_attn(*part, keep) for *part, (_, keep) in parts], dim=1)
+        return torch.cat([self.self_attn(*part, run.keep) for *part, run in parts], dim=1)
 
 
 @MODELS.register_module()
@@ -160,13 +154,12 @@ class QueryDecoder(nn.Module):
         )
 
     def forward(
-        self, groups: list[QueryGroup], memory: Memory, runs: list[tuple[int, Tensor | None]], head: nn.Module
+        self, groups: list[QueryGroup], memory: Memory, runs: list[Run], head: nn.Module
     ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Run the groups side by side.
 
         Args:
-            runs: size of each run of groups that does not look into another, and who may not look at whom within it
-                (bool, N N or B 1 N N; None when all see all), see :func:`isolated`.
+            runs: groups that do not look into each other, see :func:`isolated`.
             head: gives the box branch of each layer to the reference update.
 
         Returns:
@@ -174,7 +167,6 @@ class QueryDecoder(nn.Module):
         """
         content = torch.cat([group.content for group in groups], dim=1)
         reference = kept = self._references(groups, content)
-        runs = [(size, None if blocked is None else ~blocked) for size, blocked in runs]
 
         hidden, references = [], []
         for index, layer in enumerate(self.layers):

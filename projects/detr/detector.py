@@ -1,6 +1,5 @@
 """The set-prediction detector: one class for the whole family; a paper is a choice of parts."""
 
-import torch.nn.functional as F
 from mmdet.models.detectors import BaseDetector
 from mmengine.model import ModuleList
 from torch import Tensor
@@ -10,7 +9,7 @@ from ..registry import MODELS, build_part
 from .compatibility import check_parts
 from .groups import isolated
 from .queries import Proposals
-from .structures import Memory, QueryGroup, Targets
+from .structures import ImageSizes, Memory, QueryGroup, Targets
 
 
 @MODELS.register_module()
@@ -82,10 +81,9 @@ class QueryDetector(BaseDetector):
         return self.neck(self.backbone(batch_inputs))
 
     def encode(self, batch_inputs: Tensor, samples: list | None) -> Memory:
-        feats = self.extract_feat(batch_inputs)
-        memory = self.encoder(feats, padding_masks(batch_inputs, feats, samples))
-        memory.padded = tuple(batch_inputs.shape[-2:])
-        memory.images = [sample.img_shape[:2] for sample in samples] if samples else [memory.padded] * len(batch_inputs)
+        images, feats = ImageSizes.of(batch_inputs, samples), self.extract_feat(batch_inputs)
+        memory = self.encoder(feats, images.keeps(feats))
+        memory.images = images
         return memory
 
     def ask(self, memory: Memory, samples: list | None) -> tuple[QueryGroup, Proposals | None]:
@@ -136,15 +134,3 @@ def refuse_settings(owner: str, **given: dict | None):
                 'model.head.select, settings of auxiliary heads in their own configs in model.groups; '
                 f'leave model.{name} out'
             )
-
-
-def padding_masks(batch_inputs: Tensor, feats: tuple[Tensor, ...], samples: list | None) -> list[Tensor] | None:
-    """B H W bool of each level, True on padding (nearest pixel decides); None when no image is padded."""
-    height, width = batch_inputs.shape[-2:]
-    sizes = [sample.img_shape[:2] for sample in samples] if samples else []
-    if all(tuple(size) == (height, width) for size in sizes):
-        return None
-    mask = batch_inputs.new_ones((len(sizes), 1, height, width))
-    for one, (h, w) in zip(mask, sizes):
-        one[:, :h, :w] = 0
-    return [F.interpolate(mask, size=feat.shape[-2:]).squeeze(1).bool() for feat in feats]

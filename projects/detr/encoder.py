@@ -61,7 +61,7 @@ class Encoder(nn.Module):
 
     Args:
         layers: the encoder layers.
-        positional_encoding: config of a part that maps a padding mask (B H W) to B C H W.
+        positional_encoding: config of a part that maps a padding mask (B H W, True on padding) to B C H W, as mmdet's.
         level_embed: add one learned vector for each level to the positional map.
         scale_positions: multiply the positional map by a small net of the tokens that enter a layer (DAB-DETR).
         with_cp: recompute each layer in the backward pass to save memory.
@@ -89,9 +89,9 @@ class Encoder(nn.Module):
             xavier_init(self.position_scale)
         self.level_embed = nn.Parameter(torch.randn(num_levels, embed_dims)) if level_embed else None
 
-    def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:
-        """feats: B C H W of each level, finest first; masks: B H W bool of each, True on padding, or None."""
-        memory = Memory.from_levels(feats, self._positions(feats, masks), masks)
+    def forward(self, feats: list[Tensor], keeps: list[Tensor] | None) -> Memory:
+        """feats: B C H W of each level, finest first; keeps: B H W bool of each, False on padding, or None."""
+        memory = Memory.from_levels(feats, self._positions(feats, keeps), keeps)
         tokens = memory.tokens
         for layer in self.layers:
             pos = memory.pos if self.position_scale is None else memory.pos * self.position_scale(tokens)
@@ -102,9 +102,9 @@ class Encoder(nn.Module):
         memory.tokens = tokens
         return memory
 
-    def _positions(self, feats: list[Tensor], masks: list[Tensor] | None) -> list[Tensor]:
+    def _positions(self, feats: list[Tensor], keeps: list[Tensor] | None) -> list[Tensor]:
         pos = [
-            self.positional_encoding(None if masks is None else masks[level], input=feat)
+            self.positional_encoding(None if keeps is None else ~keeps[level], input=feat)
             for level, feat in enumerate(feats)
         ]
         if self.level_embed is None:

@@ -7,11 +7,11 @@ inference the matching queries run alone, which is all the difference there is b
 import torch
 from torch import Tensor
 
-from .structures import QueryGroup
+from .structures import QueryGroup, Run
 
 
-def isolated(groups: list[QueryGroup]) -> list[tuple[int, Tensor | None]]:
-    """Size and :func:`visibility` of each run of neighbouring groups from which nobody looks into another run.
+def isolated(groups: list[QueryGroup]) -> list[Run]:
+    """The runs of neighbouring groups from which nobody looks into another run.
 
     Runs attend on their own, most of them without a mask; and the matching queries compute the very same numbers
     whether there are others or not.
@@ -23,7 +23,7 @@ def isolated(groups: list[QueryGroup]) -> list[tuple[int, Tensor | None]]:
             runs[-1].append(group)
         else:
             runs.append([group])
-    return [(sum(group.size for group in run), visibility(run)) for run in runs]
+    return [Run(sum(group.size for group in run), visibility(run)) for run in runs]
 
 
 def _acquainted(one: QueryGroup, other: QueryGroup) -> bool:
@@ -31,9 +31,18 @@ def _acquainted(one: QueryGroup, other: QueryGroup) -> bool:
 
 
 def visibility(groups: list[QueryGroup]) -> Tensor | None:
-    """N N bool, True where a query (row) may not look at another; B 1 N N where slots are empty; None: all see all."""
+    """N N bool, True where a query (row) may look at another; B 1 N N where slots are not filled; None: all see all.
+
+    Of a matching group of three and a denoising group of two blocks of two, which sees the matching one::
+
+                match   dn
+                0 1 2   3 4   5 6
+        match   x x x   . .   . .    the matching queries see themselves alone, as at inference
+        dn 1    x x x   x x   . .    a block sees itself, and the groups named in `see`
+        dn 2    x x x   . .   x x
+    """
     _check_names(groups)
-    if len(groups) == 1 and groups[0].blocks == 1 and groups[0].empty is None:
+    if len(groups) == 1 and groups[0].blocks == 1 and groups[0].filled is None:
         return None
     owner = torch.cat([torch.full((group.size,), index) for index, group in enumerate(groups)])
     block = torch.cat([torch.arange(group.size) // max(group.size // group.blocks, 1) for group in groups])
@@ -41,18 +50,15 @@ def visibility(groups: list[QueryGroup]) -> Tensor | None:
     device = groups[0].content.device
     owner, block, sees = (part.to(device, non_blocking=True) for part in (owner, block, sees))
     own = (owner[:, None] == owner) & (block[:, None] == block)
-    blocked = ~(own | sees[owner][:, owner])
-    if all(group.empty is None for group in groups):
-        return blocked
-    empty = torch.cat(
-        [
-            group.content.new_zeros(group.content.shape[:2], dtype=torch.bool) if group.empty is None else group.empty
-            for group in groups
-        ],
-        dim=1,
-    )
+    keep = own | sees[owner][:, owner]
+    if all(group.filled is None for group in groups):
+        return keep
+    filled = [
+        group.content.new_ones(group.content.shape[:2], dtype=torch.bool) if group.filled is None else group.filled
+        for group in groups
+    ]
     # An empty slot looks at itself: attention to nothing at all would be NaN.
-    return (blocked | empty[:, None, None]) & ~torch.eye(len(owner), dtype=torch.bool, device=device)
+    return keep & torch.cat(filled, dim=1)[:, None, None] | torch.eye(len(owner), dtype=torch.bool, device=device)
 
 
 def _check_names(groups: list[QueryGroup]):

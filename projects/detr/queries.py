@@ -182,8 +182,8 @@ def priors(memory: Memory, coarse_first: bool = False) -> tuple[Tensor, Tensor]:
     sizes = sizes[None, :, None].expand(len(memory.tokens), -1, 2)
     prior = torch.cat([memory.centres.expand(len(memory.tokens), -1, -1), sizes], dim=-1)
     usable = ((prior > 0.01) & (prior < 0.99)).all(-1)
-    if memory.mask is not None:
-        usable = usable & ~memory.mask
+    if memory.keep is not None:
+        usable = usable & memory.keep
     return torch.log(prior / (1 - prior)).masked_fill(~usable[..., None], torch.inf), usable
 
 

@@ -10,7 +10,6 @@ from functools import partial
 import torch
 import torch.nn.functional as F
 from mmdet.evaluation.functional import INSTANCE_OFFSET
-from mmdet.structures import DetDataSample
 from mmengine.structures import InstanceData, PixelData
 from torch import Tensor
 
@@ -29,7 +28,7 @@ class SegmentationHead(SetPredictionHead):
         last = predictions['logits'][-1], predictions['boxes'][-1]
         for image, (logits, boxes, sample) in enumerate(zip(*last, samples)):
             size = tuple(sample.ori_shape[:2] if rescale else sample.img_shape[:2])
-            make = partial(predictions['masks'].over_image, image, extent_of(sample), size)
+            make = partial(predictions['masks'].over_image, image, size)
             scores, labels, boxes, masks = self.select(logits, boxes, make)
             order = scores.argsort(descending=True)
             results.append(
@@ -138,15 +137,9 @@ class PanopticMap:
         return PixelData(sem_seg=torch.where(inside.gather(0, owner), values[owner], self.num_classes))
 
 
-def extent_of(sample: DetDataSample) -> Tensor:
-    """2: the (x, y) share of the padded batch that an image fills; on the host."""
-    (height, width), padded = sample.img_shape[:2], sample.batch_input_shape
-    return torch.tensor([width / padded[1], height / padded[0]])
-
-
-def resize(maps: Tensor, extent: Tensor, size: tuple[int, int]) -> Tensor:
-    """The part of maps N H W that is not padding (extent: 2, on the host), bilinearly at another size: N h w."""
-    (x, y), (height, width) = extent.tolist(), size
+def resize(maps: Tensor, share: tuple[float, float], size: tuple[int, int]) -> Tensor:
+    """The (x, y) share of maps N H W that is not padding, bilinearly at another size: N h w."""
+    (x, y), (height, width) = share, size
     crop = torch.tensor([[x, 0, x - 1], [0, y, y - 1]], dtype=maps.dtype).to(maps.device, non_blocking=True)
     grid = F.affine_grid(crop[None], [1, 1, height, width], align_corners=False)
     return F.grid_sample(maps[None], grid, padding_mode='border', align_corners=False)[0]

@@ -2,6 +2,8 @@
 
 Axes: B images, N queries, L decoder layers, S tokens of all levels, C channels, M objects of all images.
 Boxes are (cx, cy, w, h), divided by the size of the image without its padding.
+Masks of who is looked at or counts (``keep``, ``valid``, ``filled``) have one polarity: True is in, as in
+``scaled_dot_product_attention``; None: all are in. Only positional encodings get mmdet's, True on padding.
 """
 
 from __future__ import annotations
@@ -13,8 +15,44 @@ from functools import cached_property
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ImageSizes:
+    """How large the images of a batch are, (height, width) in pixels.
+
+    Args:
+        padded: of the batch, that is of all images with their padding, which stands to the right and below.
+        valid: of each image without it.
+    """
+
+    padded: tuple[int, int]
+    valid: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, batch_inputs: Tensor, samples: list | None) -> ImageSizes:
+        """Of images B C H W; without samples none is padded."""
+        padded = tuple(batch_inputs.shape[-2:])
+        valid = [sample.img_shape for sample in samples] if samples else [padded] * len(batch_inputs)
+        return cls(padded, tuple((height, width) for height, width, *_ in valid))
+
+    @property
+    def shares(self) -> list[tuple[float, float]]:
+        """The (x, y) share of the padded batch that each image fills."""
+        return [(width / self.padded[1], height / self.padded[0]) for height, width in self.valid]
+
+    def keeps(self, feats: tuple[Tensor, ...]) -> list[Tensor] | None:
+        """B H W bool of each feature map B C H W, False on padding (nearest pixel decides); None when no image is
+        padded."""
+        if set(self.valid) <= {self.padded}:
+            return None
+        keep = torch.zeros(len(self.valid), 1, *self.padded, device=feats[0].device)
+        for one, (height, width) in zip(keep, self.valid):
+            one[:, :height, :width] = 1
+        return [F.interpolate(keep, size=feat.shape[-2:]).squeeze(1).bool() for feat in feats]
 
 
 @dataclass
@@ -24,39 +62,36 @@ class Memory:
     Args:
         tokens: B S C.
         pos: B S C, positional map (with the level embedding, where there is one).
-        mask: B S bool, True on padding; None when no image of the batch is padded.
+        keep: B S bool, True on tokens of the image, False on padding; None when no image of the batch is padded.
         shapes: (height, width) of each level.
         valid_ratios: B levels 2, the (x, y) share of each level that is not padding.
         pixels: B C H W, finer features of which masks are made; None where there are none.
-        padded: (height, width) of the batch in pixels; None where nobody says.
-        images: the same of each image without its padding.
+        images: how large the images are; None where nobody says.
         skips: B C H W of each level of the neck, finest first, for decoders of masks; None where nobody asks.
     """
 
     tokens: Tensor
     pos: Tensor
-    mask: Tensor | None
+    keep: Tensor | None
     shapes: tuple[tuple[int, int], ...]
     valid_ratios: Tensor
     pixels: Tensor | None = None
-    padded: tuple[int, int] | None = None
-    images: list[tuple[int, int]] | None = None
+    images: ImageSizes | None = None
     skips: list[Tensor] | None = None
 
     @classmethod
-    def from_levels(cls, feats: list[Tensor], pos: list[Tensor], masks: list[Tensor] | None) -> Memory:
-        """Flatten feature maps (B C H W), their positional maps and padding masks (B H W), finest level first."""
+    def from_levels(cls, feats: list[Tensor], pos: list[Tensor], keeps: list[Tensor] | None) -> Memory:
+        """Flatten feature maps (B C H W), their positional maps and what to keep of them (B H W), finest level
+        first."""
         # Joined by token, so that tokens lie in memory as B S C: a transposed map would slow all that comes after.
         flat = [torch.cat([level.flatten(2).transpose(1, 2) for level in maps], dim=1) for maps in (feats, pos)]
         shapes = tuple((feat.shape[-2], feat.shape[-1]) for feat in feats)
-        if masks is None:
+        if keeps is None:
             ratios = feats[0].new_ones((len(feats[0]), len(feats), 2), dtype=torch.float32)
             return cls(*flat, None, shapes, ratios)
         # Measured on the first row and column of each mask, as the official code does.
-        ratios = [
-            torch.stack([(~mask[:, 0]).float().mean(1), (~mask[:, :, 0]).float().mean(1)], dim=-1) for mask in masks
-        ]
-        return cls(*flat, torch.cat([mask.flatten(1) for mask in masks], dim=1), shapes, torch.stack(ratios, dim=1))
+        ratios = [torch.stack([keep[:, 0].float().mean(1), keep[:, :, 0].float().mean(1)], dim=-1) for keep in keeps]
+        return cls(*flat, torch.cat([keep.flatten(1) for keep in keeps], dim=1), shapes, torch.stack(ratios, dim=1))
 
     def maps(self) -> list[Tensor]:
         """The tokens as feature maps B C H W, one for each level."""
@@ -65,13 +100,12 @@ class Memory:
 
     @property
     def shares(self) -> list[tuple[float, float]]:
-        """The (x, y) share of the padded batch that each image fills."""
-        if self.images is None or self.padded is None:
+        """See :class:`ImageSizes`."""
+        if self.images is None:
             raise ValueError(
-                'this memory does not say how large its images are; set `padded` and `images`, as '
-                'QueryDetector.encode does'
+                'this memory does not say how large its images are; set `images`, as QueryDetector.encode does'
             )
-        return [(width / self.padded[1], height / self.padded[0]) for height, width in self.images]
+        return self.images.shares
 
     @cached_property
     def sizes(self) -> Tensor:
@@ -85,8 +119,8 @@ class Memory:
         in whole cells where nobody said how large the images are."""
         if self.images is None:
             return self.valid_ratios * self.sizes
-        strides = [stride(self.padded, shape) for shape in self.shapes]
-        extents = torch.tensor([[(w / step, h / step) for step in strides] for h, w in self.images])
+        strides = [stride(self.images.padded, shape) for shape in self.shapes]
+        extents = torch.tensor([[(w / step, h / step) for step in strides] for h, w in self.images.valid])
         return extents.to(self.tokens.device, non_blocking=True)
 
     @cached_property
@@ -236,7 +270,7 @@ class QueryGroup:
         see: names of the other groups that this one may attend to.
         divisor: what its losses are divided by; None: the number of boxes, mean over the processes, times ``copies``.
         weight: factor of its losses.
-        empty: B N bool, slots that hold no query: nobody looks at them.
+        filled: B N bool, slots that hold a query; nobody looks at the others. None: all do.
         more: of the matching queries that are the best of many: a function from a number to content (None where theirs
             is learned), references and positions of so many next-best ones.
         losses: what the part that made the group trains beside it.
@@ -253,7 +287,7 @@ class QueryGroup:
     see: tuple[str, ...] = ()
     divisor: float | Tensor | None = None
     weight: float = 1.0
-    empty: Tensor | None = None
+    filled: Tensor | None = None
     more: Callable[[int], tuple[Tensor | None, ...]] | None = None
     losses: dict[str, Tensor] = field(default_factory=dict)
 
@@ -265,6 +299,19 @@ class QueryGroup:
     def copies(self) -> int:
         """How often each object appears among the positives; the box count of the losses is multiplied by it."""
         return self.repeat if self.known is None else self.blocks
+
+
+@dataclass
+class Run:
+    """Neighbouring query groups that attend to each other and to nobody else, see :func:`isolated`.
+
+    Args:
+        size: queries.
+        keep: N N bool (B 1 N N where some slots are not filled), whom a query, in a row, may look at; None: all.
+    """
+
+    size: int
+    keep: Tensor | None = None
 
 
 @dataclass

@@ -30,7 +30,7 @@ SMALL = sorted(
 
 def drawing(groups) -> str:
     """A row for each query: x where it may not look."""
-    return '\n'.join(''.join('.x'[cell] for cell in row) for row in visibility(groups).int())
+    return '\n'.join(''.join('x.'[cell] for cell in row) for row in visibility(groups).int())
 
 
 def noised(counts=(2, 1), name='dn', **kwargs) -> QueryGroup:

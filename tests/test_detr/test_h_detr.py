@@ -5,7 +5,7 @@ import torch
 from tiny import base, batch, build, total, without_gradient
 
 from mmparts.detr.groups import isolated, visibility
-from mmparts.detr.structures import QueryGroup, Targets
+from mmparts.detr.structures import QueryGroup, Run, Targets
 
 PLAIN = dict(
     queries=dict(mixed_selection=False), decoder=dict(reference_update=dict(type='mmparts.IterativeRefinement'))
@@ -72,9 +72,9 @@ def test_two_calls_are_one_masked_call(case):
         memory, groups = groups_of(model, batch(model))
         apart = model.decode(groups, memory)
         masked = model.head(
-            *model.decoder(groups, memory, [(sum(group.size for group in groups), visibility(groups))], model.head)
+            *model.decoder(groups, memory, [Run(sum(group.size for group in groups), visibility(groups))], model.head)
         )
-        free = model.head(*model.decoder(groups, memory, [(sum(group.size for group in groups), None)], model.head))
+        free = model.head(*model.decoder(groups, memory, [Run(sum(group.size for group in groups))], model.head))
     for name, numbers in apart.items():
         assert numbers.allclose(masked[name], atol=1e-5)
         assert not numbers.allclose(free[name], atol=1e-5)
@@ -97,7 +97,7 @@ def group(name: str, size: int = 2, **kwargs) -> QueryGroup:
 )
 def test_who_attends_alone(groups, runs):
     """Neighbours that look at each other, or past each other, share one masked attention."""
-    assert [(size, blocked is not None) for size, blocked in isolated(groups)] == runs
+    assert [(run.size, run.keep is not None) for run in isolated(groups)] == runs
 
 
 @pytest.mark.parametrize('changes', [{}, PLAIN], ids=['tricks', 'plain'])

@@ -71,8 +71,8 @@ def test_the_memory_of_an_image_alone_and_in_a_batch(name):
     alone, together = alone_and_together(model)
     with torch.no_grad():
         first, second = (model.encode(data['inputs'], data['data_samples']) for data in (alone, together))
-    valid = ~second.mask[0]
-    assert first.mask is None and valid.sum() == first.tokens.shape[1]
+    valid = second.keep[0]
+    assert first.keep is None and valid.sum() == first.tokens.shape[1]
     for part in ('tokens', 'pos', 'centres'):
         assert getattr(first, part)[0].allclose(getattr(second, part)[0, valid], atol=1e-4)
 
@@ -112,14 +112,14 @@ def test_images_of_a_batch_do_not_mix(name):
 
 
 def test_a_padding_that_is_all_image_is_no_padding():
-    """Images that fill the batch take the path without masks; a mask of zeros must give the same."""
+    """Images that fill the batch take the path without masks; a mask of ones must give the same."""
     model = build(base('deformable_detr_refine_twostage_r50')).eval()
     data = batch(model, sizes=(SMALL, SMALL))
     with torch.no_grad():
         feats = model.extract_feat(data['inputs'])
-        zeros = [torch.zeros(2, *feat.shape[-2:], dtype=torch.bool) for feat in feats]
+        ones = [torch.ones(2, *feat.shape[-2:], dtype=torch.bool) for feat in feats]
         first, second = (
             model.decode([model.queries(memory, model.head)[0]], memory)
-            for memory in (model.encoder(feats, None), model.encoder(feats, zeros))
+            for memory in (model.encoder(feats, None), model.encoder(feats, ones))
         )
     assert first['boxes'].allclose(second['boxes'], atol=1e-5)

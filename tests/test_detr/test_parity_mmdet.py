@@ -220,4 +220,4 @@ def test_denoising_queries(monkeypatch):
 
     parity.close('content', group.content, content, 0.0)
     parity.close('boxes', group.reference, boxes.sigmoid(), BOXES)
-    assert visibility([group, match]).equal(blocked)
+    assert visibility([group, match]).equal(~blocked)

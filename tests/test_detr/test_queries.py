@@ -20,12 +20,12 @@ def memory(padded: bool = False, shapes=SHAPES) -> Memory:
     """Random tokens; with padding, the second image fills the left half."""
     torch.manual_seed(0)
     feats = [torch.randn(2, DIMS, h, w) for h, w in shapes]
-    masks = None
+    keeps = None
     if padded:
-        masks = [torch.zeros(2, h, w, dtype=torch.bool) for h, w in shapes]
-        for mask in masks:
-            mask[1, :, mask.shape[2] // 2 :] = True
-    return Memory.from_levels(feats, feats, masks)
+        keeps = [torch.ones(2, h, w, dtype=torch.bool) for h, w in shapes]
+        for keep in keeps:
+            keep[1, :, keep.shape[2] // 2 :] = False
+    return Memory.from_levels(feats, feats, keeps)
 
 
 def top_k(seed: int = 0, **kwargs) -> TopKQueries:
@@ -60,7 +60,7 @@ def test_the_best_tokens_are_taken_best_first(kwargs, padded):
     group, proposals = part(tokens, None)
     assert group.content.shape == (2, 7, DIMS) and group.reference.shape == (2, 7, 4)
 
-    usable = tokens.mask.logical_not()[..., None] if padded else torch.ones(2, 30, 1, dtype=torch.bool)
+    usable = tokens.keep[..., None] if padded else torch.ones(2, 30, 1, dtype=torch.bool)
     logits = part.class_branch(part.output_norm(part.output(tokens.tokens)))
     scores = (logits[..., :1] if part.class_agnostic else logits.amax(-1, keepdim=True)).masked_fill(~usable, -1e9)
     best = scores.squeeze(-1).topk(7, dim=1).indices
@@ -132,7 +132,7 @@ def test_padding_competes_only_on_request(select_padding):
 def test_padding_comes_last_when_there_is_nothing_else():
     tokens = memory(padded=True)
     group, _ = top_k(num_queries=30)(tokens, None)
-    real = int((~tokens.mask[1]).sum())
+    real = int(tokens.keep[1].sum())
     unusable = (group.reference[1] == 1).all(-1)
     assert not unusable[:real].any() and unusable[real:].all()
 

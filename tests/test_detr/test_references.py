@@ -11,7 +11,7 @@ from mmparts.detr.head import SetPredictionHead
 from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.references import FixedReference, IterativeRefinement, LookForwardTwice
 from mmparts.detr.selection import TopKSelection
-from mmparts.detr.structures import Memory, QueryGroup
+from mmparts.detr.structures import Memory, QueryGroup, Run
 
 DIMS, LAYERS = 16, 4
 
@@ -71,7 +71,7 @@ def decoded(rule: type, coordinates: int = 4):
         parameter.data += 0.1 * torch.randn_like(parameter)
     feat = torch.randn(2, DIMS, 3, 4)
     group = QueryGroup('match', torch.randn(2, 3, DIMS), torch.rand(2, 3, coordinates), pos=torch.randn(2, 3, DIMS))
-    hidden, references = decoder([group], Memory.from_levels([feat], [feat], None), [(group.size, None)], head)
+    hidden, references = decoder([group], Memory.from_levels([feat], [feat], None), [Run(group.size)], head)
     return head, decoder, references, head(hidden, references)['boxes']
 
 

@@ -9,17 +9,17 @@ from tiny import samples
 from mmparts.detr.structures import Matches, Memory, Targets
 
 
-def two_levels(masks):
+def two_levels(keeps):
     feats = [torch.arange(2.0 * 3 * h * w).view(2, 3, h, w) for h, w in ((2, 4), (1, 2))]
-    return feats, Memory.from_levels(feats, [feat + 0.5 for feat in feats], masks)
+    return feats, Memory.from_levels(feats, [feat + 0.5 for feat in feats], keeps)
 
 
-def padded_masks():
-    """The second image fills the left half."""
-    masks = [torch.zeros(2, 2, 4, dtype=torch.bool), torch.zeros(2, 1, 2, dtype=torch.bool)]
-    masks[0][1, :, 2:] = True
-    masks[1][1, :, 1:] = True
-    return masks
+def left_half():
+    """What the second image fills."""
+    keeps = [torch.ones(2, 2, 4, dtype=torch.bool), torch.ones(2, 1, 2, dtype=torch.bool)]
+    keeps[0][1, :, 2:] = False
+    keeps[1][1, :, 1:] = False
+    return keeps
 
 
 def test_tokens_stand_row_by_row_level_by_level():
@@ -29,22 +29,22 @@ def test_tokens_stand_row_by_row_level_by_level():
     assert memory.tokens[1, 6].equal(feats[0][1, :, 1, 2])
     assert memory.tokens[1, 9].equal(feats[1][1, :, 0, 1])
     assert memory.pos.equal(memory.tokens + 0.5)
-    assert memory.mask is None and memory.valid_ratios.equal(torch.ones(2, 2, 2))
+    assert memory.keep is None and memory.valid_ratios.equal(torch.ones(2, 2, 2))
 
 
 def test_valid_ratios_are_shares_of_width_and_height():
-    _, memory = two_levels(padded_masks())
+    _, memory = two_levels(left_half())
     assert memory.valid_ratios[0].equal(torch.ones(2, 2))
     assert memory.valid_ratios[1].equal(torch.tensor([[0.5, 1.0], [0.5, 1.0]]))
-    assert memory.mask[1].tolist() == [False, False, True, True] * 2 + [False, True]
+    assert memory.keep[1].tolist() == [True, True, False, False] * 2 + [True, False]
 
 
 def test_centres_are_measured_in_the_unpadded_image():
-    _, memory = two_levels(padded_masks())
+    _, memory = two_levels(left_half())
     assert memory.centres[0, :4].allclose(torch.tensor([[0.125, 0.25], [0.375, 0.25], [0.625, 0.25], [0.875, 0.25]]))
     assert memory.centres[1, :2].allclose(torch.tensor([[0.25, 0.25], [0.75, 0.25]]))
     assert memory.centres[1, 8].allclose(torch.tensor([0.5, 0.5]))
-    assert (memory.centres[memory.mask][:, 0] > 1).all()  # padding lies outside
+    assert (memory.centres[~memory.keep][:, 0] > 1).all()  # padding lies outside
 
 
 def test_targets_are_normalised_by_their_own_image():

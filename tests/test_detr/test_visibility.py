@@ -15,7 +15,7 @@ def group(name, size, **kwargs):
 
 def drawing(groups) -> str:
     """A row for each query: x where it may not look."""
-    return '\n'.join(''.join('.x'[cell] for cell in row) for row in visibility(groups).int())
+    return '\n'.join(''.join('x.'[cell] for cell in row) for row in visibility(groups).int())
 
 
 def test_queries_alone_all_see_all():
@@ -57,7 +57,7 @@ def test_halves_of_a_contrastive_copy_see_each_other():
 
 
 def test_a_group_without_queries_blocks_nothing():
-    assert not visibility([group('match', 3), group('dn', 0, blocks=100, see=('match',))]).any()
+    assert visibility([group('match', 3), group('dn', 0, blocks=100, see=('match',))]).all()
 
 
 def test_names_must_tell_groups_apart():

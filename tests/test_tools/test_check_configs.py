@@ -13,7 +13,7 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmparts.analysis.complexity import Parameters, build_on_meta
-from mmparts.analysis.config_check import ConfigCheck, keywords
+from mmparts.analysis.config_check import ConfigCheck
 from mmparts.analysis.config_files import (
     TABLE,
     check_folder,
@@ -175,30 +175,6 @@ MMDET = Path(mmdet.__file__).parent / '.mim' / 'configs'
 )
 def test_configs_of_mmdet_pass(name):
     assert not ConfigCheck(Config.fromfile(MMDET / name)).findings
-
-
-class Closed:
-    def __init__(self, a, b=1):
-        pass
-
-
-class HandsOn(Closed):
-    def __init__(self, c, **kwargs):
-        super().__init__(1, **kwargs)
-
-
-class Keeps(Closed):
-    def __init__(self, c, **kwargs):
-        super().__init__(1)
-        self.kwargs = kwargs
-
-
-@pytest.mark.parametrize(
-    ('kind', 'names', 'free'), [(Closed, 'ab', False), (HandsOn, 'abc', False), (Keeps, 'c', True)]
-)
-def test_keywords_follow_kwargs_upwards(kind, names, free):
-    assert keywords(kind).names == set(names)
-    assert keywords(kind).free is free
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ class CellMaskDecoder(nn.Module):
 
     def forward(self, attention: Tensor, memory: Memory) -> SeparateMasks:
         """attention B N heads H W."""
-        return self.output.kind(attention[None], memory.skips, memory.padded, self.decode)
+        return self.output.kind(attention[None], memory.skips, memory.images, self.decode)
 
     def decode(self, attention: Tensor, skips: list[Tensor], image: Tensor, size: tuple[int, int]) -> Tensor:
         """attention P heads H W of queries of some images (P): P h w, or B N h w where the queries are read jointly."""
@@ -153,7 +153,7 @@ class JointMasks(SeparateMasks):
         """B N H W."""
         batch, num_queries = self.attention.shape[1:3]
         image = torch.arange(batch, device=self.attention.device).repeat_interleave(num_queries)
-        return self.decode(self.attention[0].flatten(0, 1), self.skips, image, self.size)
+        return self.decode(self.attention[0].flatten(0, 1), self.skips, image, self.images.padded)
 
     def logits(self, image: Tensor, query: Tensor) -> Tensor:
         """P H W: how far the query is ahead of the best other one."""

@@ -161,7 +161,7 @@ class Collaborative(BaseModule):
         features = nn.utils.rnn.pad_sequence([each.features for each in chosen], batch_first=True)
         content, pos = embedding(boxes, features)
         known = self._known(chosen, targets)
-        empty = self._empty(chosen, boxes)
+        filled = self._filled(chosen, boxes)
         divisor = reduce_mean(boxes.new_full((), len(known[0]))).clamp(min=1)
         return QueryGroup(
             name,
@@ -169,10 +169,10 @@ class Collaborative(BaseModule):
             boxes,
             pos,
             known=known,
-            valid=None if empty is None else ~empty,
+            valid=filled,
             divisor=divisor,
             weight=self.query_weight,
-            empty=empty,
+            filled=filled,
         )
 
     def _known(self, chosen: list[Chosen], targets: Targets) -> tuple[Tensor, Tensor, Tensor]:
@@ -183,12 +183,12 @@ class Collaborative(BaseModule):
             first += count
         return tuple(map(torch.cat, zip(*pairs)))
 
-    def _empty(self, chosen: list[Chosen], boxes: Tensor) -> Tensor | None:
+    def _filled(self, chosen: list[Chosen], boxes: Tensor) -> Tensor | None:
         counts = [len(each.boxes) for each in chosen]
         if min(counts) == boxes.shape[1]:
             return None
         counts = torch.tensor(counts).to(boxes.device, non_blocking=True)
-        return torch.arange(boxes.shape[1], device=boxes.device) >= counts[:, None]
+        return torch.arange(boxes.shape[1], device=boxes.device) < counts[:, None]
 
 
 def some(index: Tensor, num: int) -> Tensor:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS, build_part
 from ..decoder import DecoderLayer, QueryDecoder
-from ..structures import Memory
+from ..structures import Memory, Run
 
 
 class LevelGatedAttention(nn.Module):
@@ -82,12 +82,7 @@ class LevelGatedLayer(DecoderLayer):
         self.gate = nn.Linear(embed_dims, num_levels)
 
     def forward(
-        self,
-        content: Tensor,
-        pos: Tensor,
-        reference: Tensor | None,
-        memory: Memory,
-        runs: list[tuple[int, Tensor | None]],
+        self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory, runs: list[Run]
     ) -> Tensor:
         gate = self.gate(self.self_attn.query(content, pos)).softmax(-1)
         return super().forward(content, pos, reference, memory, runs, gate)
@@ -103,15 +98,15 @@ class LevelGatedDecoder(QueryDecoder):
 def levels(memory: Memory) -> list[Memory]:
     """Each level as a memory of its own."""
     sizes = [height * width for height, width in memory.shapes]
-    masks = [None] * len(sizes) if memory.mask is None else memory.mask.split(sizes, dim=1)
+    keeps = [None] * len(sizes) if memory.keep is None else memory.keep.split(sizes, dim=1)
     parts = zip(
         memory.tokens.split(sizes, dim=1),
         memory.pos.split(sizes, dim=1),
-        masks,
+        keeps,
         memory.shapes,
         memory.valid_ratios.split(1, dim=1),
     )
     return [
-        replace(memory, tokens=tokens, pos=pos, mask=mask, shapes=(shape,), valid_ratios=ratios)
-        for tokens, pos, mask, shape, ratios in parts
+        replace(memory, tokens=tokens, pos=pos, keep=keep, shapes=(shape,), valid_ratios=ratios)
+        for tokens, pos, keep, shape, ratios in parts
     ]

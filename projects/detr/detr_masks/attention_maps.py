@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..segments import resize
-from ..structures import Matches, Memory, PredictionSet, Targets
+from ..structures import ImageSizes, Matches, Memory, PredictionSet, Targets
 
 
 class AttentionMaps(nn.Module):
@@ -34,16 +34,16 @@ class AttentionMaps(nn.Module):
         query = self.query(state).unflatten(-1, (self.num_heads, -1))
         key = self.key(memory.maps()[0])
         scores = torch.einsum('bnhc,bhcs->bnhs', query * self.scale, key.flatten(2).unflatten(1, (self.num_heads, -1)))
-        if memory.mask is not None:
-            scores = scores.masked_fill(memory.mask[:, None, None], -math.inf)
+        if memory.keep is not None:
+            scores = scores.masked_fill(~memory.keep[:, None, None], -math.inf)
         chances = scores.flatten(2).softmax(-1).view(*scores.shape[:3], *key.shape[-2:])
         return chances * self._choices(memory, key) if self.relative else chances
 
     def _choices(self, memory: Memory, key: Tensor) -> Tensor | int:
         """B 1 1 1 1: heads times places."""
-        if memory.mask is None:
+        if memory.keep is None:
             return self.num_heads * key.shape[-2] * key.shape[-1]
-        return self.num_heads * (~memory.mask).sum(1)[:, None, None, None, None]
+        return self.num_heads * memory.keep.sum(1)[:, None, None, None, None]
 
 
 @dataclass
@@ -53,13 +53,13 @@ class SeparateMasks:
     Args:
         attention: 1 B N heads H W; indexing indexes these.
         skips: as of :class:`Memory`.
-        size: (height, width) of the padded batch.
+        images: how large they are; masks are decoded in the size of the padded batch.
         decode: see :meth:`CellMaskDecoder.decode`.
     """
 
     attention: Tensor
     skips: list[Tensor]
-    size: tuple[int, int]
+    images: ImageSizes
     decode: Callable[[Tensor, list[Tensor], Tensor, tuple[int, int]], Tensor]
     _made: tuple = field(default=(None, None), init=False, repr=False)  # for these matches, these pairs
 
@@ -71,7 +71,7 @@ class SeparateMasks:
         if not len(image):  # convolutions and norms want at least one; nothing is made of its mask
             nothing = image.new_zeros(1)
             return self.logits(nothing, nothing)[:0]
-        return self.decode(self.attention[0, image, query], self.skips, image, self.size)
+        return self.decode(self.attention[0, image, query], self.skips, image, self.images.padded)
 
     def chances(self, image: Tensor, query: Tensor) -> Tensor:
         """P H W: how likely each pixel belongs to the query."""
@@ -93,12 +93,10 @@ class SeparateMasks:
             )
         return self._made[1]
 
-    def over_image(
-        self, image: int, extent: Tensor, size: tuple[int, int], queries: Tensor | slice = slice(None)
-    ) -> Tensor:
-        """P h w: logits of some queries' masks over an image of the given size; extent: see resize."""
+    def over_image(self, image: int, size: tuple[int, int], queries: Tensor | slice = slice(None)) -> Tensor:
+        """P h w: logits of some queries' masks over an image of the given size."""
         queries = torch.arange(self.attention.shape[2], device=self.attention.device)[queries]
-        return resize(self.logits(torch.full_like(queries, image), queries), extent, size)
+        return resize(self.logits(torch.full_like(queries, image), queries), self.images.shares[image], size)
 
 
 def last_layer(predictions: PredictionSet, matches: Matches) -> list[tuple[Tensor, Tensor]]:

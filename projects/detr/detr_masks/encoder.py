@@ -43,7 +43,7 @@ class CellEncoder(DenseEncoder):
 
     gives = ('skips',)
 
-    def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:
-        memory = super().forward(feats[-1:], None if masks is None else masks[-1:])
+    def forward(self, feats: list[Tensor], keeps: list[Tensor] | None) -> Memory:
+        memory = super().forward(feats[-1:], None if keeps is None else keeps[-1:])
         memory.skips = list(feats)
         return memory

@@ -39,7 +39,7 @@ class PyramidMaskDecoder(nn.Module):
 
     def forward(self, attention: Tensor, memory: Memory) -> SeparateMasks:
         """attention B N heads H W."""
-        return SeparateMasks(attention[None], memory.skips, memory.padded, self.decode)
+        return SeparateMasks(attention[None], memory.skips, memory.images, self.decode)
 
     def decode(self, attention: Tensor, skips: list[Tensor], image: Tensor, size: tuple[int, int]) -> Tensor:
         """attention P heads H W of queries of some images (P): logits P h w."""

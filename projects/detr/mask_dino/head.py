@@ -93,7 +93,9 @@ class MaskHead(SegmentationHead):
 
     def masks(self, states: list[Tensor], boxes: Tensor, memory: Memory) -> Masks:
         """Of the states B N C of every layer, and the boxes L B N 4 predicted with them."""
-        return Masks(torch.stack([self.mask_branch(state) for state in states]), memory.pixels, self.num_points)
+        return Masks(
+            torch.stack([self.mask_branch(state) for state in states]), memory.pixels, memory.images, self.num_points
+        )
 
     def mask_logits(self, predictions: dict, layer: int) -> Tensor:
         """B N h w over the padded images, for pictures; layers are counted from the last, which is -1."""

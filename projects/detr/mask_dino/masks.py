@@ -16,8 +16,8 @@ from mmdet.structures.bbox import bbox_xyxy_to_cxcywh
 from torch import Tensor
 
 from ...ops.kernels.precision import without_autocast
-from ..segments import extent_of, resize
-from ..structures import Matches, Targets
+from ..segments import resize
+from ..structures import ImageSizes, Matches, Targets
 from ..terms import dice_distance
 
 OVERSAMPLE, IMPORTANT = 3, 0.75  # PointRend's: candidates for each point; share of the points that is most uncertain
@@ -30,28 +30,28 @@ class Masks:
     Args:
         kernels: L B N C.
         pixels: B C H W, of the padded images.
+        images: how large they are.
         num_points: in how many points masks are compared.
     """
 
     kernels: Tensor
     pixels: Tensor
+    images: ImageSizes
     num_points: int = 12544
     _made: tuple = field(default=(None, None), init=False, repr=False)  # for these matches, these points
 
     def __getitem__(self, index) -> Masks:
         return replace(self, kernels=self.kernels[index])
 
-    def over_image(
-        self, image: int, extent: Tensor, size: tuple[int, int], queries: Tensor | slice = slice(None)
-    ) -> Tensor:
+    def over_image(self, image: int, size: tuple[int, int], queries: Tensor | slice = slice(None)) -> Tensor:
         """P h w: logits of some queries' masks, of the last layer, over an image of the given size."""
-        return resize(product(self.kernels[-1, image, queries], self.pixels[image]).float(), extent, size)
+        maps = product(self.kernels[-1, image, queries], self.pixels[image]).float()
+        return resize(maps, self.images.shares[image], size)
 
     def anywhere(self, targets: Targets, image: int) -> tuple[Tensor, Tensor]:
         """Points all over an image, the same for all of its masks: features C K, truth G K."""
         points = torch.rand(1, self.num_points, 2, device=self.pixels.device)
-        extent = extent_of(targets.samples[image]).to(points.device, non_blocking=True)
-        features = sample(self.pixels[image, None].float(), points * extent)
+        features = sample(self.pixels[image, None].float(), points * self._share(image))
         return features[0], read(targets.masks[image], points)
 
     def where_it_matters(self, matches: Matches, targets: Targets) -> Points:
@@ -63,17 +63,21 @@ class Masks:
 
     def _of_image(self, image: int, matches: Matches, targets: Targets) -> Points:
         maps = product(self.kernels[matches.where], self.pixels[image]).float()[:, None]
-        extent = extent_of(targets.samples[image]).to(maps.device, non_blocking=True)
+        share = self._share(image)
         with torch.no_grad():
-            points = self._doubtful(maps.detach(), extent)
+            points = self._doubtful(maps.detach(), share)
             truth = read(targets.masks[image], points, targets.slot[matches.target])
-        return Points(sample(maps, points * extent)[:, 0], truth, matches.layer)
+        return Points(sample(maps, points * share)[:, 0], truth, matches.layer)
 
-    def _doubtful(self, maps: Tensor, extent: Tensor) -> Tensor:
+    def _share(self, image: int) -> Tensor:
+        """2, (x, y): from points of the image to points of the padded map."""
+        return torch.tensor(self.images.shares[image]).to(self.pixels.device, non_blocking=True)
+
+    def _doubtful(self, maps: Tensor, share: Tensor) -> Tensor:
         """P K 2: of many random points those where the mask's logit is nearest to zero, and some at random."""
         important = int(IMPORTANT * self.num_points)
         candidates = torch.rand(len(maps), OVERSAMPLE * self.num_points, 2, device=maps.device)
-        doubt = -sample(maps, candidates * extent)[:, 0].abs()
+        doubt = -sample(maps, candidates * share)[:, 0].abs()
         chosen = doubt.topk(important, dim=1).indices[..., None].expand(-1, -1, 2)
         anywhere = torch.rand(len(maps), self.num_points - important, 2, device=maps.device)
         return torch.cat([candidates.gather(1, chosen), anywhere], dim=1)

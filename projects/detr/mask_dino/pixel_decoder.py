@@ -91,10 +91,10 @@ class DeformablePixelDecoder(DeformableEncoder):
             nn.init.kaiming_uniform_(conv.weight, a=1)
         nn.init.zeros_(self.mask_features.bias)
 
-    def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:
-        """feats: B C H W of each map, finest first; masks: B H W bool of each, True on padding, or None."""
+    def forward(self, feats: list[Tensor], keeps: list[Tensor] | None) -> Memory:
+        """feats: B C H W of each map, finest first; keeps: B H W bool of each, False on padding, or None."""
         finest, *feats = feats
-        memory = super().forward(feats, None if masks is None else masks[1:])
+        memory = super().forward(feats, None if keeps is None else keeps[1:])
 
         above = F.interpolate(memory.maps()[0], finest.shape[-2:], mode='bilinear', align_corners=False)
         memory.pixels = self.mask_features(self.smooth(finest + above.to(finest.dtype)))

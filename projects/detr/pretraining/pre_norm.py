@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...registry import MODELS
 from ..decoder import DecoderLayer, QueryDecoder
 from ..encoder import DenseEncoder, DenseEncoderLayer
-from ..structures import Memory
+from ..structures import Memory, Run
 
 
 class PreNormEncoderLayer(DenseEncoderLayer):
@@ -27,21 +27,15 @@ class PreNormEncoder(DenseEncoder):
         super().__init__(embed_dims, **kwargs)
         self.norm = nn.LayerNorm(embed_dims)
 
-    def forward(self, feats: list[Tensor], masks: list[Tensor] | None) -> Memory:
-        memory = super().forward(feats, masks)
+    def forward(self, feats: list[Tensor], keeps: list[Tensor] | None) -> Memory:
+        memory = super().forward(feats, keeps)
         memory.tokens = self.norm(memory.tokens)
         return memory
 
 
 class PreNormDecoderLayer(DecoderLayer):
     def forward(
-        self,
-        content: Tensor,
-        pos: Tensor,
-        reference: Tensor | None,
-        memory: Memory,
-        runs: list[tuple[int, Tensor | None]],
-        *prior,
+        self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory, runs: list[Run], *prior
     ) -> Tensor:
         content = content + self.dropout(self._attend(self.norm_self(content), pos, runs))
         content = content + self.dropout(self.cross_attn(self.norm_cross(content), pos, reference, memory, *prior))

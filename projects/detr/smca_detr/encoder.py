@@ -25,7 +25,7 @@ class IntraScaleEncoderLayer(EncoderLayer):
 
     def attend(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
         sizes = [h * w for h, w in memory.shapes]
-        keeps = [None] * len(sizes) if memory.mask is None else (~memory.mask[:, None, None]).split(sizes, dim=-1)
+        keeps = [None] * len(sizes) if memory.keep is None else memory.keep[:, None, None].split(sizes, dim=-1)
         levels = zip((tokens + pos).split(sizes, dim=1), tokens.split(sizes, dim=1), keeps)
         return torch.cat([self.self_attn(query, query, value, keep) for query, value, keep in levels], dim=1)
 

@@ -22,7 +22,7 @@ from mmparts.detr.cell_detr.pixel_adaptive import PixelAdaptiveConv
 from mmparts.detr.detr_masks.attention_maps import AttentionMaps, SeparateMasks
 from mmparts.detr.detr_masks.encoder import LearnedPositions
 from mmparts.detr.detr_masks.terms import PixelFocalTerm
-from mmparts.detr.structures import Matches, Memory, PredictionSet, Targets
+from mmparts.detr.structures import ImageSizes, Matches, Memory, PredictionSet, Targets
 
 
 def cell_detr(variant: str = 'a', **changes):
@@ -185,14 +185,14 @@ def test_attention_is_one_softmax_over_heads_and_places(as_published):
     torch.manual_seed(0)
     attention = AttentionMaps(8, num_heads=2, relative=not as_published, multiply=as_published)
     state, tokens = torch.randn(1, 3, 8), torch.randn(1, 6, 8)
-    mask = torch.tensor([[False, False, True] * 2])
-    memory = Memory(tokens, tokens, mask, ((2, 3),), torch.ones(1, 1, 2))
+    keep = torch.tensor([[True, True, False] * 2])
+    memory = Memory(tokens, tokens, keep, ((2, 3),), torch.ones(1, 1, 2))
 
     query, key = attention.query(state)[0], tokens[0] @ attention.key.weight[:, :, 0, 0].T + attention.key.bias
     want = torch.zeros(3, 2, 6)
     for head in range(2):
         products = query[:, 4 * head : 4 * head + 4] @ key[:, 4 * head : 4 * head + 4].T
-        want[:, head] = (products * 2 if as_published else products / 2).masked_fill(mask, -math.inf)
+        want[:, head] = (products * 2 if as_published else products / 2).masked_fill(~keep, -math.inf)
     want = want.flatten(1).softmax(1).view(3, 2, 2, 3)
     if not as_published:
         want = want * 8  # two heads, four places
@@ -206,10 +206,10 @@ def test_attention_tells_queries_apart_on_maps_of_any_size():
     state = torch.randn(1, 9, 64)
     for side in (4, 32):
         tokens = torch.randn(1, side * side, 64)
-        mask = torch.zeros(1, side * side, dtype=torch.bool)
+        everything = torch.ones(1, side * side, dtype=torch.bool)
         maps = [
-            attention(state, Memory(tokens, tokens, mask, ((side, side),), torch.ones(1, 1, 2)))
-            for mask in (None, mask)
+            attention(state, Memory(tokens, tokens, keep, ((side, side),), torch.ones(1, 1, 2)))
+            for keep in (None, everything)
         ]
         assert maps[0].equal(maps[1])
         torch.testing.assert_close(maps[0].mean((2, 3, 4)), torch.ones(1, 9))
@@ -330,7 +330,7 @@ def test_masks_of_the_original_size(model):
 def test_joint_masks_give_every_pixel_to_one_query():
     torch.manual_seed(0)
     maps = torch.randn(2, 5, 4, 6)
-    masks = JointMasks(torch.zeros(1, 2, 5, 1, 1, 1), [], (4, 6), lambda *_: maps)
+    masks = JointMasks(torch.zeros(1, 2, 5, 1, 1, 1), [], ImageSizes((4, 6), 2 * ((4, 6),)), lambda *_: maps)
     image, query = torch.arange(2).repeat_interleave(5), torch.arange(5).repeat(2)
     owner = F.one_hot(maps.argmax(1), 5).permute(0, 3, 1, 2).bool()
     assert ((masks.logits(image, query) > 0).view_as(maps) == owner).all()

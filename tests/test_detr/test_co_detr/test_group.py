@@ -192,15 +192,15 @@ def test_which_places_become_queries(positives, fill, size):
         height, width = targets.samples[image].img_shape
         assert chosen[image].boxes[:, 2:].allclose(torch.tensor([20 / width, 10 / height]))
         assert len(set(chosen[image].boxes[:, 0].tolist())) == len(kinds)  # none twice
-        if group.empty is not None:
-            assert group.empty[image].tolist() == [slot >= len(kinds) for slot in range(size)]
-            assert group.valid.equal(~group.empty)
+        if group.filled is not None:
+            assert group.filled[image].tolist() == [slot < len(kinds) for slot in range(size)]
+            assert group.valid.equal(group.filled)
     image, query, target = group.known
     assert targets.image[target].equal(image)
     assert targets.slot[target].equal(torch.cat([each.target for each in chosen]))
     assert query.tolist() == [slot for count in positives for slot in range(min(count, 300))]
     assert group.divisor == max(sum(min(count, 300) for count in positives), 1)
-    assert (group.empty is not None) == (not fill and len(set(positives)) > 1)
+    assert (group.filled is not None) == (not fill and len(set(positives)) > 1)
 
 
 class Two(torch.nn.Module):
@@ -212,7 +212,7 @@ def test_too_few_negatives_leave_slots_empty():
     part = Collaborative([], embed_dims=32)
     targets = Targets.from_samples(samples(counts=(3, 3)))
     group = part._group('rcnn', part._choose([places(2, 4), places(1, 400)], targets), Two(), targets)
-    assert group.size == 9 and group.empty.sum(1).tolist() == [3, 0]
+    assert group.size == 9 and group.filled.sum(1).tolist() == [6, 9]
 
 
 def trained(name: str, **changes):
@@ -237,7 +237,7 @@ def test_matching_queries_do_not_see_them(name):
     with torch.no_grad():
         memory, groups = groups_of(model, data)
         assert [group.name for group in groups[-2:]] == ['rcnn', 'atss']
-        assert all(blocked is None for _, blocked in isolated(groups)[-2:])
+        assert all(run.keep is None for run in isolated(groups)[-2:])
         alone, together = model.decode(groups[:-2], memory), model.decode(groups, memory)
         for each in alone:
             assert together[each][:, :, : alone[each].shape[2]].allclose(alone[each], atol=5e-6)
@@ -259,9 +259,9 @@ def test_empty_slots_change_nothing():
             torch.cat([group.reference, torch.rand(2, 3, 4)], 1),
             known=group.known,
             divisor=group.divisor,
-            empty=torch.arange(group.size + 3).expand(2, -1) >= group.size,
+            filled=torch.arange(group.size + 3).expand(2, -1) < group.size,
         )
-        padded.valid = ~padded.empty
+        padded.valid = padded.filled
         found, expected = model.decode([padded], memory), model.decode([group], memory)
         assert all(found[each][:, :, : group.size].allclose(expected[each], atol=1e-5) for each in expected)
         targets = Targets.from_samples(data['data_samples'])

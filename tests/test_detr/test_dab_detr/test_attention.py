@@ -28,9 +28,9 @@ def random_weights(part: nn.Module) -> nn.Module:
 def memory(padded: bool = True) -> Memory:
     torch.manual_seed(1)
     feat, pos = torch.randn(2, DIMS, 2, 3), torch.randn(2, DIMS, 2, 3)
-    mask = torch.zeros(2, 2, 3, dtype=torch.bool)
-    mask[1, :, 2] = True
-    return Memory.from_levels([feat], [pos], [mask] if padded else None)
+    keep = torch.ones(2, 2, 3, dtype=torch.bool)
+    keep[1, :, 2] = False
+    return Memory.from_levels([feat], [pos], [keep] if padded else None)
 
 
 def queries() -> tuple[torch.Tensor, torch.Tensor]:
@@ -62,7 +62,7 @@ def test_cross_attention_is_the_papers(layer):
                     if layer == 0:
                         query, key = query + part.query_pos(place)[own], key + key_pos
                     score = query @ key + part.query_spatial(spatial)[own] @ key_pos
-                    scores.append(-math.inf if tokens.mask[b, s] else score.item() / math.sqrt(2 * width))
+                    scores.append(score.item() / math.sqrt(2 * width) if tokens.keep[b, s] else -math.inf)
                 for s, weight in enumerate(softmax(scores)):
                     maps[b, h, n, s] = weight
                     found[b, n, own] += weight * part.value(tokens.tokens[b, s])[own]

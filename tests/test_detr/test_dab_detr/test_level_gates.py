@@ -15,11 +15,11 @@ SHAPES = ((3, 4), (2, 2))
 def memory(padded=True) -> Memory:
     """Two levels; of the second image the last column of each is padding."""
     torch.manual_seed(0)
-    masks = [torch.zeros(2, *shape, dtype=torch.bool) for shape in SHAPES]
-    for mask in masks:
-        mask[1, :, -1] = True
+    keeps = [torch.ones(2, *shape, dtype=torch.bool) for shape in SHAPES]
+    for keep in keeps:
+        keep[1, :, -1] = False
     feats, pos = ([torch.randn(2, 8, *shape) for shape in SHAPES] for _ in range(2))
-    return Memory.from_levels(feats, pos, masks if padded else None)
+    return Memory.from_levels(feats, pos, keeps if padded else None)
 
 
 def looked(attention, seen: Memory, gate):
@@ -58,7 +58,7 @@ def test_levels_are_memories():
     assert (fine.shapes, coarse.shapes) == (((3, 4),), ((2, 2),))
     assert torch.cat([fine.tokens, coarse.tokens], 1).equal(memory().tokens)
     assert fine.valid_ratios[1].tolist() == [[0.75, 1.0]] and coarse.valid_ratios[1].tolist() == [[0.5, 1.0]]
-    assert torch.cat([fine.mask, coarse.mask], 1).equal(memory().mask)
+    assert torch.cat([fine.keep, coarse.keep], 1).equal(memory().keep)
 
 
 def test_gates_follow_from_the_queries_of_self_attention():

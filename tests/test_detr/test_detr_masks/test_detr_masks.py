@@ -9,7 +9,9 @@ from mmparts.detr.cell_detr.head import AreaDiceTerm
 from mmparts.detr.detr_masks.attention_maps import AttentionMaps, SeparateMasks
 from mmparts.detr.detr_masks.head import MaskDiceTerm, MaskFocalTerm, PyramidMaskDecoder
 from mmparts.detr.detr_masks.terms import PixelFocalTerm
-from mmparts.detr.structures import Matches, Memory, PredictionSet, Targets
+from mmparts.detr.structures import ImageSizes, Matches, Memory, PredictionSet, Targets
+
+SQUARE = ImageSizes((96, 96), 2 * ((96, 96),))
 
 
 def random_weights(*modules):
@@ -34,15 +36,17 @@ def test_parity_of_the_decoder_with_transformers():
 
     tokens, state, coarse = torch.randn(2, 64, 3, 4), torch.randn(2, 5, 64), torch.randn(2, 64, 3, 4)
     fine = [torch.randn(2, channels, 3 * times, 4 * times) for channels, times in ((16, 8), (20, 4), (24, 2))]
-    mask = torch.zeros(2, 3, 4, dtype=torch.bool)
-    mask[1, :, 3] = True
-    memory = Memory.from_levels([tokens], [torch.zeros_like(tokens)], [mask])
-    memory.padded = (24, 32)  # that of the finest level, so that nothing is resized
+    keep = torch.ones(2, 3, 4, dtype=torch.bool)
+    keep[1, :, 3] = False
+    memory = Memory.from_levels([tokens], [torch.zeros_like(tokens)], [keep])
+    memory.images = ImageSizes(
+        (24, 32), ((24, 32), (24, 24))
+    )  # padded to that of the finest level, so that nothing is resized
     adapters = [stage.fpn_adapter for stage in reversed(head.fpn_stages)]
     memory.skips = [adapter(level) for adapter, level in zip(adapters, fine)] + [coarse]
 
-    keep = torch.zeros(2, 1, 1, 3, 4).masked_fill(mask[:, None, None], torch.finfo(torch.float32).min)
-    wanted = attention(state, tokens, keep)
+    added = torch.zeros(2, 1, 1, 3, 4).masked_fill(~keep[:, None, None], torch.finfo(torch.float32).min)
+    wanted = attention(state, tokens, added)
     seen = maps(state, memory)
     torch.testing.assert_close(seen, wanted, atol=1e-6, rtol=1e-5)
     image, query = torch.ones(2, 5).nonzero().unbind(1)
@@ -110,7 +114,7 @@ def test_every_term_is_of_the_last_layer_whatever_came_before():
         return {term: term()(each, matches, torch.tensor(2.0)) for term in terms}
 
     def fresh():
-        return SeparateMasks(attention, [], (96, 96), decode)
+        return SeparateMasks(attention, [], SQUARE, decode)
 
     terms = (MaskDiceTerm, MaskFocalTerm, AreaDiceTerm, PixelFocalTerm)
     alone = {name: value for term in terms for name, value in losses([term], rows, fresh()).items()}
@@ -125,7 +129,7 @@ def test_every_term_is_of_the_last_layer_whatever_came_before():
 
 def test_masks_are_decoded_once_for_all_terms():
     calls = []
-    masks = SeparateMasks(torch.randn(1, 2, 5, 1, 1, 1), [], (96, 96), lambda *args: calls.append(1) or decode(*args))
+    masks = SeparateMasks(torch.randn(1, 2, 5, 1, 1, 1), [], SQUARE, lambda *args: calls.append(1) or decode(*args))
     targets = Targets.from_samples(tiny.samples(counts=(2, 1)))
     matches = Matches(*torch.tensor([[1, 0, 3, 0], [1, 0, 0, 1], [1, 1, 2, 2]]).T)
     first = masks.matched(matches, 1, targets)

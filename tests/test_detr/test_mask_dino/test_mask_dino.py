@@ -11,8 +11,7 @@ from mmparts.detr.head import split_groups
 from mmparts.detr.mask_dino.masks import Masks, read, sample
 from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.queries import priors
-from mmparts.detr.segments import extent_of
-from mmparts.detr.structures import PredictionSet, QueryGroup, Targets
+from mmparts.detr.structures import ImageSizes, PredictionSet, QueryGroup, Targets
 
 STILL = dict(encoder=dict(dropout=0.0), decoder=dict(dropout=0.0))
 NO_NOISE = [dict(type='mmparts.Denoising', num=10, label_noise=0.0, box_noise=0.0, contrastive=False, spare_row=False)]
@@ -116,7 +115,7 @@ def test_a_box_is_a_share_of_the_image_and_not_of_whole_cells():
     data = batch(model, sizes=((100, 100), (128, 160)))
     with torch.no_grad():
         memory = model.encode(data['inputs'], data['data_samples'])
-        memory.pixels = -torch.ones(*memory.pixels.shape[:2], *memory.padded)
+        memory.pixels = -torch.ones(*memory.pixels.shape[:2], *memory.images.padded)
         memory.pixels[:, :, 25:75, :50] = 1.0
         last = model.head.mask_branch.layers[-1]
         last.weight.zero_()
@@ -168,7 +167,7 @@ class TestMatching:
         torch.manual_seed(0)
         points = torch.rand(1, 100, 2)
         whole = torch.einsum('lbnc,bchw->lbnhw', each.masks.kernels, each.masks.pixels)[:, 0]
-        logits = sample(whole.flatten(0, 1)[None], points * extent_of(data['data_samples'][0]))[0]
+        logits = sample(whole.flatten(0, 1)[None], points * torch.tensor(each.masks.images.shares[0]))[0]
         plain = HungarianMatcher.cost(model.head.matcher, each)[:, 0]
         truth = read(targets.masks[0], points)
         for number, logit in enumerate(logits):
@@ -205,7 +204,11 @@ class TestMatching:
         kernels = torch.zeros(1, 2, 4, 4)
         kernels[0, 0, [2, 0, 3], [0, 1, 2]] = 1.0  # query 2 draws object 0, query 0 object 1, query 3 object 2
         each = PredictionSet(
-            'match', torch.zeros(1, 2, 4, 80), torch.full((1, 2, 4, 4), 0.5), targets, masks=Masks(kernels, pixels, 500)
+            'match',
+            torch.zeros(1, 2, 4, 80),
+            torch.full((1, 2, 4, 4), 0.5),
+            targets,
+            masks=Masks(kernels, pixels, ImageSizes.of(pixels, None), 500),
         )
         (matches,) = model.head.matcher([each])
         assert dict(zip(matches.target.tolist(), matches.query.tolist())) == {0: 2, 1: 0, 2: 3}

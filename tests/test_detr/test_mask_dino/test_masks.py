@@ -10,8 +10,8 @@ from tiny import samples
 
 from mmparts.detr.mask_dino.head import ellipse_kernels, squared_coordinates
 from mmparts.detr.mask_dino.masks import Masks, Points, boxes_around, product, read, sample
-from mmparts.detr.segments import extent_of, resize
-from mmparts.detr.structures import Matches, Memory, Targets
+from mmparts.detr.segments import resize
+from mmparts.detr.structures import ImageSizes, Matches, Memory, Targets
 
 close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-5)
 
@@ -28,13 +28,13 @@ def by_hand(image: torch.Tensor, x: float, y: float) -> float:
     return total
 
 
+IMAGES = ImageSizes((96, 96), ((64, 96), (96, 64)))
+
+
 @pytest.fixture
 def targets() -> Targets:
     """Two images, the second without objects, padded to 96 x 96."""
-    made = samples()
-    for each in made:
-        each.set_metainfo(dict(batch_input_shape=(96, 96)))
-    return Targets.from_samples(made)
+    return Targets.from_samples(samples())
 
 
 def test_reading_points_against_loops():
@@ -73,17 +73,16 @@ def test_boxes_around_against_loops(extent):
 def test_resizing_takes_the_part_that_is_no_padding():
     maps = torch.randn(3, 12, 16)
     close(
-        resize(maps, torch.tensor([1.0, 1.0]), (24, 20)),
-        F.interpolate(maps[None], (24, 20), mode='bilinear', align_corners=False)[0],
+        resize(maps, (1.0, 1.0), (24, 20)), F.interpolate(maps[None], (24, 20), mode='bilinear', align_corners=False)[0]
     )
     # Inside, where no neighbour lies beyond the cut, cutting first and resizing then is the same.
     cut = F.interpolate(maps[None, :, :9, :12], (36, 24), mode='bilinear', align_corners=False)[0]
-    close(resize(maps, torch.tensor([0.75, 0.75]), (36, 24))[:, :-2, :-2], cut[:, :-2, :-2])
+    close(resize(maps, (0.75, 0.75), (36, 24))[:, :-2, :-2], cut[:, :-2, :-2])
 
 
 def test_a_sample_of_products_is_a_product_of_samples(targets):
     torch.manual_seed(0)
-    masks = Masks(torch.randn(3, 2, 5, 8), torch.randn(2, 8, 24, 24), num_points=50)
+    masks = Masks(torch.randn(3, 2, 5, 8), torch.randn(2, 8, 24, 24), IMAGES, num_points=50)
     torch.manual_seed(1)
     features, truth = masks.anywhere(targets, 0)
     torch.manual_seed(1)
@@ -98,7 +97,7 @@ def test_a_sample_of_products_is_a_product_of_samples(targets):
 def test_truth_is_the_mask_wherever_the_image_is_padded(targets):
     """The share of points that fall on an object is its share of the image, not of the padded batch."""
     torch.manual_seed(0)
-    masks = Masks(torch.randn(1, 2, 5, 8), torch.randn(2, 8, 24, 24), num_points=20000)
+    masks = Masks(torch.randn(1, 2, 5, 8), torch.randn(2, 8, 24, 24), IMAGES, num_points=20000)
     _, truth = masks.anywhere(targets, 0)
     close(truth.mean(1), targets.masks[0].float().mean((1, 2)), rtol=0.1, atol=0.002)
 
@@ -106,7 +105,7 @@ def test_truth_is_the_mask_wherever_the_image_is_padded(targets):
 def test_points_of_matches(targets):
     torch.manual_seed(0)
     pixels = torch.randn(2, 8, 24, 24)
-    masks = Masks(torch.randn(2, 2, 5, 8, requires_grad=True), pixels, num_points=400)
+    masks = Masks(torch.randn(2, 2, 5, 8, requires_grad=True), pixels, IMAGES, num_points=400)
     matches = Matches(*torch.tensor([[0, 0, 1, 1], [0, 0, 0, 0], [4, 1, 0, 2], [2, 0, 1, 2]]))
     points = masks.where_it_matters(matches, targets)
     assert masks.where_it_matters(matches, targets) is points, 'two terms share them'
@@ -128,7 +127,7 @@ def test_points_of_matches(targets):
 
 
 def test_no_matches_stay_in_the_graph(targets):
-    masks = Masks(torch.randn(2, 2, 5, 8, requires_grad=True), torch.randn(2, 8, 24, 24), num_points=10)
+    masks = Masks(torch.randn(2, 2, 5, 8, requires_grad=True), torch.randn(2, 8, 24, 24), IMAGES, num_points=10)
     points = masks.where_it_matters(Matches(*torch.zeros(4, 0, dtype=torch.long)), targets)
     assert points.logits.shape == (0, 10)
     points.cross_entropy.sum().backward()
@@ -144,8 +143,9 @@ def test_distances():
     close(undecided.dice, torch.tensor([1 - 3 / 5]))
 
 
-def test_extents(targets):
-    close(torch.stack([*map(extent_of, targets.samples)]), torch.tensor([[1.0, 64 / 96], [64 / 96, 1.0]]))
+def test_shares(targets):
+    assert ImageSizes.of(torch.empty(2, 3, 96, 96), targets.samples) == IMAGES
+    assert IMAGES.shares == [(1.0, 64 / 96), (64 / 96, 1.0)]
 
 
 def test_data_without_masks_say_so(targets):
@@ -162,12 +162,12 @@ def test_ellipses_are_products(autocast):
     torch.manual_seed(0)
     boxes = torch.rand(2, 5, 4) * 0.5 + 0.2
     boxes[:, 0, 2:] = 0.02
-    memory = Memory(None, None, None, (), None, padded=(96, 128), images=[(96, 128), (48, 100)])
+    memory = Memory(None, None, None, (), None, images=ImageSizes((96, 128), ((96, 128), (48, 100))))
     pixels = torch.zeros(2, 3, 24, 32)
     with torch.autocast('cpu', torch.bfloat16, enabled=autocast):
         squares = squared_coordinates(pixels, memory)
         found = torch.stack([product(*pair) for pair in zip(ellipse_kernels(boxes), squares)])
-    for image, (height, width) in enumerate(memory.images):
+    for image, (height, width) in enumerate(memory.images.valid):
         for (cx, cy, w, h), ellipse in zip(boxes[image].tolist(), found[image]):
             for row, column in ((0, 0), (23, 31), (11, 7), (int(cy * height / 4), int(cx * width / 4))):
                 x, y = (column + 0.5) * 4 / width, (row + 0.5) * 4 / height

@@ -96,13 +96,12 @@ def test_padding_leaves_the_tokens_alone():
     ours = Ours(32, 4).eval()
     parity.randomise(ours)
     feats = [torch.randn(1, 32, 32 // 2**level, 32 // 2**level) for level in range(4)]
-    masks = [torch.zeros(1, *feat.shape[-2:], dtype=torch.bool) for feat in feats]
-    for mask in masks:
-        mask[:, :, mask.shape[2] // 2 :] = True
-    other = [feat.masked_fill(mask[:, None], 3.0) for feat, mask in zip(feats, masks)]
+    keeps = [torch.ones(1, *feat.shape[-2:], dtype=torch.bool) for feat in feats]
+    for keep in keeps:
+        keep[:, :, keep.shape[2] // 2 :] = False
+    other = [feat.masked_fill(~keep[:, None], 3.0) for feat, keep in zip(feats, keeps)]
     with torch.no_grad():
-        first, second = (ours.encoder(each, masks) for each in (feats, other))
-    for one, two, mask in zip(first.maps(), second.maps(), masks[1:]):
-        inside = ~mask[0]
-        torch.testing.assert_close(one[..., inside], two[..., inside], rtol=1e-4, atol=1e-5)
+        first, second = (ours.encoder(each, keeps) for each in (feats, other))
+    for one, two, keep in zip(first.maps(), second.maps(), keeps[1:]):
+        torch.testing.assert_close(one[..., keep[0]], two[..., keep[0]], rtol=1e-4, atol=1e-5)
     assert first.valid_ratios[0, :, 0].tolist() == [0.5] * 3 and not first.pixels.equal(second.pixels)

@@ -13,7 +13,7 @@ from mmparts.detr.groups import visibility
 from mmparts.detr.pretraining.detector import Embeddings
 from mmparts.detr.pretraining.pre_norm import PreNormDecoderLayer, PreNormEncoderLayer
 from mmparts.detr.pretraining.up_detr import PatchPrompt, ReconstructionTerm
-from mmparts.detr.structures import Matches, Memory, PredictionSet, QueryGroup, Targets
+from mmparts.detr.structures import Matches, Memory, PredictionSet, QueryGroup, Run, Targets
 from mmparts.engine import WeightsDoNotFit
 from mmparts.engine.fine_tune import FineTuneHook
 from mmparts.registry import WEIGHT_LAYOUTS
@@ -37,7 +37,7 @@ def with_patches(data: dict, counts, side: int = 32) -> dict:
 def test_each_patch_has_a_block_of_queries():
     group = QueryGroup('match', torch.zeros(1, 6, 4), pos=torch.zeros(1, 6, 4))
     prompt = PatchPrompt(num_patches=3, descriptor_dims=4, embed_dims=4, num_queries=6).eval()
-    o, x = False, True
+    o, x = True, False
     assert visibility([prompt(group, [torch.randn(3, 4)])]).tolist() == [
         [o, o, x, x, x, x],
         [o, o, x, x, x, x],
@@ -137,7 +137,7 @@ def test_pre_norm_is_torchs():
         },
     )
     torch.testing.assert_close(
-        ours(content, torch.zeros_like(content), None, memory, [(5, None)]), theirs(content, tokens)
+        ours(content, torch.zeros_like(content), None, memory, [Run(5)]), theirs(content, tokens)
     )
 
 

@@ -24,7 +24,7 @@ from mmparts.detr.attention import DenseCrossAttention
 from mmparts.detr.dab_detr.attention import ConditionalCrossAttention
 from mmparts.detr.smca_detr.encoder import MultiScaleEncoder
 from mmparts.detr.smca_detr.gaussian import GaussianCrossAttention, GaussianPrior
-from mmparts.detr.structures import Memory, QueryGroup, Targets, stride
+from mmparts.detr.structures import ImageSizes, Memory, QueryGroup, Targets, stride
 
 DIMS, HEADS, QUERIES = 16, 2, 3
 ONE, TWO = [(3, 5)], [(4, 6), (2, 3)]
@@ -43,13 +43,13 @@ def memory(shapes=tuple(ONE), padded: bool = True) -> Memory:
     """Two images; with padding, the second has one column less of cells in the coarsest level."""
     torch.manual_seed(1)
     feats, pos = ([torch.randn(2, DIMS, *shape) for shape in shapes] for _ in range(2))
-    masks = [torch.zeros(2, *shape, dtype=torch.bool) for shape in shapes]
-    for level, mask in enumerate(reversed(masks)):
-        mask[1, :, -(2**level) :] = True
-    made = Memory.from_levels(feats, pos, masks if padded else None)
+    keeps = [torch.ones(2, *shape, dtype=torch.bool) for shape in shapes]
+    for level, keep in enumerate(reversed(keeps)):
+        keep[1, :, -(2**level) :] = False
+    made = Memory.from_levels(feats, pos, keeps if padded else None)
     step = 32 // 2 ** (len(shapes) - 1)
-    made.padded = tuple(step * size for size in shapes[0])
-    made.images = [(made.padded[0], made.padded[1] - 7), (made.padded[0] - 3, made.padded[1] - 32)]
+    height, width = (step * size for size in shapes[0])
+    made.images = ImageSizes((height, width), ((height, width - 7), (height - 3, width - 32)))
     return made
 
 
@@ -69,7 +69,7 @@ def log_gaussian(prior, state, reference, mem: Memory, b: int, n: int, h: int, l
     content, pos = state
     query = part.norm(content[b, n] + pos[b, n])
     cell = 32 / 2 ** (levels - 1 - level)
-    height, width = mem.images[b]
+    height, width = mem.images.valid[b]
     which = h * levels + level
     x = reference[b, n, 0].item() * width / cell + part.offset(query)[2 * which].item()
     y = reference[b, n, 1].item() * height / cell + part.offset(query)[2 * which + 1].item()
@@ -110,7 +110,7 @@ def test_attention_and_gaussians_against_loops(shapes, num_scales, divide):
             for h in range(HEADS):
                 scores = {}
                 for token, level, i, j in cells(mem):
-                    if mem.mask[b, token]:
+                    if not mem.keep[b, token]:
                         continue
                     log = log_gaussian(prior, state, reference, mem, b, n, h, level, i, j)
                     gaussians[b, h, n, token] = math.exp(log) * gate[b, n, level]
@@ -286,22 +286,22 @@ def test_encoder_blocks_image_by_image(across):
     torch.manual_seed(0)
     feats = [torch.randn(2, DIMS, *shape) for shape in TWO]
     valid = [[(4, 6), (2, 3)], [(2, 4), (1, 2)]]  # of each image, in each level
-    masks = [torch.ones(2, *shape, dtype=torch.bool) for shape in TWO]
+    keeps = [torch.zeros(2, *shape, dtype=torch.bool) for shape in TWO]
     for image, sizes in enumerate(valid):
-        for mask, (h, w) in zip(masks, sizes):
-            mask[image, :h, :w] = False
-    made = encoder(feats, masks)
+        for keep, (h, w) in zip(keeps, sizes):
+            keep[image, :h, :w] = True
+    made = encoder(feats, keeps)
 
     for image, sizes in enumerate(valid):
         levels, places = [], []
-        for feat, mask, embed, (h, w) in zip(feats, masks, encoder.level_embed, sizes):
+        for feat, keep, embed, (h, w) in zip(feats, keeps, encoder.level_embed, sizes):
             levels.append(feat[image, :, :h, :w].flatten(1).T)
-            place = encoder.positional_encoding(mask[image : image + 1, :h, :w])[0]
+            place = encoder.positional_encoding(~keep[image : image + 1, :h, :w])[0]
             places.append(place.flatten(1).T + embed)
         for number, layer in enumerate(encoder.layers):
             levels = reference_block(layer, levels, places, number in ((2,) if across is None else across))
-        for tokens, mask, level in zip(made.tokens.split([24, 6], dim=1), masks, levels):
-            assert tokens[image, ~mask[image].flatten()].allclose(level, atol=1e-4)
+        for tokens, keep, level in zip(made.tokens.split([24, 6], dim=1), keeps, levels):
+            assert tokens[image, keep[image].flatten()].allclose(level, atol=1e-4)
 
 
 def test_blocks_that_are_not_there_are_named():
