@@ -42,12 +42,13 @@ RESIZE = {
     'dinov2': dict(mode='bicubic'),
 }
 POSITIONS = ('learned', 'rotary', 'relative', None)
+EMBEDDINGS = ('stem', 'patch_embed', 'class_token', 'class_position', 'registers', 'position')
 OUTS = ('map', 'class', 'mean', 'mean-first', 'class+mean')
 
 
 @MODELS.register_module()
 class ViT(BaseModule):
-    """Vision transformer. Publishes ``channels`` and ``strides``.
+    """Vision transformer. Publishes ``channels`` and ``strides``; ``layer_id`` serves layer-wise learning rates.
 
     Args:
         arch: one of :data:`ARCHS`, or a dict of `embed_dims, num_layers, num_heads` and, if not four times as many
@@ -218,6 +219,18 @@ class ViT(BaseModule):
         if min(images.shape[2:]) < stride:
             height, width = images.shape[2:]
             raise ValueError(f'image {height}x{width} is smaller than a patch of {stride}x{stride}; pad or enlarge it')
+
+    @property
+    def num_layer_ids(self) -> int:
+        """One more than the greatest of :meth:`layer_id`: the embeddings, the blocks, all else."""
+        return len(self.blocks) + 2
+
+    def layer_id(self, name: str) -> int:
+        """How deep a parameter lies, for a learning rate that decays towards the image (BEiT, MAE, ViT-Adapter)."""
+        first, _, rest = name.partition('.')
+        if first == 'blocks':
+            return int(rest.split('.')[0]) + 1
+        return 0 if first in EMBEDDINGS else len(self.blocks) + 1
 
     def train(self, mode: bool = True) -> 'ViT':
         super().train(mode)

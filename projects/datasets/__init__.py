@@ -1,7 +1,9 @@
 """Data sets, their checks, and the generated set "shapes"."""
 
+from .augment import ColorJitter, RandAugment, RandomAreaCrop, RandomErasing
 from .check_classes import CheckClassesHook
 from .coco import CheckedCocoDataset, ClassMismatch
+from .folders import ImageFolders, PackImage
 from .loading import LoadCheckedImage
 from .patches import CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
@@ -13,6 +15,12 @@ from .unlabelled import UnlabelledImages
 from .volumes import DrawSampler, LoadVolume, LoadVolumeLabel, PackVolume, VolumeDataset
 
 __all__ = [
+    'ColorJitter',
+    'ImageFolders',
+    'PackImage',
+    'RandAugment',
+    'RandomAreaCrop',
+    'RandomErasing',
     'CheckClassesHook',
     'CheckedCocoDataset',
     'ClassMismatch',

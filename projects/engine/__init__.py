@@ -12,6 +12,7 @@ from .convert import OfficialWeights
 from .fine_tune import FineTuneHook
 from .fit import Fit, load_and_account
 from .interrupt import InterruptHook
+from .layer_decay import LayerDecayConstructor
 from .nan_guard import NanGuardHook, NonFiniteLoss
 from .picture_hook import PictureHook, draw_test_images
 from .seed import EpochSeedHook
@@ -25,6 +26,7 @@ __all__ = [
     'FineTuneHook',
     'Fit',
     'InterruptHook',
+    'LayerDecayConstructor',
     'NanGuardHook',
     'NonFiniteLoss',
     'OfficialWeights',

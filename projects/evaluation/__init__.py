@@ -3,6 +3,7 @@
 from .check_metrics import CheckMetricsHook
 from .coco_metric import CheckedCocoMetric
 from .panoptic_quality import PanopticQuality
+from .top_k import TopKAccuracy
 from .volumetric import VolumeMetric
 
-__all__ = ['CheckMetricsHook', 'CheckedCocoMetric', 'PanopticQuality', 'VolumeMetric']
+__all__ = ['CheckMetricsHook', 'CheckedCocoMetric', 'PanopticQuality', 'TopKAccuracy', 'VolumeMetric']

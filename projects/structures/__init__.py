@@ -1,6 +1,7 @@
-"""What data sets hand to models and models to metrics: samples of volumes, and what their labels mean."""
+"""What data sets hand to models and models to metrics: samples of images and volumes, and what labels mean."""
 
+from .labelled import ImageSample
 from .labels import LabelTable
 from .volume import VolumeData, VolumeSample
 
-__all__ = ['LabelTable', 'VolumeData', 'VolumeSample']
+__all__ = ['ImageSample', 'LabelTable', 'VolumeData', 'VolumeSample']
