@@ -12,7 +12,7 @@ from .segments import LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
 from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
-from .volumes import DrawSampler, LoadVolume, LoadVolumeLabel, PackVolume, VolumeDataset
+from .volumes import VolumeDataset
 
 __all__ = [
     'ColorJitter',
@@ -25,13 +25,9 @@ __all__ = [
     'CheckedCocoDataset',
     'ClassMismatch',
     'CutPatches',
-    'DrawSampler',
     'LoadCheckedImage',
     'LoadPanopticMap',
-    'LoadVolume',
-    'LoadVolumeLabel',
     'PackPatches',
-    'PackVolume',
     'PanopticInstances',
     'ProposalBoxes',
     'ProposalFile',

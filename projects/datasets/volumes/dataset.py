@@ -69,6 +69,8 @@ class VolumeDataset(BaseDataset):
         self.part, self.every, self.folds, self.fold, self.cases = part, every, folds, fold, cases
         self.targets, self.seed, self.given = targets, seed, dict(metainfo or {})
         super().__init__(data_root=data_root, metainfo=metainfo, pipeline=list(pipeline), **kwargs)
+        mirrored = [axis for each in self.pipeline.transforms for axis in getattr(each, 'mirror_axes', ())]
+        self._metainfo['mirror_axes'] = tuple(sorted(set(mirrored)))
         self.cache = self._make_cache(cache_dir, list(pipeline))
 
     def load_data_list(self) -> list[dict]:
