@@ -67,7 +67,15 @@ EXTRAS = {
     'triton': ['triton==3.7.1; platform_system == "Linux"'],
     'test': ['pytest>=8', 'pytest-xdist>=3.5', 'build', 'faster-coco-eval==1.8.0', 'ruff==0.17.6'],
     # Other implementations that the tests hold ours against.
-    'parity': ['transformers==5.23.0', 'timm==1.0.31', 'monai==1.6.1', 'medpy==0.5.2'],
+    'parity': [
+        'transformers==5.23.0',
+        'timm==1.0.31',
+        'monai==1.6.1',
+        'medpy==0.5.2',
+        'einops==0.8.1',
+        'entmax==1.3',
+        'fvcore==0.1.5.post20221221',
+    ],
 }
 
 setup(

@@ -68,3 +68,67 @@ def trains(model, sizes, dead=(), num_classes=None):
         assert tuple(one.pred_sem_seg.data.shape[1:]) == tuple(size)
         assert one.pred_sem_seg.data.dtype == torch.uint8
     return losses
+
+
+def official_names(layout, model):
+    """Official name -> our tensor's shape, of all that a layout reads; from its rules."""
+    made = layout.convert({}, model)
+    assert not made.refused, made.refused
+    return {name for names in made.sources.values() for name in names}
+
+
+def both_ways(layout, official, model):
+    """Fill the model from the official one through the layout, strictly, then write its weights back under the official
+    names: they must be the same."""
+    state = {key: value for key, value in official.state_dict().items()}
+    made = layout.convert(state, model)
+    assert not made.missing and not made.refused and not made.unexpected, made
+    model.load_state_dict(made.state)
+    back = {names[0]: made.state[name] for name, names in made.sources.items()}
+    assert {key for key in state if key not in back} == set(made.dropped)
+    for key, value in back.items():
+        assert value.reshape(state[key].shape).equal(state[key]), key
+
+
+def randomise(module):
+    """Every parameter drawn anew: what starts at zero would hide what it does."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(0.1 * torch.randn_like(parameter) + (1.0 if parameter.ndim == 1 else 0.0))
+    return module.eval()
+
+
+def count(cfg):
+    """Parameters of a model, built on the meta device."""
+    with torch.device('meta'):
+        return sum(parameter.numel() for parameter in MODELS.build(cfg).parameters())
+
+
+def official_state(layout, model, shapes={}):
+    """A checkpoint that a layout reads, of random numbers: the names and shapes of its rules, several names the equal
+    parts of one tensor; ``shapes`` of those that are stored in another form."""
+    torch.manual_seed(1)
+    state = {}
+    for ours, names in layout.convert({}, model).sources.items():
+        tensor = model.state_dict()[ours]
+        for name in names:
+            shape = shapes.get(name, (tensor.shape[0] // len(names), *tensor.shape[1:]) if tensor.ndim else ())
+            state[name] = torch.rand(shape).to(tensor.dtype)
+    return state
+
+
+def converts(layout, model, num_keys, shapes={}, computed=()):
+    """The layout reads as many official tensors as the official model has parameters and statistics, fills every
+    tensor of ours, and refuses what is missing or unknown. Returns the official checkpoint and ours."""
+    state = official_state(layout, model, shapes)
+    assert len(state) == num_keys, len(state)
+    made = layout.convert({**state, **{name: torch.zeros(1) for name in computed}}, model)
+    assert not made.missing and not made.refused and not made.unexpected, made
+    assert set(made.state) == set(model.state_dict())
+    assert set(made.dropped) == set(computed)
+    model.load_state_dict(made.state)
+    gone = next(iter(state))
+    assert layout.convert({key: value for key, value in state.items() if key != gone}, model).missing
+    assert layout.convert({**state, 'a.stranger': torch.zeros(1)}, model).unexpected == ['a.stranger']
+    return state, made.state

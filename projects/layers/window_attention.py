@@ -54,9 +54,12 @@ class _WindowAttention(nn.Module):
 
     def forward(self, windows: Tensor, grid: WindowGrid) -> Tensor:
         """Attend within windows: nW*B N C, as `grid.partition` makes them."""
-        q, k, v = self.heads(windows)
+        return self.attend(*self.heads(windows), grid)
+
+    def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: WindowGrid) -> Tensor:
+        """The same of queries, keys and values, each nW*B h N d, which may come from several maps."""
         counts = grid.counts
-        sizes = [len(windows) // sum(counts) * count for count in counts]
+        sizes = [len(q) // sum(counts) * count for count in counts]
 
         out = [
             biased_attention(*inputs, self.scale).transpose(1, 2).flatten(2)
@@ -81,9 +84,12 @@ class _WindowAttention(nn.Module):
             self._kept = key, self._merge(grid, dtype)
         return self._kept[1]
 
+    def rows(self, window: tuple[int, ...]) -> Tensor:
+        """The table's row for each query and key of a window of this size."""
+        return self.table_index[tuple(map(slice, window)) * 2]
+
     def _merge(self, grid: WindowGrid, dtype: torch.dtype) -> Tensor:
-        part = tuple(map(slice, grid.window))
-        index = self.table_index[part * 2].flatten()
+        index = self.rows(grid.window).flatten()
         tokens = math.prod(grid.window)
         bias = self.table(grid.window).t().index_select(1, index).view(1, -1, tokens, tokens)
         mask = grid.mask(index.device)
@@ -106,6 +112,15 @@ class WindowAttention(_WindowAttention):
 
     def table_weights(self):
         return [self.relative_position_bias_table]
+
+
+class CornerWindowAttention(WindowAttention):
+    """Swin v1 as Video Swin, MONAI and VT-UNet have it: a shrunken window takes the rows of the first tokens of a full
+    one, whatever their offsets are. For their published weights."""
+
+    def rows(self, window):
+        tokens, full = math.prod(window), math.prod(self.window_size)
+        return self.table_index.view(full, full)[:tokens, :tokens]
 
 
 class CosineWindowAttention(_WindowAttention):

@@ -87,6 +87,7 @@ class RegionHead(SegmentHead):
             ones paint over earlier ones. None: predictions stay a map of 0 and 1 for each region.
         threshold: probability from which on a pixel belongs to a region.
         num_classes: number of regions; default: as many as are named.
+        others: see :class:`SegmentHead`.
     """
 
     activation = 'sigmoid'
@@ -98,14 +99,18 @@ class RegionHead(SegmentHead):
         regions: Mapping[str, Sequence[int]] | None = None,
         paint: Mapping[str, int] | None = None,
         threshold: float = 0.5,
-        **kwargs,
+        kernel_size: int = 1,
+        dims: int = 2,
+        bias: bool = True,
+        dropout: float = 0.0,
+        init_cfg: dict | None = None,
     ):
         num_classes = num_classes if num_classes is not None else len(regions or ())
         if regions is not None and len(regions) != num_classes:
             raise ValueError(f'num_classes={num_classes}, but regions names {len(regions)}: {", ".join(regions)}')
         if paint is not None and (regions is None or not set(paint) <= set(regions)):
             raise ValueError(f'paint names {sorted(paint)}, the regions are {sorted(regions or ())}')
-        super().__init__(in_channels, num_classes, **kwargs)
+        super().__init__(in_channels, num_classes, kernel_size, dims, bias, dropout, init_cfg)
         self.regions = None if regions is None else {name: tuple(numbers) for name, numbers in regions.items()}
         self.paint = None if paint is None else dict(paint)
         self.threshold = threshold

@@ -27,7 +27,7 @@ class Segmentor(BaseModel):
     Args:
         encoder: B C *size -> maps; any backbone of the registries: channels and strides are published or found out.
         decoder: maps -> features; without one the head reads the maps. A decoder whose class says ``takes_image`` gets
-            the image before the maps.
+            the image before the maps; one that says ``takes_extras``, what parts before it gave beside maps.
         head: features -> logits, and what the truth and a prediction are.
         bottleneck: maps -> maps.
         terms: losses, see terms.py; each counts with its ``weight``.
@@ -109,11 +109,13 @@ class Segmentor(BaseModel):
             maps = split(self.bottleneck(maps), extras)
         features = maps
         if self.decoder is not None:
-            takes_image = getattr(self.decoder, 'takes_image', False)
-            features = split(self.decoder([images, *maps] if takes_image else maps), extras)
+            maps = [images, *maps] if getattr(self.decoder, 'takes_image', False) else maps
+            given = (maps, extras) if getattr(self.decoder, 'takes_extras', False) else (maps,)
+            features = split(self.decoder(*given), extras)
         first, *coarse = self.head(features)
 
         if not self.crops:
+            first = first[(..., *map(slice, images.shape[2:]))]  # what the padding of patches added
             first = enlarge(first, images.shape[2:], self.align_corners)
         auxiliary = {name: enlarge(each, images.shape[2:], self.align_corners) for name, each in auxiliary.items()}
         return [first, *coarse], auxiliary, extras

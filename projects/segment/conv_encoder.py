@@ -1,0 +1,124 @@
+"""An encoder of convolutions: a block a level, halved in between (U-Net and all that grew from it)."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from mmengine.model import BaseModule
+from torch import Tensor, nn
+
+from ..layers.conv_block import ACT, NORM, ConvBlock, ResidualConvBlock
+from ..layers.patch import tupled
+from ..registry import MODELS, build_part
+
+
+@MODELS.register_module()
+class DoubleConv(ConvBlock):
+    """Two convolutions (``num_convs``), each with norm and activation.
+
+    Args:
+        crops: valid convolutions, which make a map smaller.
+        others: those of :func:`mmparts.layers.conv_block.conv_norm_act`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, dims: int = 2, crops: bool = False, **kwargs):
+        super().__init__(in_channels, out_channels, dims=dims, **(dict(padding=0) if crops else {}), **kwargs)
+
+
+@MODELS.register_module()
+class ResidualConv(ResidualConvBlock):
+    """Two convolutions and a shortcut, which has a convolution where the channels change.
+
+    Args:
+        others: those of :class:`mmparts.layers.conv_block.ResidualConvBlock`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, dims: int = 2, norm=NORM, act=ACT, num_convs: int = 2):
+        super().__init__(in_channels, out_channels, num_convs, dims=dims, norm=norm, act=act)
+
+
+@MODELS.register_module()
+class ConvEncoder(BaseModule):
+    """Maps at strides 1, 2, 4 and so on.
+
+    Args:
+        channels: of the levels, fine to coarse.
+        block: what turns a map into one of other channels.
+        block_after: the same from this level on, where it is another one.
+        after: first level of ``block_after``.
+        dropout: at the end of the contracting path, before the two coarsest levels' outputs leave.
+        crops: whether the convolutions are valid.
+    """
+
+    def __init__(
+        self,
+        in_channels: int = 1,
+        channels: Sequence[int] = (64, 128, 256, 512, 1024),
+        block: dict = dict(type=DoubleConv),
+        block_after: dict | None = None,
+        after: int = 0,
+        dropout: float = 0.0,
+        crops: bool = False,
+        dims: int = 2,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.in_channels, self.channels, self.crops, self.dims = in_channels, tuple(channels), crops, dims
+        self.strides = tuple(2**i for i in range(len(channels)))
+        self.levels = nn.ModuleList(
+            build_part(
+                block_after if block_after and i >= after else block,
+                in_channels=before,
+                out_channels=out,
+                dims=dims,
+                crops=crops,
+            )
+            for i, (before, out) in enumerate(zip((in_channels, *channels), channels))
+        )
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """B C *size -> a map for each level."""
+        x, maps = images, []
+        for index, level in enumerate(self.levels):
+            x = level(pool(x) if index else x)
+            if index >= len(self.levels) - 2:
+                x = self.dropout(x)
+            maps.append(x)
+        return maps
+
+    def check_size(self, size: Sequence[int]):
+        """Refuse what the poolings would not halve evenly, of valid convolutions, or would leave nothing of."""
+        if not self.crops:
+            small = [side for side in size if side < self.strides[-1]]
+            if small:
+                raise ValueError(
+                    f'image {by(size)} is too small for {len(self.channels)} levels; each side must be at least '
+                    f'{self.strides[-1]}'
+                )
+        elif any(not self._halves(side) for side in size):
+            right = [
+                next(new for new in range(side, side + 2 ** len(self.channels) * 8) if self._halves(new))
+                for side in size
+            ]
+            raise ValueError(
+                f'image {by(size)}: valid convolutions need maps of even sides at every pooling; pad to {by(right)}'
+            )
+
+    def _halves(self, side: int) -> bool:
+        """Whether a side is even, and above zero, at every pooling."""
+        for level in range(len(self.channels)):
+            side -= 2 * 2
+            if side <= 0 or (level + 1 < len(self.channels) and side % 2):
+                return False
+            side //= 2
+        return True
+
+
+def pool(x: Tensor, kernel: int | Sequence[int] = 2) -> Tensor:
+    """Max pooling of any number of axes; what an odd side leaves over is dropped."""
+    dims = x.ndim - 2
+    return (F.max_pool1d, F.max_pool2d, F.max_pool3d)[dims - 1](x, tupled(kernel, dims))
+
+
+def by(size: Sequence[int]) -> str:
+    return 'x'.join(map(str, size))
