@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from segmentors import build, converts, count, official_state, trains
 
-from mmparts.segment.trans_unet.hybrid import HybridResNet, StandardisedConv
+from mmparts.segment.trans_unet.hybrid import StandardisedConv, TransUNetStem
 from mmparts.segment.trans_unet.weights import HybridViTLayout, TransUNetLayout
 
 
@@ -13,7 +13,7 @@ def trans_unet(size=14, num_classes=9, encoder={}, num_skips=None, **bottleneck)
     return dict(
         type='mmparts.Segmentor',
         num_classes=num_classes,
-        encoder=dict(type='mmparts.HybridResNet', **encoder),
+        encoder=dict(type='mmparts.TransUNetStem', **encoder),
         bottleneck=dict(type='mmparts.TokenBottleneck', size=size, **bottleneck),
         decoder=dict(
             type='mmparts.UpDecoder',
@@ -64,7 +64,7 @@ def test_trains():
 
 
 def test_the_skip_alone_is_filled_up():
-    stem = HybridResNet(3, (1, 1, 1), 32).eval()
+    stem = TransUNetStem(3, (1, 1, 1), 32).eval()
     image = torch.randn(1, 3, 96, 64)
     with torch.no_grad():
         maps = stem(image)

@@ -2,7 +2,8 @@
 https://arxiv.org/abs/2102.04306; "Big transfer", https://arxiv.org/abs/1912.11370).
 
 The pooling has no padding, so the second map is a pixel short and is filled up for the skip alone, as in the official
-code; what goes on is not.
+code; what goes on is not. The ViT's own stem (`backbones/hybrid_resnet.py`) pads as TensorFlow does and has other
+shortcuts.
 """
 
 from collections.abc import Sequence
@@ -52,7 +53,7 @@ class Bottleneck(nn.Module):
 
 
 @MODELS.register_module()
-class HybridResNet(BaseModule):
+class TransUNetStem(BaseModule):
     """B C H W -> maps at strides 2, 4, 8, 16.
 
     Args:
