@@ -1,7 +1,7 @@
 """Imports run one way, in no circle, also by string; families meet in configs only.
 
 registry <- {weights, ops <- layers} <- families
-registry <- {datasets, evaluation, visualization} <- tasks <- engine <- {inference, analysis}
+registry <- {datasets <- evaluation, visualization} <- tasks <- engine <- {inference, analysis}
 """
 
 import ast
@@ -28,6 +28,7 @@ MAY_IMPORT = {
     'layers': BASE | {'ops'},
     **{family: BASE | BRICKS for family in FAMILIES},
     **{service: BASE for service in SERVICES},
+    'evaluation': BASE | {'datasets'},  # the form of annotations
     'tasks': BASE | SERVICES,
     'engine': BASE | SERVICES | {'tasks', 'weights', ''},  # the launcher: puts data, metrics and pictures to work
     'inference': BASE | SERVICES | {'tasks', 'engine', 'weights', ''},

@@ -1,10 +1,12 @@
 """Data sets, their checks, and the generated set "shapes"."""
 
+from .annotations import BadAnnotations
 from .augment import ColorJitter, RandAugment, RandomAreaCrop, RandomErasing
 from .check_classes import CheckClassesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .folders import ImageFolders, PackImage
 from .loading import LoadCheckedImage
+from .panoptic import CheckedPanopticDataset
 from .patches import CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
 from .root import merge_options, set_data_root
@@ -21,8 +23,10 @@ __all__ = [
     'RandAugment',
     'RandomAreaCrop',
     'RandomErasing',
+    'BadAnnotations',
     'CheckClassesHook',
     'CheckedCocoDataset',
+    'CheckedPanopticDataset',
     'ClassMismatch',
     'CutPatches',
     'LoadCheckedImage',

@@ -1,12 +1,17 @@
 """Before anything runs: do the model, the data sets and the checkpoint speak of the same classes?"""
 
+import logging
+import os
 from collections.abc import Sequence
 
 from mmengine.hooks import Hook
+from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
+from torch.utils.data import Dataset
 
 from ..registry import HOOKS
+from .members import classes_of, members
 
 
 @HOOKS.register_module()
@@ -23,9 +28,7 @@ class CheckClassesHook(Hook):
         """The loops that will run have been built, and their data sets with them."""
         loops = dict(train=runner._train_loop, val=runner._val_loop, test=runner._test_loop)
         found = {
-            name: loop.dataloader.dataset.metainfo.get('classes')
-            for name, loop in loops.items()
-            if isinstance(loop, BaseLoop)
+            name: classes_of(loop.dataloader.dataset) for name, loop in loops.items() if isinstance(loop, BaseLoop)
         }
         self.training = 'train' in found
         self.classes = {name: tuple(classes) for name, classes in found.items() if classes}
@@ -34,6 +37,8 @@ class CheckClassesHook(Hook):
             compare(f'the {first} set', self.classes[first], f'the {name} set', classes)
             model = runner.model.module if is_model_wrapper(runner.model) else runner.model
             check_model(model, name, classes, self.training)
+        if 'train' in found and 'val' in found:
+            warn_of_overlap(loops['train'].dataloader.dataset, loops['val'].dataloader.dataset)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict):
         """A checkpoint to be tested or resumed must know the same classes; one to be fine-tuned need not."""
@@ -42,6 +47,37 @@ class CheckClassesHook(Hook):
             return
         for name, classes in self.classes.items():
             compare('the checkpoint', tuple(trained['classes']), f'the {name} set', classes)
+
+
+def warn_of_overlap(train: Dataset, val: Dataset, most: int = 200_000) -> None:
+    """Say so where images are trained on and validate, too: their numbers tell how well the model remembers.
+
+    Args:
+        most: larger sets are not looked through.
+    """
+    if len(train) + len(val) > most:
+        return
+    seen, again = image_paths(train), image_paths(val)
+    both = len(seen & again)
+    if both:
+        what = (
+            'the validation set is the training set' if seen == again else f'{both} of {len(again)} validation images'
+        )
+        print_log(
+            f'{what}{"" if seen == again else " are trained on, too"} (as {min(seen & again)}): the numbers of '
+            'validation tell how well it is known by heart, not how well other images will be',
+            'current',
+            logging.WARNING,
+        )
+
+
+def image_paths(dataset: Dataset) -> set[str]:
+    """Files of a data set's images; empty where it does not tell."""
+    found = set()
+    for each in members(dataset):
+        if hasattr(each, 'get_data_info'):
+            found |= {each.get_data_info(index).get('img_path') for index in range(len(each))}
+    return {os.path.abspath(path) for path in found if path and '://' not in path}
 
 
 def compare(first: str, expected: Sequence[str], second: str, got: Sequence[str]):

@@ -2,12 +2,11 @@
 
 mmdet's `CocoDataset` numbers the labels in the order of the json whatever the order of ``classes``, so a list in
 another order, a typo or an extra name gives objects the names of others without a word. Here label i is the category
-called ``classes[i]``; names that do not meet are refused; boxes that cannot be used are reported in one table.
+called ``classes[i]``; names that do not meet are refused; objects that cannot be used are reported in one table.
 """
 
 import difflib
 import logging
-import math
 import os.path as osp
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +18,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ..registry import DATASETS
+from .annotations import box_fault, indexed, read_coco
+from .masks import mask_fault
 
 MAX_NAMES = 10  # in one line of the log
 COCO_COLOURS = dict(zip(CocoDataset.METAINFO['classes'], CocoDataset.METAINFO['palette']))
@@ -53,8 +54,7 @@ class CheckedCocoDataset(CocoDataset):
     Raises:
         TypeError: ``classes`` is a bare string, as ``('car')`` is.
         ClassMismatch: a class has no category or an annotated category no class, unless it was said to be so.
-        ValueError: an annotation refers to an image or a category that the json does not define, a box is not four
-            numbers, or a file lies outside the folder of the images.
+        BadAnnotations: a field that is not what it should be, see `annotations.read_coco`.
     """
 
     METAINFO: dict = {}
@@ -62,7 +62,8 @@ class CheckedCocoDataset(CocoDataset):
     def __init__(self, *args, ignore_categories: Sequence[str] = (), allow_missing: Sequence[str] = (), **kwargs):
         self.ignore_categories = as_names(ignore_categories, 'ignore_categories', star=True)
         self.allow_missing = as_names(allow_missing, 'allow_missing', star=True)
-        self.dropped: dict[str, list[str]] = {}  # reason: file names, one for each box
+        self.dropped: dict[str, list[str]] = {}  # reason: file names, one for each object
+        self.needs_masks = asks_for_masks(kwargs.get('pipeline', ()))
         super().__init__(*args, **kwargs)
 
     @classmethod
@@ -78,13 +79,7 @@ class CheckedCocoDataset(CocoDataset):
 
     def COCOAPI(self, ann_file: str) -> COCO:
         """Index the json, settle the classes and hold them against its categories."""
-        if not osp.isfile(ann_file):
-            raise FileNotFoundError(
-                f'there is no annotation file {self.ann_file}; give the folder that holds the data '
-                'with --cfg-options data_root=FOLDER'
-            )
-        coco = OrderedCOCO(ann_file)
-        check_structure(coco.dataset, self.ann_file)
+        coco = indexed(read_coco(ann_file, self.ann_file, self.needs_masks, optional=self.test_mode), OrderedCOCO)
         if not self._metainfo.get('classes'):
             self._metainfo['classes'] = tuple(
                 coco.cats[i]['name'] for i in sorted(coco.cats) if coco.cats[i]['name'] not in self.ignore_categories
@@ -97,9 +92,8 @@ class CheckedCocoDataset(CocoDataset):
                 'current',
             )
         self._check_classes(coco)
-        colours = palette(coco, self._metainfo['classes'])
-        if colours:
-            self._metainfo.setdefault('palette', colours)
+        # Set even to None: mmdet's ConcatDataset wants the same keys of all.
+        self._metainfo.setdefault('palette', palette(coco, self._metainfo['classes']))
         if self.test_mode:  # for the metric; checkpoints, which keep the training set's metainfo, need no path
             self._metainfo['ann_file'] = self.ann_file
         return coco
@@ -116,18 +110,41 @@ class CheckedCocoDataset(CocoDataset):
 
     def parse_data_info(self, raw_data_info: dict) -> dict:
         image, annotations = raw_data_info['raw_img_info'], raw_data_info['raw_ann_info']
-        check_path(image['file_name'], self.ann_file)
         usable = []
         for annotation in annotations:
-            if annotation['category_id'] not in self.cat2label or annotation.get('ignore', False):
+            if annotation['category_id'] not in self.cat2label:
                 continue
-            annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
-            reason = fault(annotation, image)
+            reason = self._fault(annotation, image)
             if reason:
                 self.dropped.setdefault(reason, []).append(image['file_name'])
             else:
+                annotation.setdefault('area', annotation['bbox'][2] * annotation['bbox'][3])
                 usable.append(annotation)
         return super().parse_data_info(dict(raw_img_info=image, raw_ann_info=usable))
+
+    def _fault(self, annotation: dict, image: dict) -> str | None:
+        """Why an object cannot be used, if so."""
+        if annotation.get('ignore'):
+            return 'marked `ignore` in the file'
+        fault = box_fault(annotation, image)
+        if fault is None and self.needs_masks:
+            fault = mask_fault(annotation.get('segmentation'), image['height'], image['width'])
+        return fault
+
+    def filter_data(self) -> list[dict]:
+        """What ``filter_cfg`` leaves; the log says what it takes."""
+        kept = super().filter_data()
+        if len(kept) < len(self.data_list):
+            print_log(
+                f'{self.ann_file}: filter_cfg={self.filter_cfg} leaves {len(kept)} of {len(self.data_list)} images',
+                'current',
+            )
+        if not kept:
+            raise ValueError(
+                f'{self.ann_file}: filter_cfg={self.filter_cfg} leaves no image of {len(self.data_list)}: none is '
+                'large enough and has an object of the classes that can be used'
+            )
+        return kept
 
     def _check_classes(self, coco: COCO):
         classes, names = self._metainfo['classes'], [category['name'] for category in coco.cats.values()]
@@ -181,54 +198,11 @@ def as_names(names: Sequence[str], what: str, star: bool = False) -> tuple[str, 
     return tuple(str(name) for name in names)
 
 
-def check_structure(content: dict, ann_file: str):
-    """Refuse a json that does not hold together; mmdet would drop such annotations or fail far from the cause."""
-    for key in ('images', 'annotations', 'categories'):
-        if not isinstance(content.get(key), list):
-            raise ValueError(
-                f"{ann_file} has no list {key!r}; a COCO detection file has 'images', 'annotations' and "
-                f"'categories', this one has {sorted(content)}"
-            )
-    for key in ('images', 'annotations', 'categories'):
-        twice = [i for i, count in Counter(item['id'] for item in content[key]).items() if count > 1]
-        if twice:
-            raise ValueError(f'{ann_file}: {len(twice)} ids of {key} are used more than once, e.g. {twice[:5]}')
-    for image in content['images']:
-        lacking = [key for key in ('file_name', 'width', 'height') if not image.get(key)]
-        if lacking:
-            raise ValueError(f'{ann_file}: image {image["id"]!r} has no {", ".join(lacking)}')
-    images = {item['id'] for item in content['images']}
-    categories = {item['id']: item['name'] for item in content['categories']}
-    for annotation in content['annotations']:
-        where = f'{ann_file}: annotation {annotation["id"]}'
-        if annotation['image_id'] not in images:
-            raise ValueError(f'{where} belongs to image {annotation["image_id"]!r}, which is not in the file')
-        if annotation['category_id'] not in categories:
-            raise ValueError(f'{where} has category_id {annotation["category_id"]!r}; the file defines {categories}')
-        box = annotation.get('bbox')
-        if not isinstance(box, list) or len(box) != 4 or not all(isinstance(value, (int, float)) for value in box):
-            raise ValueError(f'{where} has bbox {box!r}; four numbers x, y, width, height are needed')
-
-
-def check_path(file_name: str, ann_file: str):
-    if osp.isabs(file_name) or osp.normpath(file_name).startswith('..'):
-        raise ValueError(f'{ann_file} names the image {file_name!r}, which leaves the folder of the images')
-
-
-def fault(annotation: dict, image: dict) -> str | None:
-    """Why mmdet cannot train on this box, if so."""
-    x, y, width, height = annotation['bbox']
-    if not all(math.isfinite(value) for value in annotation['bbox']):
-        return 'NaN or infinite'
-    if width <= 0 or height <= 0:
-        return 'no or negative size'
-    if min(x + width, image['width']) <= max(x, 0) or min(y + height, image['height']) <= max(y, 0):
-        return 'outside the image'
-    if width < 1 or height < 1:
-        return 'thinner than a pixel'
-    if annotation['area'] <= 0:
-        return 'area 0'
-    return None
+def asks_for_masks(pipeline: Sequence) -> bool:
+    """Whether a step of a pipeline, or one within it, loads masks."""
+    if isinstance(pipeline, dict):
+        return bool(pipeline.get('with_mask')) or any(map(asks_for_masks, pipeline.values()))
+    return isinstance(pipeline, (list, tuple)) and any(map(asks_for_masks, pipeline))
 
 
 def palette(coco: COCO, classes: Sequence[str]) -> list[tuple] | None:
@@ -274,9 +248,9 @@ def hint(name: str, candidates: Sequence[str]) -> str:
 
 
 def drop_table(ann_file: str, dropped: dict[str, list[str]]) -> str:
-    """Counts of dropped boxes by reason, with the first files."""
+    """Counts of dropped objects by reason, with the first files."""
     total = sum(len(files) for files in dropped.values())
-    table = Table('reason', 'boxes', 'files')
+    table = Table('reason', 'objects', 'files')
     for reason, files in dropped.items():
         unique = list(dict.fromkeys(files))
         rest = f' and {len(unique) - MAX_NAMES} more' if len(unique) > MAX_NAMES else ''
@@ -284,4 +258,4 @@ def drop_table(ann_file: str, dropped: dict[str, list[str]]) -> str:
     console = Console(width=120, color_system=None)
     with console.capture() as capture:
         console.print(table)
-    return f'{ann_file}: {total} boxes dropped\n{capture.get()}'
+    return f'{ann_file}: {total} objects dropped\n{capture.get()}'

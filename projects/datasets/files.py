@@ -22,6 +22,28 @@ def dump(content: dict, path: Path):
     path.write_text(json.dumps(content, separators=(',', ':'), sort_keys=True) + '\n', encoding='utf-8')
 
 
+def refuse_inputs(out: str | Path, inputs: dict[str, str | Path | None], replaces: bool = False) -> None:
+    """Refuse to write to what is read or into a folder of it.
+
+    Args:
+        out: the file or folder to be written.
+        inputs: what it is made of, by what a message calls it; None: nothing.
+        replaces: the folder is written anew as a whole, so it may not hold an input either.
+
+    Raises:
+        FileExistsError: naming both.
+    """
+    target = Path(os.path.realpath(out))
+    for what, path in inputs.items():
+        source = None if path is None else Path(os.path.realpath(path))
+        if source is None:
+            continue
+        if target == source or source in target.parents or (replaces and target in source.parents):
+            raise FileExistsError(
+                f'{out} is, holds or lies in the {what} that are read, {path}; choose another place to write to'
+            )
+
+
 @contextmanager
 def whole_folder(out: Path) -> Iterator[Path]:
     """A folder to write, which gets the name ``out`` at the end; at every moment ``out`` is whole or absent."""

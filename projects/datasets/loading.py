@@ -22,10 +22,16 @@ class LoadCheckedImage(LoadImageFromFile):
             raise OSError(
                 f'cannot load the image {path} (missing, empty, truncated or no image): {" ".join(str(error).split())}'
             ) from error
-        if loaded is not None and None not in expected and loaded['ori_shape'] != tuple(expected):
-            (height, width), (h, w) = loaded['ori_shape'], expected
-            raise ValueError(
-                f'{path} is {width}x{height} pixels, but its annotations say {w}x{h}; the boxes would be '
-                'misplaced. Correct the sizes (or the EXIF rotation) in the annotation file'
-            )
+        if loaded is not None and None not in expected:
+            check_size(path, loaded['ori_shape'], expected)
         return loaded
+
+
+def check_size(path: str, shape: tuple[int, int], expected: tuple[int, int]) -> None:
+    """Refuse a picture (height, width) of another size than its annotations say."""
+    if tuple(shape) != tuple(expected):
+        (height, width), (h, w) = shape, expected
+        raise ValueError(
+            f'{path} is {width}x{height} pixels, but its annotations say {w}x{h}; the boxes would be '
+            'misplaced. Correct the sizes (or the EXIF rotation) in the annotation file'
+        )

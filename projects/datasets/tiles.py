@@ -10,7 +10,13 @@ from mmdet.datasets.api_wrappers import COCO
 from mmengine.logging import print_log
 from rich.progress import track
 
-from .files import coco_mask, dump, save, whole_folder
+from .annotations import BadAnnotations, indexed, read_coco
+from .files import coco_mask, dump, refuse_inputs, save, whole_folder
+from .loading import check_size
+from .masks import mask_fault
+
+MANIFEST = 'tiles.json'  # marks a folder that this wrote
+MOST = 10_000  # tiles of a picture
 
 
 def cut_tiles(
@@ -39,8 +45,9 @@ def cut_tiles(
         overwrite: replace a folder that this function wrote.
 
     Raises:
-        FileExistsError: ``out`` holds something.
-        ValueError: an argument is out of its range, or an annotation has no mask.
+        FileExistsError: ``out`` holds something that is no tiles, or what the tiles are made of.
+        ValueError: an argument is out of its range, an annotation is not what it should be, has no mask or one that
+            cannot be used, or an image is of another size than its annotations say.
         OSError: a picture cannot be read.
     """
     for name, value, right in (
@@ -54,9 +61,12 @@ def cut_tiles(
                 f'{name}={value}: across is at least 1, overlap in [0, 1), min_share in (0, 1], val_every at least 2'
             )
     images, out = Path(images), Path(out).absolute()
-    if out.exists() and any(out.iterdir()) and not (overwrite and (out / 'instances_val.json').is_file()):
-        raise FileExistsError(f'{out} holds files already; choose another folder, or replace tiles with --overwrite')
-    coco = COCO(str(ann_file))
+    check_target(out, Path(ann_file), images, overwrite)
+    coco = indexed(read_coco(str(ann_file), masks=True))
+    for image in coco.dataset['images']:
+        check_count(image, across, overlap)
+    for annotation in coco.dataset['annotations']:
+        check_object(annotation, coco.imgs[annotation['image_id']], str(ann_file))
     splits = {name: dict(images=[], annotations=[], categories=coco.dataset['categories']) for name in ('train', 'val')}
     with whole_folder(out) as folder:
         for index, image in enumerate(track(coco.dataset['images'], 'cutting')):
@@ -73,8 +83,50 @@ def cut_tiles(
             )
         for name, content in splits.items():
             dump(content, folder / f'instances_{name}.json')
+        options = dict(across=across, overlap=overlap, min_share=min_share, val_every=val_every)
+        dump(dict(made_by='tools/cut_tiles.py', source=str(Path(ann_file).absolute()), **options), folder / MANIFEST)
     counts = ', '.join(f'{len(content["images"])} {name}' for name, content in splits.items())
     print_log(f'{out}: wrote tiles ({counts})', 'current')
+
+
+def check_target(out: Path, ann_file: Path, images: Path, overwrite: bool) -> None:
+    """Tiles replace tiles only, and never what they are made of."""
+    refuse_inputs(out, {'annotations': ann_file, 'images': images}, replaces=True)
+    if out.is_file():
+        raise FileExistsError(f'{out} is a file; give a folder for the tiles')
+    if out.exists() and any(out.iterdir()) and not (overwrite and (out / MANIFEST).is_file()):
+        way = f'which has no {MANIFEST}, so these are no tiles; ' if overwrite else ''
+        raise FileExistsError(
+            f'{out} holds files already, {way}choose another folder, or replace tiles with --overwrite'
+        )
+
+
+def check_count(image: dict, across: int, overlap: float) -> None:
+    """Refuse a picture of a million tiles before the first is written."""
+    sides = image['height'], image['width']
+    side = round(min(sides) / across)
+    if across > min(sides):
+        raise ValueError(f'across={across} is more than the {min(sides)} pixels of {image["file_name"]}')
+    number = math.prod(steps(length, side, overlap) for length in sides)
+    if number > MOST:
+        raise ValueError(
+            f'across={across} and overlap={overlap} make {number:,} tiles of {image["file_name"]} '
+            f'({sides[1]}x{sides[0]}); {MOST:,} at most, so lower one of them'
+        )
+
+
+def check_object(annotation: dict, image: dict, ann_file: str) -> None:
+    """Refuse an object whose part in a tile would mean nothing."""
+    if not annotation.get('segmentation'):
+        raise BadAnnotations(
+            f'{ann_file}: annotation {annotation["id"]} has no segmentation, of which its part in a tile would be '
+            'made; tiles are cut of data sets with masks'
+        )
+    fault = mask_fault(annotation['segmentation'], image['height'], image['width'])
+    if fault:
+        raise BadAnnotations(
+            f'{ann_file}: annotation {annotation["id"]} of {image["file_name"]} has {fault}; correct or remove it'
+        )
 
 
 def cut(
@@ -85,9 +137,10 @@ def cut(
     pixels = mmcv.imread(path, flag='unchanged') if path.is_file() else None
     if pixels is None:
         raise OSError(f'cannot read {path}')
-    annotations = coco.imgToAnns[image['id']]
-    masks = [mask_of(annotation, coco) for annotation in annotations]
     height, width = pixels.shape[:2]
+    check_size(str(path), (height, width), (image['height'], image['width']))
+    annotations = coco.imgToAnns[image['id']]
+    masks = [coco.annToMask(annotation) for annotation in annotations]
     side = round(min(height, width) / across)
     for y in starts(height, side, overlap):
         for x in starts(width, side, overlap):
@@ -108,19 +161,14 @@ def cut(
                     content['annotations'].append(part)
 
 
+def steps(length: int, side: int, overlap: float) -> int:
+    """Tiles along a line."""
+    return math.ceil((length - side) / (side * (1 - overlap))) + 1
+
+
 def starts(length: int, side: int, overlap: float) -> list[int]:
     """Where tiles begin along a line, evenly from its beginning to its end."""
-    count = math.ceil((length - side) / (side * (1 - overlap))) + 1
-    return [round(start) for start in np.linspace(0, length - side, count)]
-
-
-def mask_of(annotation: dict, coco: COCO) -> np.ndarray:
-    if not annotation.get('segmentation'):
-        raise ValueError(
-            f'annotation {annotation["id"]} has no segmentation, of which its part in a tile would be '
-            'made; tiles are cut of data sets with masks'
-        )
-    return coco.annToMask(annotation)
+    return [round(start) for start in np.linspace(0, length - side, steps(length, side, overlap))]
 
 
 def seen(annotation: dict, whole: np.ndarray, part: np.ndarray, min_share: float) -> dict:

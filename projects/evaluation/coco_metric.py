@@ -1,20 +1,19 @@
 """COCO metric that finds the annotation file through the data set, matches labels by name, and counts by COCO's
 definition whatever is installed."""
 
-import contextlib
-import io
-import json
 import logging
 from collections.abc import Sequence
 
 import numpy as np
 from mmdet.datasets.api_wrappers import COCO
 from mmdet.evaluation import CocoMetric
-from mmengine.fileio import get_text
+from mmengine.fileio import get_local_path
 from mmengine.logging import print_log
 from rich.console import Console
 from rich.table import Table
 
+from ..datasets.annotations import BadAnnotations, indexed, read_coco
+from ..datasets.masks import mask_fault
 from ..registry import METRICS
 from . import coco_backends
 from .coco_scores import PRECISIONS, Scores, Truth, has, score
@@ -50,7 +49,8 @@ class CheckedCocoMetric(CocoMetric):
 
     def __init__(
         self,
-        *args,
+        ann_file: str | None = None,
+        *,
         backend: str = 'auto',
         classes: Sequence[str] | None = None,
         max_dets: int = LIMIT,
@@ -63,7 +63,8 @@ class CheckedCocoMetric(CocoMetric):
         for kind in kinds:
             if kind not in KINDS:
                 raise ValueError(f'metric={kind!r} of the COCO metric is unknown{nearest(kind, KINDS)}')
-        super().__init__(*args, metric=kinds, iou_thrs=overlaps(iou_thrs), metric_items=metric_items, **kwargs)
+        super().__init__(metric=kinds, iou_thrs=overlaps(iou_thrs), metric_items=metric_items, **kwargs)
+        self._coco_api = None if ann_file is None else self._read(ann_file)
         if isinstance(classes, str):
             raise TypeError(f'classes={classes!r} of the COCO metric is one string; write ({classes!r}, ) with a comma')
         if max_dets < 1:
@@ -95,6 +96,11 @@ class CheckedCocoMetric(CocoMetric):
         self._dataset_meta = meta
         if meta is None:
             return
+        if not isinstance(meta, dict):
+            raise ValueError(
+                f'CheckedCocoMetric: the data set is {len(meta)} annotation files put together, in which one id may '
+                'name several images; evaluate them one by one, or write one file'
+            )
         if self._coco_api is None:
             if 'ann_file' not in meta:
                 raise ValueError(
@@ -121,10 +127,16 @@ class CheckedCocoMetric(CocoMetric):
             )
 
     def _read(self, ann_file: str) -> COCO:
-        coco = COCO()
-        coco.dataset = json.loads(get_text(ann_file, encoding='utf-8-sig', backend_args=self.backend_args))
-        with contextlib.redirect_stdout(io.StringIO()):
-            coco.createIndex()
+        with get_local_path(ann_file, backend_args=self.backend_args) as path:
+            coco = indexed(read_coco(path, ann_file, masks='segm' in self.metrics, optional=True))
+        for annotation in coco.anns.values() if 'segm' in self.metrics else ():
+            image = coco.imgs[annotation['image_id']]
+            fault = mask_fault(annotation.get('segmentation'), image['height'], image['width'])
+            if fault:
+                raise BadAnnotations(
+                    f'{ann_file}: annotation {annotation["id"]} of image {image["id"]!r} has {fault}; masks can be '
+                    "evaluated against whole ones only. Correct or remove it, or write metric='bbox'"
+                )
         return coco
 
     def process(self, data_batch: dict, data_samples: Sequence[dict]) -> None:

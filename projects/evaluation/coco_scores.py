@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from mmdet.datasets.api_wrappers import COCO
 
+from ..datasets.annotations import indexed
 from . import coco_backends
 
 AREAS = ('all', 'small', 'medium', 'large')  # the order of the back ends
@@ -130,15 +131,13 @@ class Truth:
     def _indexed(self, annotations: list[dict]) -> COCO:
         for number, annotation in enumerate(annotations, 1):
             annotation['id'] = number
-        coco = COCO()
-        coco.dataset = dict(
-            images=list(self.sizes.values()),
-            annotations=annotations,
-            categories=[dict(id=number, name=str(number)) for number in self.categories.values()],
+        return indexed(
+            dict(
+                images=list(self.sizes.values()),
+                annotations=annotations,
+                categories=[dict(id=number, name=str(number)) for number in self.categories.values()],
+            )
         )
-        with contextlib.redirect_stdout(io.StringIO()):
-            coco.createIndex()
-        return coco
 
     def crowded(self, limit: int) -> tuple[int, int]:
         """Images with more than ``limit`` objects of a class, and the most objects of a class in one of them."""

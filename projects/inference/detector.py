@@ -11,8 +11,9 @@ from mmdet.registry import MODELS
 from mmdet.structures import DetDataSample
 from mmengine.config import Config
 from mmengine.model import BaseModel
-from mmengine.registry import DATASETS, init_default_scope
+from mmengine.registry import init_default_scope
 
+from ..datasets.members import classes_of, pipeline_of
 from ..datasets.unlabelled import SUFFIXES
 from ..engine.checkpoint import load_checkpoint_file
 from ..engine.fit import load_and_account
@@ -47,7 +48,7 @@ class Detector:
         self.model.to(device).eval()
         self.classes = class_names(cfg, loaded)
         self.pipeline = Compose(
-            [step for step in cfg.test_dataloader.dataset.pipeline if 'LoadAnnotations' not in str(step['type'])]
+            [step for step in pipeline_of(cfg.test_dataloader.dataset) if 'LoadAnnotations' not in str(step['type'])]
         )
 
     @torch.no_grad()
@@ -112,11 +113,7 @@ def class_names(cfg: Config, checkpoint: dict) -> list[str] | None:
     saved = {str(key).lower(): value for key, value in (meta.get('dataset_meta') or {}).items()}
     if saved.get('classes'):
         return list(saved['classes'])
-    dataset = cfg.test_dataloader.dataset
-    while 'dataset' in dataset:
-        dataset = dataset.dataset
-    kind = DATASETS.get(dataset.type) if isinstance(dataset.type, str) else dataset.type
-    classes = dataset.get('metainfo', {}).get('classes') or getattr(kind, 'METAINFO', {}).get('classes')
+    classes = classes_of(cfg.test_dataloader.dataset)
     return list(classes) if classes else None
 
 

@@ -130,7 +130,7 @@ def test_the_log_tells_what_is_odd_and_nothing_else(write_coco, log):
     load(write_coco(BOXES), classes=('dog', 'person', 'car'))
     assert 'another order' in log.pop()
     load(write_coco([[('car', 1, 1, 5, 5), ('dog', 1, 1, -5, 5)]]), classes=('car', 'person', 'dog'))
-    assert 'no object of person;' in log[0] and '1 boxes dropped' in log[1]
+    assert 'no object of person;' in log[0] and '1 objects dropped' in log[1]
     load(write_coco(BOXES))
     assert 'car, person, dog' in log[2]
 
@@ -138,7 +138,7 @@ def test_the_log_tells_what_is_odd_and_nothing_else(write_coco, log):
 def test_the_report_counts_by_reason_and_names_files(write_coco):
     dataset = load(write_coco([[('dog', 1, 1, -2, 5), ('dog', 50, 1, 5, 5)]] * 14))
     table = drop_table('ann.json', dataset.dropped)
-    assert '28 boxes dropped' in table and '0.png, 1.png' in table and 'and 4 more' in table
+    assert '28 objects dropped' in table and '0.png, 1.png' in table and 'and 4 more' in table
     assert '13.png' not in table
 
 

@@ -235,7 +235,9 @@ def test_classes_as_a_bare_string_are_refused():
 
 def test_masks_that_a_model_does_not_make_are_missed_at_the_first_image(tmp_path):
     with pytest.raises(ValueError, match="the model predicts boxes only; write metric='bbox'"):
-        told(write(tmp_path, (1, 1)), metric=['bbox', 'segm'])
+        masks = dict(segmentation=[[1, 1, 9, 1, 9, 9]])
+        change = lambda content: [each.update(masks) for each in content['annotations']]  # noqa: E731
+        told(write(tmp_path, (1, 1), change=change), metric=['bbox', 'segm'])
 
 
 def test_the_names_are_those_that_are_told(tmp_path):

@@ -24,7 +24,7 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        type='CocoPanopticDataset',
+        type='mmparts.CheckedPanopticDataset',
         ann_file='annotations/panoptic_train2017.json',
         data_prefix=dict(img='train2017/', seg='annotations/panoptic_train2017/'),
         pipeline=train_pipeline,
@@ -32,7 +32,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
-        type='CocoPanopticDataset',
+        type='mmparts.CheckedPanopticDataset',
         ann_file='annotations/panoptic_val2017.json',
         data_prefix=dict(img='val2017/', seg='annotations/panoptic_val2017/'),
         pipeline=test_pipeline,

@@ -24,7 +24,7 @@ test_pipeline = [
 ]
 train_dataloader = dict(
     dataset=dict(
-        type='CocoPanopticDataset',
+        type='mmparts.CheckedPanopticDataset',
         metainfo=metainfo,
         ann_file='annotations/panoptic_train.json',
         data_prefix=dict(img='train/', seg='panoptic_train/'),
@@ -34,7 +34,7 @@ train_dataloader = dict(
 )
 val_dataloader = dict(
     dataset=dict(
-        type='CocoPanopticDataset',
+        type='mmparts.CheckedPanopticDataset',
         metainfo=metainfo,
         ann_file='annotations/panoptic_val.json',
         data_prefix=dict(img='val/', seg='panoptic_val/'),
