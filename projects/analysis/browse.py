@@ -11,6 +11,7 @@ from PIL import Image
 from rich.progress import track
 from rich.table import Table
 
+from ..datasets.members import classes_of
 from ..registry import DATASETS
 from ..tasks import Task, task_of, task_of_sample
 from ..visualization.pictures import save
@@ -47,7 +48,7 @@ def draw_samples(dataset: BaseDataset, out: str | os.PathLike, num: int, task: T
     if not len(dataset):
         raise ValueError('the data set holds no image; see the filter_cfg and indices of its config')
     out = Path(out)
-    classes = dataset.metainfo.get('classes')
+    classes = classes_of(dataset)
     paths, tiles = [], []
     indices = np.unique(np.linspace(0, len(dataset) - 1, num).round().astype(int)).tolist()
     for index in track(indices, description=f'drawing into {out}'):
@@ -85,7 +86,7 @@ def overview(tiles: list[Image.Image]) -> Image.Image:
 
 def summary(dataset: BaseDataset, task: Task) -> list[Table]:
     """Annotations of each class, and their sizes, before the pipeline; crowds are not counted."""
-    classes, sides = dataset.metainfo.get('classes') or (), []
+    classes, sides = classes_of(dataset) or (), []
     objects, images, per_image = Counter(), Counter(), []
     for index in range(len(dataset)):
         found = task.annotations(dataset.get_data_info(index))

@@ -13,6 +13,7 @@ from mmengine.structures import BaseDataElement
 from PIL import Image
 from torch import Tensor, nn
 
+from ..datasets.members import members
 from ..registry import TASKS, resolve
 from ..visualization.pictures import enlarge, page, read_rgb
 from .shrink import shrink, without_pretrained
@@ -50,7 +51,7 @@ class Task:
     def size(self, cfg: dict) -> Size:
         """(height, width) that the test pipeline of a config resizes to, the long side lying."""
         dataset = (cfg.get('test_dataloader') or {}).get('dataset', {})
-        for transform in dataset.get('pipeline', ()):
+        for transform in next(members(dataset)).get('pipeline', ()):
             if isinstance(transform.get('scale'), (tuple, list)):
                 return tuple(sorted(transform['scale']))
         return self.default_size
