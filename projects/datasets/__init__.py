@@ -4,6 +4,7 @@ from .annotations import BadAnnotations
 from .augment import ColorJitter, RandAugment, RandomAreaCrop, RandomErasing
 from .check_classes import CheckClassesHook
 from .coco import CheckedCocoDataset, ClassMismatch
+from .cubes import CubeDataset, LoadCube
 from .folders import ImageFolders, PackImage
 from .loading import LoadCheckedImage
 from .panoptic import CheckedPanopticDataset
@@ -28,8 +29,10 @@ __all__ = [
     'CheckedCocoDataset',
     'CheckedPanopticDataset',
     'ClassMismatch',
+    'CubeDataset',
     'CutPatches',
     'LoadCheckedImage',
+    'LoadCube',
     'LoadPanopticMap',
     'PackPatches',
     'PanopticInstances',
