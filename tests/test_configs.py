@@ -21,10 +21,10 @@ def load(name: str) -> Config:
     return Config.fromfile(CONFIGS / name)
 
 
-def small(name: str) -> tuple[Task, nn.Module]:
+def small(name: str, seed: int = 0) -> tuple[Task, nn.Module]:
     """The task of a config, and its model at tiny size."""
     task = task_of(load(name))
-    return task, build(task.tiny(load(name))).train()
+    return task, build(task.tiny(load(name)), seed, load(name).default_scope).train()
 
 
 def form(name: str) -> str:
@@ -73,7 +73,7 @@ def test_resumes_with_many_objects_beside_none_in_bfloat16(name, tmp_path):
     """After a step and a trip to disk the next one is the same: 300 objects in one image, none in the other, where the
     task knows objects and the model does not ask for other numbers."""
     task, model = small(name)
-    fresh = build(task.tiny(load(name)), seed=1).train()
+    _, fresh = small(name, seed=1)
     optimiser, other = (torch.optim.AdamW(each.parameters(), lr=1e-3) for each in (model, fresh))
     step(model, optimiser, task.batch(model))
     torch.save([model.state_dict(), optimiser.state_dict()], tmp_path / 'checkpoint.pth')

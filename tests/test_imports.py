@@ -29,7 +29,7 @@ MAY_IMPORT = {
     **{family: BASE | BRICKS for family in FAMILIES},
     **{service: BASE for service in SERVICES},
     'evaluation': BASE | {'datasets'},  # the form of annotations
-    'tasks': BASE | SERVICES,
+    'tasks': BASE | SERVICES | {'layers'},  # asks what a backbone gives
     'engine': BASE | SERVICES | {'tasks', 'weights', ''},  # the launcher: puts data, metrics and pictures to work
     'inference': BASE | SERVICES | {'tasks', 'engine', 'weights', ''},
     'analysis': BASE | SERVICES | BRICKS | FAMILIES | {'tasks', 'engine', 'inference', ''},  # looks at everything

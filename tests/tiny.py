@@ -20,14 +20,14 @@ def tiny(cfg: dict) -> ConfigDict:
     return task_of(cfg).tiny(cfg)
 
 
-def build(model: dict, seed: int = 0) -> nn.Module:
+def build(model: dict, seed: int = 0, scope: str = 'mmdet') -> nn.Module:
     """The model, with weights that depend on the seed alone, and every weight a little off its start.
 
     Many weights start at zero on purpose (the last layer of a box branch); a test that left them so would not see
     what they do.
     """
     torch.manual_seed(seed)
-    with DefaultScope.overwrite_default_scope('mmdet'):
+    with DefaultScope.overwrite_default_scope(scope):
         built = MODELS.build(model)
     for parameter in built.parameters():
         parameter.data += 0.02 * torch.randn_like(parameter)

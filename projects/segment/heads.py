@@ -111,6 +111,7 @@ class RegionHead(SegmentHead):
         if paint is not None and (regions is None or not set(paint) <= set(regions)):
             raise ValueError(f'paint names {sorted(paint)}, the regions are {sorted(regions or ())}')
         super().__init__(in_channels, num_classes, kernel_size, dims, bias, dropout, init_cfg)
+        self.truth_channels = 1 if regions is not None else num_classes
         self.regions = None if regions is None else {name: tuple(numbers) for name, numbers in regions.items()}
         self.paint = None if paint is None else dict(paint)
         self.threshold = threshold

@@ -46,7 +46,8 @@ class Task:
 
     def tiny(self, cfg: dict) -> ConfigDict:
         """The model of a config (or such a model itself), few channels wide and few layers deep."""
-        return shrink(copy.deepcopy(without_pretrained(ConfigDict(cfg.get('model', cfg)))))
+        with scope_of(cfg):
+            return shrink(copy.deepcopy(without_pretrained(ConfigDict(cfg.get('model', cfg)))))
 
     def size(self, cfg: dict) -> Size:
         """(height, width) that the test pipeline of a config resizes to, the long side lying."""
@@ -121,8 +122,9 @@ class Task:
             classes: names; without them a record has label numbers alone.
             score_thr: lower scores are left out, where a prediction has scores.
         """
-        height, width = (sample.get('ori_shape') or (None, None))[:2]
-        common = dict(image=sample.get('img_path'), image_id=sample.get('img_id'), width=width, height=height)
+        size = tuple(sample.get('source_shape') or sample.get('ori_shape') or (None, None))
+        sides = dict(zip(('width', 'height', 'depth'), reversed(size)))
+        common = dict(image=sample.get('img_path'), image_id=sample.get('img_id'), **sides)
         return {**common, **self.fields(sample, classes, score_thr)}
 
     def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
@@ -187,7 +189,7 @@ def task_of(model: dict | nn.Module | type) -> Task:
     """
     kind = model if isinstance(model, type) else type(getattr(model, 'module', model))
     if isinstance(model, dict) or 'model' in getattr(model, '_cfg_dict', ()):
-        with DefaultScope.overwrite_default_scope(model.get('default_scope', 'mmdet')):
+        with scope_of(model):
             kind = resolve(model.get('model', model))
     named = getattr(kind, 'task', None)
     if isinstance(named, str) and TASKS.get(named):
@@ -199,6 +201,14 @@ def task_of(model: dict | nn.Module | type) -> Task:
     raise KeyError(
         f'{kind.__name__} says task={named!r}, which is no task; write `task = NAME` into its class, NAME one of '
         f'{", ".join(sorted(TASKS.module_dict))}, or add a task to mmparts/tasks'
+    )
+
+
+def scope_of(cfg: dict):
+    """Where the bare names of a config are looked for: in its scope, else in the one in force, else in mmdet's."""
+    current = DefaultScope.get_current_instance()
+    return DefaultScope.overwrite_default_scope(
+        cfg.get('default_scope') or (current.scope_name if current else 'mmdet')
     )
 
 

@@ -15,15 +15,25 @@ def regions(labels: Tensor, classes: Sequence[str] | None = None, offset: int | 
         classes: names; labels beyond them are of nobody and left out.
         offset: the map holds ``label + offset * number of the object``, which becomes ``number``.
     """
-    values, areas = np.unique(labels.cpu().numpy(), return_counts=True)
+    labels = labels.cpu().numpy()
     found = []
-    for value, area in sorted(zip(values.tolist(), areas.tolist()), key=lambda pair: -pair[1]):
-        label, number = (value % offset, value // offset) if offset else (value, 0)
-        if classes is not None and not 0 <= label < len(classes):
-            continue
-        mask = (labels == value).cpu().numpy().reshape(-1, labels.shape[-1])
-        rle = encode_mask_results([mask])[0]
-        region = dict(label=label, area=area, size=list(labels.shape))
-        region.update({'name': classes[label]} if classes is not None else {}, **({'number': number} if offset else {}))
-        found.append(dict(region, mask=dict(size=rle['size'], counts=rle['counts'].decode())))
-    return found
+    for value in np.unique(labels).tolist():
+        label, number = (value % offset, value // offset) if offset else (value, None)
+        if classes is None or 0 <= label < len(classes):
+            found.append(region(labels == value, label, classes, number))
+    return sorted(found, key=lambda one: -one['area'])
+
+
+def overlapping(masks: Tensor, classes: Sequence[str] | None = None) -> list[dict]:
+    """The same of R maps of 0 and 1, R (D) H W, one for each label; in their order, empty ones left out."""
+    masks = masks.cpu().numpy() > 0
+    return [region(mask, label, classes) for label, mask in enumerate(masks) if mask.any()]
+
+
+def region(mask: np.ndarray, label: int, classes: Sequence[str] | None, number: int | None = None) -> dict:
+    """One region as plain data."""
+    rle = encode_mask_results([mask.reshape(-1, mask.shape[-1])])[0]
+    named = {} if classes is None else dict(name=classes[label])
+    numbered = {} if number is None else dict(number=number)
+    coded = dict(size=rle['size'], counts=rle['counts'].decode())
+    return dict(label=label, **named, **numbered, area=int(mask.sum()), size=list(mask.shape), mask=coded)

@@ -18,8 +18,10 @@ No weights are loaded. Stages and outputs stay those of the config.
 import inspect
 from collections.abc import Callable
 
+import torch
 from mmengine.config import ConfigDict
 
+from ..layers.feature_spec import backbone_spec
 from ..registry import MODELS, TASK_UTILS, resolve
 
 # The most that a part's number may be, by the word for it: where its config says it or its class has it as a default.
@@ -35,6 +37,7 @@ LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
     'mmdet.ResNet': dict(depth=18, base_channels=8),
     'mmseg.ResNet': dict(depth=18, base_channels=8),
     'mmdet.SwinTransformer': STAGES,
+    'mmseg.EncoderDecoder': lambda cfg: encoder_decoder(cfg),
     'mmdet.Mask2Former': dict(
         data_preprocessor=dict(batch_augments=None),
         panoptic_head=dict(
@@ -53,6 +56,19 @@ LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
         train_cfg=dict(num_points=100),
     ),
 }
+
+
+def encoder_decoder(cfg: dict) -> dict:
+    """mmseg's: heads are told what the shrunk backbone gives, and batches of unequal sizes are padded."""
+    with torch.device('meta'):
+        channels = backbone_spec(MODELS.build(cfg['backbone'])).channels
+    made = dict(data_preprocessor=dict(size=None, size_divisor=32))
+    for name in ('decode_head', 'auxiliary_head'):
+        for head in [cfg[name]] if isinstance(cfg.get(name), dict) else cfg.get(name) or []:
+            at = head.get('in_index', -1)
+            read = channels[at] if isinstance(at, int) else [channels[each] for each in at]
+            merge(head, dict(in_channels=read, channels=32))
+    return made
 
 
 def without_pretrained(cfg):
@@ -78,6 +94,8 @@ def shrink(cfg: ConfigDict) -> ConfigDict:
                 shrink(inner)
         if key in LISTS and isinstance(value, (list, tuple)):
             cfg[key] = [max(1, channels // 8) for channels in value]
+        elif key == 'norm_cfg' and value and value.get('type') == 'SyncBN':  # needs processes
+            value.type = 'BN'
         elif key in {**LIMITS, **GIVEN} and isinstance(value, int):
             cfg[key] = min(value, {**LIMITS, **GIVEN}[key])
     kind = part_class(cfg)
@@ -100,8 +118,9 @@ def part_class(cfg: dict) -> type | None:
 
 def changes(kind: type, cfg: dict) -> dict:
     """What the class of a part, or the table of libraries, says makes it small."""
-    package = kind.__module__.partition('.')[0]
-    said = getattr(kind, 'tiny', None) or LIBRARIES.get(f'{package}.{kind.__name__}', {})
+    names = [f'{base.__module__.partition(".")[0]}.{base.__name__}' for base in kind.__mro__]
+    known = next((LIBRARIES[name] for name in names if name in LIBRARIES), {})
+    said = getattr(kind, 'tiny', known)
     return said(cfg) if callable(said) else said
 
 

@@ -1,0 +1,162 @@
+"""Segmentation: a class for each pixel, voxel or pixel of a spectral cube. Segmentors of mmseg are of this kind, too.
+
+What a model may say of itself (see :class:`.base.Task` for the rest): ``dims``, axes of its inputs (2);
+``in_channels``; ``truth_channels`` of its head, maps in the truth where regions overlap (1).
+"""
+
+from collections.abc import Sequence
+
+import mmcv
+import numpy as np
+import torch
+from mmengine.fileio import get
+from mmengine.structures import BaseDataElement, PixelData
+from PIL import Image
+from torch import Tensor, nn
+
+from ..registry import TASKS
+from ..visualization.maps import draw_map
+from .base import Size, Task, in_channels, num_classes
+from .regions import overlapping, regions
+
+IGNORE = 255  # nobody knows what is there
+SLICES = (0.25, 0.5, 0.75)  # of a volume, where it is drawn
+
+
+@TASKS.register_module('segmentation')
+class Segmentation(Task):
+    """Samples are mmseg's, or any with the fields ``gt_sem_seg`` and ``pred_sem_seg`` that hold ``data``: 1 (D) H W of
+    class numbers, or R (D) H W of 0 and 1, a map for each region. A record has ``segments``, see `regions.py`."""
+
+    libraries = ('mmseg.models.segmentors.base.BaseSegmentor',)
+    truths = ('gt_sem_seg',)
+    predictions = ('pred_sem_seg',)
+    metrics = ('mIoU', 'Dice', 'HD95')
+    objects = 3
+    default_size = (512, 512)
+    annotation = 'regions'
+    side = 'sqrt(area) of what one image has of a class, in pixels of the files'
+
+    def size(self, cfg: dict) -> Size:
+        """As of images; of volumes the tile that the config infers in, or 96 voxels a side."""
+        model = cfg.get('model', cfg)
+        if model.get('dims', 2) == 2:
+            return super().size(cfg)
+        tile = (model.get('inference') or {}).get('roi_size') or 96
+        return tuple(tile) if isinstance(tile, (tuple, list)) else (tile,) * model['dims']
+
+    def sizes(self, model: nn.Module) -> Sequence[Size]:
+        volumes = getattr(model, 'dims', 2) == 3 and not getattr(model, 'image_size', None)
+        return [(32, 48, 32), (48, 32, 32)] if volumes else super().sizes(model)
+
+    def item(self, model: nn.Module, size: Size, count: int | None, random: torch.Generator) -> tuple[Tensor, object]:
+        inputs = torch.rand(in_channels(model), *size, generator=random) * 255
+        sample = sample_type(len(size))(metainfo=dict(img_shape=size, ori_shape=size))
+        if count is not None:
+            channels = getattr(getattr(model, 'head', None), 'truth_channels', 1)
+            sample.gt_sem_seg = map_type(sample, len(size))(
+                data=blobs(size, count, num_classes(model), random)
+                if channels == 1
+                else torch.cat([blobs(size, count, 2, random) for _ in range(channels)])
+            )
+        return inputs, sample
+
+    def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
+        if 'pred_sem_seg' not in sample:
+            raise KeyError(f'no pred_sem_seg in a data sample with {sorted(sample.keys())}')
+        data = sample.get('pred_sem_seg').get('data')
+        return dict(segments=regions(data[0], classes) if len(data) == 1 else overlapping(data, classes))
+
+    def summary(self, record: dict) -> str:
+        names = [str(segment.get('name', segment['label'])) for segment in record['segments']]
+        return f'{len(names)} segments: {", ".join(names)}' if names else 'nothing'
+
+    def annotations(self, info: dict) -> list[tuple[int, float | None]]:
+        path = info.get('seg_map_path')
+        labels = read_labels(path, info) if path else np.zeros(0, int)
+        values, areas = np.unique(labels[labels != IGNORE], return_counts=True)
+        return [(int(value), float(area**0.5)) for value, area in zip(values, areas)]
+
+    def read(self, sample) -> np.ndarray:
+        """H W 3, RGB, or of a volume C D H W."""
+        from ..datasets.volumes.files import SUFFIXES, open_volume  # nibabel is optional
+
+        if not sample.img_path.endswith(SUFFIXES):
+            return super().read(sample)
+        volume = open_volume(sample.img_path).load()
+        return volume if volume.ndim == 4 else volume[None]
+
+    def image(self, inputs: Tensor) -> np.ndarray:
+        return super().image(inputs) if inputs.ndim == 3 else inputs.numpy()
+
+    def plain(self, image: np.ndarray) -> Image.Image:
+        return super().plain(image if image.ndim == 3 else sheet_of(image))
+
+    def views(
+        self, image: np.ndarray, sample, prefix: str, classes: Sequence[str] | None, score_thr: float
+    ) -> list[tuple[str, Image.Image]]:
+        if f'{prefix}_sem_seg' not in sample:
+            return []
+        data = sample.get(f'{prefix}_sem_seg').data.cpu().numpy()
+        if image.ndim == 4:
+            image, data = sheet_of(image), np.concatenate(slices_of(data), axis=-1)
+        labels = data[0].astype(int) if len(data) == 1 else uppermost(data)
+        return [(dict(gt='ground truth', pred='prediction')[prefix], draw_map(image, labels, classes))]
+
+
+def sample_type(dims: int) -> type:
+    """The class of data samples of images, or of volumes."""
+    if dims == 2:
+        from mmseg.structures import SegDataSample  # brings all of mmseg
+
+        return SegDataSample
+    return BaseDataElement
+
+
+def map_type(sample, dims: int) -> type:
+    """What holds a map in a data sample."""
+    return PixelData if dims == 2 else getattr(type(sample), 'map_type', BaseDataElement)
+
+
+def blobs(size: Size, count: int, num_classes: int, random: torch.Generator) -> Tensor:
+    """1 *size: ellipsoids of random classes over class 0."""
+    axes = torch.meshgrid(*((torch.arange(side) + 0.5) / side for side in size), indexing='ij')
+    labels = torch.zeros(size, dtype=torch.long)
+    for _ in range(count):
+        centre, radius = torch.rand(2, len(size), generator=random)
+        radius = 0.05 + 0.2 * radius
+        inside = sum(((axis - at) / half) ** 2 for axis, at, half in zip(axes, centre, radius)) <= 1
+        labels[inside] = torch.randint(num_classes, (), generator=random)
+    return labels[None]
+
+
+def uppermost(masks: np.ndarray) -> np.ndarray:
+    """H W: the number of the last of the regions R H W that a pixel is in; -1 where it is in none."""
+    labels = np.full(masks.shape[1:], -1)
+    for number, mask in enumerate(masks):
+        labels[mask > 0] = number
+    return labels
+
+
+def read_labels(path: str, info: dict) -> np.ndarray:
+    """A map of labels from its file, as `LoadAnnotations` reads it."""
+    labels = mmcv.imfrombytes(get(path), flag='unchanged', backend='pillow').astype(int)
+    if info.get('reduce_zero_label'):
+        labels = np.where(labels == 0, IGNORE, labels - 1)
+    mapped = labels.copy()
+    for old, new in (info.get('label_map') or {}).items():
+        mapped[labels == old] = new
+    return mapped
+
+
+def slices_of(volume: np.ndarray) -> list[np.ndarray]:
+    """C H W each, of C D H W."""
+    return [volume[:, int(place * volume.shape[1])] for place in SLICES]
+
+
+def sheet_of(volume: np.ndarray) -> np.ndarray:
+    """Slices of the first channel of C D H W side by side, as H W 3 of 0 to 255."""
+    grey = np.concatenate(slices_of(volume[:1].astype(float)), axis=-1)[0]
+    low, high = np.percentile(grey, (1, 99))
+    grey = np.clip((grey - low) / max(high - low, 1e-6), 0, 1)
+    return np.repeat((255 * grey).astype(np.uint8)[..., None], 3, axis=-1)
