@@ -98,6 +98,10 @@ class Segmentation(Task):
         if f'{prefix}_sem_seg' not in sample:
             return []
         data = sample.get(f'{prefix}_sem_seg').data.cpu().numpy()
+        size = image.shape[1:] if image.ndim == 4 else image.shape[:2]
+        data = data[(slice(None), *map(slice, size))]  # mmseg fills the truth of a batch up, too
+        if data.shape[1:] != size:
+            raise ValueError(f'{prefix}_sem_seg of {data.shape[1:]} does not lie on an image of {size}')
         if image.ndim == 4:
             image, data = sheet_of(image), np.concatenate(slices_of(data), axis=-1)
         labels = data[0].astype(int) if len(data) == 1 else uppermost(data)

@@ -86,23 +86,33 @@ def without_pretrained(cfg):
     return cfg
 
 
-def shrink(cfg: ConfigDict) -> ConfigDict:
-    """A part's config, changed in place."""
+def shrink(cfg: ConfigDict, shared: frozenset[str] = frozenset()) -> ConfigDict:
+    """A part's config, changed in place.
+
+    Args:
+        shared: words that the parts around it hand on; its own defaults for them do not count.
+    """
+    kind = part_class(cfg)
+    taken = frozenset(inspect.signature(kind).parameters) if kind else frozenset()
     for key, value in cfg.items():
         for inner in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(inner, dict):
-                shrink(inner)
-        if key in LISTS and isinstance(value, (list, tuple)):
-            cfg[key] = [max(1, channels // 8) for channels in value]
-        elif key == 'norm_cfg' and value and value.get('type') == 'SyncBN':  # needs processes
-            value.type = 'BN'
-        elif key in {**LIMITS, **GIVEN} and isinstance(value, int):
-            cfg[key] = min(value, {**LIMITS, **GIVEN}[key])
-    kind = part_class(cfg)
+                shrink(inner, shared | taken)
+        cfg[key] = smaller(key, value)
     if kind is not None:
-        cfg.update(defaults_above(kind, cfg))
+        cfg.update(defaults_above(kind, cfg, shared))
         merge(cfg, changes(kind, cfg))
     return cfg
+
+
+def smaller(key: str, value):
+    """A value by the word for it."""
+    if key in LISTS and isinstance(value, (list, tuple)):
+        return [max(1, channels // 8) for channels in value]
+    if key == 'norm_cfg' and value and value.get('type') == 'SyncBN':  # needs processes
+        return dict(value, type='BN')
+    limit = {**LIMITS, **GIVEN}.get(key)
+    return min(value, limit) if limit and isinstance(value, int) else value
 
 
 def part_class(cfg: dict) -> type | None:
@@ -124,16 +134,14 @@ def changes(kind: type, cfg: dict) -> dict:
     return said(cfg) if callable(said) else said
 
 
-def defaults_above(kind: type, cfg: dict) -> dict:
+def defaults_above(kind: type, cfg: dict, shared: frozenset[str]) -> dict:
     """Limits for the defaults of a class of ours that are beyond them."""
     if kind.__module__.partition('.')[0] in WORDS_OF_THEIR_OWN:
         return {}
-    given = inspect.signature(kind).parameters
-    return {
-        word: limit
-        for word, limit in LIMITS.items()
-        if word in given and word not in cfg and isinstance(given[word].default, int) and given[word].default > limit
-    }
+    defaults = {word: one.default for word, one in inspect.signature(kind).parameters.items()}
+    beyond = {word: limit for word, limit in LIMITS.items() if isinstance(defaults.get(word), int)}
+    beyond = {word: limit for word, limit in beyond.items() if defaults[word] > limit}
+    return {word: limit for word, limit in beyond.items() if word not in cfg and word not in shared}
 
 
 def merge(cfg: dict, new: dict) -> None:

@@ -80,3 +80,11 @@ def test_a_part_says_how_it_becomes_small_and_words_do_the_rest():
 def test_nothing_is_loaded_into_a_tiny_model():
     cfg = Config.fromfile(CONFIGS / 'detr' / 'detr_r50_8xb2-500e_coco.py')
     assert 'torchvision://' in cfg.pretty_text and 'torchvision://' not in str(Detection().tiny(cfg))
+
+
+def test_what_the_model_hands_to_its_parts_is_written_on_the_model_alone():
+    part = shrink(ConfigDict(type='mmparts.Says'), frozenset(['embed_dims']))
+    assert 'embed_dims' not in part
+    made = Detection().tiny(Config.fromfile(CONFIGS / 'detr' / 'detr_r50_8xb2-500e_coco.py'))
+    assert made.num_queries == 20 and made.embed_dims == 32
+    assert not [name for name, each in made.items() if isinstance(each, dict) and 'num_queries' in each]
