@@ -47,7 +47,7 @@ class Classification(WholeImage):
         return image, sample
 
     def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
-        scores = sample['pred_scores'].detach().cpu().float()
+        scores = sample.get('pred_scores').detach().cpu().float()
         order = scores.argsort(descending=True, stable=True)[: self.best].tolist()
         order = [label for label in order if scores[label] >= score_thr]
         record = dict(labels=order, scores=[round(scores[label].item(), 5) for label in order])
@@ -83,7 +83,7 @@ class Reconstruction(WholeImage):
     metrics = ('loss',)
 
     def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
-        return dict(restored=list(sample['pred_image'].shape[1:]))
+        return dict(restored=list(sample.get('pred_image').shape[1:]))
 
     def summary(self, record: dict) -> str:
         return 'restored {}x{}'.format(*record['restored'])

@@ -10,11 +10,13 @@ import mmcv
 import numpy as np
 import torch
 from mmengine.fileio import get
-from mmengine.structures import BaseDataElement, PixelData
+from mmengine.structures import PixelData
 from PIL import Image
 from torch import Tensor, nn
 
+from ..datasets.volumes.files import SUFFIXES, open_volume
 from ..registry import TASKS
+from ..structures import VolumeSample
 from ..visualization.maps import draw_map
 from .base import Size, Task, in_channels, num_classes
 from .regions import overlapping, regions
@@ -54,7 +56,7 @@ class Segmentation(Task):
         sample = sample_type(len(size))(metainfo=dict(img_shape=size, ori_shape=size))
         if count is not None:
             channels = getattr(getattr(model, 'head', None), 'truth_channels', 1)
-            sample.gt_sem_seg = map_type(sample, len(size))(
+            sample.gt_sem_seg = map_type(sample)(
                 data=blobs(size, count, num_classes(model), random)
                 if channels == 1
                 else torch.cat([blobs(size, count, 2, random) for _ in range(channels)])
@@ -79,8 +81,6 @@ class Segmentation(Task):
 
     def read(self, sample) -> np.ndarray:
         """H W 3, RGB, or of a volume C D H W."""
-        from ..datasets.volumes.files import SUFFIXES, open_volume  # nibabel is optional
-
         if not sample.img_path.endswith(SUFFIXES):
             return super().read(sample)
         volume = open_volume(sample.img_path).load()
@@ -114,12 +114,12 @@ def sample_type(dims: int) -> type:
         from mmseg.structures import SegDataSample  # brings all of mmseg
 
         return SegDataSample
-    return BaseDataElement
+    return VolumeSample
 
 
-def map_type(sample, dims: int) -> type:
+def map_type(sample) -> type:
     """What holds a map in a data sample."""
-    return PixelData if dims == 2 else getattr(type(sample), 'map_type', BaseDataElement)
+    return getattr(type(sample), 'map_type', PixelData)
 
 
 def blobs(size: Size, count: int, num_classes: int, random: torch.Generator) -> Tensor:

@@ -8,7 +8,6 @@ import colorsys
 import math
 import os
 import os.path as osp
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -123,18 +122,6 @@ def _box(draw: ImageDraw.ImageDraw, box: list[float], text: str, colour: tuple, 
     draw.rectangle((x, y, x + wide + 4, y + high + 3), fill=colour)
     dark = sum(part * weight for part, weight in zip(colour, (0.3, 0.59, 0.11))) < 140
     draw.text((x + 2, y), text, font=letters, fill=WHITE if dark else BLACK)
-
-
-def caption(panel: Image.Image, lines: Sequence[str]) -> Image.Image:
-    """A picture above lines of text."""
-    unit = max(1.0, panel.width / 700)
-    height, letters = round(22 * unit), font(round(15 * unit))
-    made = Image.new('RGB', (panel.width, panel.height + height * len(lines) + 4), PAPER)
-    made.paste(panel)
-    draw = ImageDraw.Draw(made)
-    for index, line in enumerate(lines):
-        draw.text((4, panel.height + index * height), line, font=letters, fill=BLACK)
-    return made
 
 
 def page(views: list[tuple[str, Image.Image]], title: str = '') -> Image.Image:
