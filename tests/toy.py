@@ -1,8 +1,13 @@
 """A model that trains in milliseconds, with its data, a metric, and hooks that disturb a run."""
 
+import json
+import multiprocessing
 import os
+import random
 import signal
+import time
 
+import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 from mmengine.hooks import Hook
@@ -17,14 +22,17 @@ from torch.utils.data import Dataset
 class Numbers(Dataset):
     metainfo = dict(classes=('disc', 'square'))
 
-    def __init__(self, nan_at: int | None = None):
-        self.nan_at = nan_at
+    def __init__(self, nan_at: int | None = None, length: int = 8, noise: float = 0.0, seconds: float = 0.0):
+        self.nan_at, self.length, self.noise, self.seconds = nan_at, length, noise, seconds
 
     def __len__(self) -> int:
-        return 8
+        return self.length
 
     def __getitem__(self, index: int) -> dict:
+        time.sleep(self.seconds)
         x = torch.linspace(-1, 1, 4) * (index + 1)
+        # Each of the generators that transforms use.
+        x = x + self.noise * (random.random() + np.random.rand() + torch.rand(4))
         y = torch.full((1,), float('nan') if index == self.nan_at else index / 8)
         return dict(inputs=x, data_samples=BaseDataElement(y=y, metainfo=dict(img_path=f'images/{index}.jpg')))
 
@@ -79,11 +87,53 @@ class KillHook(Hook):
 
 @HOOKS.register_module(force=True)
 class SignalHook(Hook):
-    """Sends a signal to its own process, if that has the given rank, before an iteration."""
+    """Sends a signal to its own process and its data workers, if that has the given rank, before an iteration.
 
-    def __init__(self, name: str, at: int, rank: int = 0):
-        self.name, self.at, self.rank = name, at, rank
+    With ``val_at``, before that iteration of the validation which follows training iteration ``at``.
+    """
+
+    def __init__(self, name: str, at: int, rank: int = 0, val_at: int | None = None):
+        self.name, self.at, self.rank, self.val_at = name, at, rank, val_at
 
     def before_train_iter(self, runner, batch_idx, data_batch=None):
-        if runner.iter == self.at and runner.rank == self.rank:
-            os.kill(os.getpid(), getattr(signal, self.name))
+        if self.val_at is None and runner.iter == self.at and runner.rank == self.rank:
+            self.send()
+
+    def before_val_iter(self, runner, batch_idx, data_batch=None):
+        if self.val_at == batch_idx and runner.iter == self.at and runner.rank == self.rank:
+            self.send()
+
+    def send(self):
+        for pid in [child.pid for child in multiprocessing.active_children()] + [os.getpid()]:
+            os.kill(pid, getattr(signal, self.name))
+
+
+@HOOKS.register_module(force=True)
+class StepLog(Hook):
+    """Appends a line of JSON for each step to ``steps.RANK.jsonl``: what must be the same in an interrupted run."""
+
+    priority = 'LOW'
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        self.rates = [group['lr'] for group in runner.optim_wrapper.optimizer.param_groups]
+
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        weights = [value.double().sum() for value in runner.model.state_dict().values()]
+        step = dict(
+            epoch=runner.epoch,
+            iter=runner.iter,
+            batch=batch_idx,
+            images=[sample.img_path for sample in data_batch['data_samples']],
+            inputs=float(sum(x.double().sum() for x in data_batch['inputs'])),
+            lr=self.rates,
+            losses={name: float(value) for name, value in outputs.items()},
+            weights=float(sum(weights)),
+        )
+        with open(os.path.join(runner.work_dir, f'steps.{runner.rank}.jsonl'), 'a') as file:
+            file.write(json.dumps(step) + '\n')
+
+
+def steps(work_dir, rank: int = 0) -> list[dict]:
+    """What :class:`StepLog` wrote."""
+    with open(os.path.join(work_dir, f'steps.{rank}.jsonl')) as file:
+        return [json.loads(line) for line in file]

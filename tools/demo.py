@@ -10,6 +10,7 @@ import time
 import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets import make_shapes
 from mmparts.engine import cli
+from mmparts.engine.lock import unused
 from mmparts.visualization import read_scalars
 
 TOOLS = osp.dirname(osp.abspath(__file__))
@@ -36,9 +37,14 @@ def main() -> int | None:
         choices=PROCESSES,
         help=f'processes to train with, one thread each, that share batches of {BATCH} pictures',
     )
-    parser.add_argument('--work-dir', default='work_dirs/demo', help='folder for logs, checkpoints and pictures')
+    parser.add_argument(
+        '--work-dir',
+        default='work_dirs/demo',
+        help='folder for logs, checkpoints and pictures; `-2` is added where it is used',
+    )
     args = parser.parse_args()
     cli.require_gpus(args.processes)
+    args.work_dir = unused(args.work_dir)
     start = time.time()
 
     make_shapes(args.data, images=args.images, val_images=args.val_images, workers=max(2, args.processes))

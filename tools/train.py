@@ -1,13 +1,10 @@
 """Train a model: `python tools/train.py CONFIG`."""
 
-from mmengine.registry import RUNNERS
-from mmengine.runner import Runner
-
-import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.engine import cli
+import signal
 
 
 def main() -> None:
+    stop.listen()
     parser = cli.parser('Train a model.')
     parser.add_argument(
         '--resume',
@@ -26,6 +23,9 @@ def main() -> None:
         action='store_true',
         help='scale the learning rate by (processes x batch size) / base_batch_size of the config',
     )
+    parser.add_argument(
+        '--max-requeues', type=int, metavar='N', help='in a Slurm job: how often it is queued again (default 100)'
+    )
     args = parser.parse_args()
 
     cfg = cli.prepare(args)
@@ -33,6 +33,8 @@ def main() -> None:
         cli.set_amp(cfg, args.amp_dtype)
     if args.auto_scale_lr:
         cli.set_auto_scale_lr(cfg)
+    if args.max_requeues is not None:
+        cfg.merge_from_dict({'default_hooks.interrupt.max_requeues': args.max_requeues})
     cli.set_resume(cfg, args.resume)
 
     runner = RUNNERS.build(cfg) if 'runner_type' in cfg else Runner.from_cfg(cfg)
@@ -40,4 +42,14 @@ def main() -> None:
 
 
 if __name__ == '__main__':
+    # A signal that comes during the imports, which take seconds, waits until it can be answered.
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2))
+
+    from mmengine.registry import RUNNERS
+    from mmengine.runner import Runner
+
+    import mmparts  # noqa: F401  makes mmparts configs and parts known
+    from mmparts.engine import cli
+    from mmparts.engine.signals import stop
+
     cli.run(main)

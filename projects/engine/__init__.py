@@ -8,30 +8,38 @@ from ..weights.torch_file import trusted
 from .amp import Bfloat16OptimWrapper
 from .checkpoint import find_resumable, install, load_checkpoint_file
 from .checkpoint_hook import SafeCheckpointHook
+from .consensus import ConsensusHook
 from .convert import OfficialWeights
 from .fine_tune import FineTuneHook
 from .fit import Fit, load_and_account
-from .interrupt import InterruptHook
+from .interrupt import Interrupted, InterruptHook
 from .layer_decay import LayerDecayConstructor
+from .loops import EpochLoop, IterLoop
 from .nan_guard import NanGuardHook, NonFiniteLoss
 from .picture_hook import PictureHook, draw_test_images
-from .seed import EpochSeedHook
+from .progress import ProgressHook
+from .seed import StepSeedHook
 
 install()
 
 __all__ = [
     'Bfloat16OptimWrapper',
+    'ConsensusHook',
     'CorruptCheckpoint',
-    'EpochSeedHook',
+    'EpochLoop',
     'FineTuneHook',
     'Fit',
     'InterruptHook',
     'LayerDecayConstructor',
+    'Interrupted',
+    'IterLoop',
     'NanGuardHook',
     'NonFiniteLoss',
     'OfficialWeights',
     'PictureHook',
+    'ProgressHook',
     'SafeCheckpointHook',
+    'StepSeedHook',
     'UnsafeCheckpoint',
     'WeightsDoNotFit',
     'draw_test_images',

@@ -16,6 +16,9 @@ from ..weights.errors import WeightsDoNotFit
 from .checkpoint import BACKEND, POINTER, make_plain, remove_leftovers, write_atomically
 from .fit import last_fit
 
+# Saved when a run is asked to stop; the next regular save takes its place.
+INTERRUPTED = 'interrupted.pth'
+
 
 @HOOKS.register_module()
 class SafeCheckpointHook(CheckpointHook):
@@ -60,6 +63,7 @@ class SafeCheckpointHook(CheckpointHook):
 
         for old in outdated:
             self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
+        self._remove(self.file_backend.join_path(self.out_dir, INTERRUPTED))
 
     def save(self, runner, name: str, meta: dict) -> None:
         """Write the state to ``out_dir/name`` and point ``last_checkpoint`` at it.

@@ -1,10 +1,15 @@
 """What the command line tools share: arguments, configs, overrides, errors in one line."""
 
 import argparse
+import atexit
+import ctypes
+import datetime
 import difflib
 import glob
+import logging
 import os
 import os.path as osp
+import signal
 import sys
 from collections.abc import Callable
 
@@ -12,17 +17,33 @@ import numpy as np
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.device import get_device
+from mmengine.dist import barrier, get_world_size
 
 from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit
 from ..weights.torch_file import TRUST_VARIABLE
-from .checkpoint import find_resumable
+from . import slurm
+from .consensus import Disagreement, control, decided
 from .fit import MINIMUM_VARIABLE
+from .interrupt import Interrupted
+from .lock import WorkDirInUse, WorkDirLock
 from .nan_guard import NonFiniteLoss
+from .resume import choose_checkpoint
+from .signals import stop
 
 # Hooks that mmengine adds by itself: None in a config takes them away. For all others it does not accept None.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
+# Work dirs that this process has claimed.
+locks: list[WorkDirLock] = []
 # What a user can act on: shown as a message, without a traceback.
-USER_ERRORS = (FileNotFoundError, CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit, NonFiniteLoss)
+USER_ERRORS = (
+    FileNotFoundError,
+    CorruptCheckpoint,
+    UnsafeCheckpoint,
+    WeightsDoNotFit,
+    NonFiniteLoss,
+    WorkDirInUse,
+    Disagreement,
+)
 
 
 def parser(description: str, checkpoint: bool = False, launcher: bool = True) -> argparse.ArgumentParser:
@@ -114,7 +135,8 @@ def prepare(args: argparse.Namespace) -> Config:
     cfg = load_config(args.config, args.cfg_options)
     cfg.launcher = getattr(args, 'launcher', 'none')
     if cfg.launcher == 'slurm':
-        os.environ.setdefault('MASTER_PORT', str(slurm_port()))
+        slurm.to_environment()
+        cfg.launcher = 'pytorch'
     name = osp.splitext(osp.basename(args.config.partition('::')[2] or args.config))[0]
     cfg.work_dir = getattr(args, 'work_dir', None) or cfg.get('work_dir') or osp.join('work_dirs', name)
     hooks = cfg.get('default_hooks', {})
@@ -125,24 +147,42 @@ def prepare(args: argparse.Namespace) -> Config:
 
 
 def join_processes(cfg: Config) -> None:
-    """Make the processes of torchrun possible on what there is: mmengine's launcher and its DDP wrapper take a GPU by
-    its number."""
+    """Bring the processes of a launcher together, on GPUs or, where there are none, on CPUs, of which mmengine's
+    launcher and its DDP wrapper know nothing."""
     if cfg.launcher != 'pytorch':
         return
+    end_with_launcher()
     processes = int(os.environ.get('LOCAL_WORLD_SIZE', 1))
     require_gpus(processes)
-    if get_device() == 'mps' and processes == 1:
+    device = get_device()
+    if device == 'mps' and processes == 1:
         cfg.launcher = 'none'
-    if get_device() != 'cpu':
+    if device not in ('cpu', 'cuda'):
         return
-    torch.distributed.init_process_group('gloo')
-    wrapper = dict(
-        type='MMDistributedDataParallel',
-        device_ids=None,
-        broadcast_buffers=False,
-        find_unused_parameters=cfg.get('find_unused_parameters', False),
+    if device == 'cuda':
+        torch.cuda.set_device(int(os.environ['LOCAL_RANK']))
+    seconds = cfg.get('env_cfg', {}).get('dist_cfg', {}).get('timeout', 1800)
+    torch.distributed.init_process_group(
+        'nccl' if device == 'cuda' else 'gloo', timeout=datetime.timedelta(seconds=seconds)
     )
-    cfg.setdefault('model_wrapper_cfg', wrapper)
+    control.open()
+    if device == 'cpu':
+        wrapper = dict(
+            type='MMDistributedDataParallel',
+            device_ids=None,
+            broadcast_buffers=False,
+            find_unused_parameters=cfg.get('find_unused_parameters', False),
+        )
+        cfg.setdefault('model_wrapper_cfg', wrapper)
+
+
+def end_with_launcher() -> None:
+    """Let this process be asked to stop when its launcher is killed: a signal to a launcher alone leaves no orphans."""
+    launcher = os.environ.get('MMPARTS_LAUNCHER')
+    if sys.platform == 'linux' and (launcher or 'TORCHELASTIC_RUN_ID' in os.environ):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG
+    if launcher and os.getppid() != int(launcher):
+        raise SystemExit('error: the launcher has ended')
 
 
 def default_processes() -> int:
@@ -158,12 +198,6 @@ def require_gpus(processes: int) -> None:
             f'error: {processes} processes on a machine with {gpus} GPU{"s" if gpus > 1 else ""}, and '
             f'each needs one of its own; start {gpus} at most (CUDA_VISIBLE_DEVICES may hide others)'
         )
-
-
-def slurm_port() -> int:
-    """A port that differs between jobs, and between the steps of one, and agrees between the processes of a step."""
-    job, step = (int(os.environ.get(name, 0)) for name in ('SLURM_JOB_ID', 'SLURM_STEP_ID'))
-    return 20000 + (job + 7919 * step) % 12000  # below 32768, where systems hand out ports of their own accord
 
 
 def set_amp(cfg: Config, dtype: str | None) -> None:
@@ -196,18 +230,27 @@ def set_auto_scale_lr(cfg: Config) -> None:
 
 
 def set_resume(cfg: Config, resume: str | None) -> None:
-    """Choose where to start.
+    """Choose where to start, the same for all processes, and claim the work dir for this run.
 
     Args:
         resume: A checkpoint; 'auto' for the newest readable one of the work dir, or a fresh start (with the config's
-            ``load_from``) where there is none; None to leave the config as it is.
+            ``load_from``) where there is none; None for a fresh start, or what the config says.
+
+    Raises:
+        WorkDirInUse: Another run trains there, or, for a fresh start, has left its checkpoints there.
     """
-    if resume is None:
-        return
-    path = find_resumable(cfg.work_dir) if resume == 'auto' else require_file(resume, 'checkpoint')
+    lock = WorkDirLock(cfg.work_dir)
+    decided(lock.take)
+    locks.append(lock)
+    if resume is None and cfg.get('resume'):
+        resume = cfg.get('load_from') or 'auto'
+    if resume not in (None, 'auto'):
+        decided(lambda: require_file(resume, 'checkpoint'))
+    path = choose_checkpoint(cfg.work_dir, resume)
     if path is not None:
         cfg.resume, cfg.load_from = True, path
-    else:
+    elif resume == 'auto':
+        cfg.resume = False
         print(f'--resume auto: no checkpoint in {cfg.work_dir}, starting afresh')
 
 
@@ -242,7 +285,28 @@ def run(main: Callable[[], int | None], *errors: type[Exception]) -> None:
         errors: Such errors of this tool, beside those of all.
     """
     flush_subnormals()
+    code = None
     try:
         sys.exit(main())
+    except Interrupted as stopped:
+        code = stopped.code
     except (*USER_ERRORS, *errors) as error:
         sys.exit(f'error: {error}')
+    finally:
+        while locks:
+            locks.pop().release()
+        stop.forget()
+    leave_together(code)
+
+
+def leave_together(code: int) -> None:
+    """Exit at once where there are other processes: what Python does at its end takes unequally long, and a launcher
+    ends those that are not ready when the first one leaves."""
+    if get_world_size() == 1:
+        sys.exit(code)
+    atexit._run_exitfuncs()
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    barrier()
+    os._exit(code)

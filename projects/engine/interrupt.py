@@ -1,82 +1,89 @@
 """Ends training in order when asked to stop: a checkpoint first, then an exit code that asks for a requeue."""
 
-import signal
-import threading
-
-import torch
-from mmengine.dist import all_reduce, barrier, get_world_size
-from mmengine.hooks import Hook
-from mmengine.runner import IterBasedTrainLoop
+from mmengine.dist import barrier, is_main_process
+from mmengine.hooks import EMAHook, Hook
 
 from ..registry import HOOKS
-from .checkpoint_hook import SafeCheckpointHook
+from . import slurm
+from .checkpoint_hook import INTERRUPTED, SafeCheckpointHook
+from .consensus import ConsensusHook, agree
+from .loops import Resumable
+from .signals import SIGNALS, end_workers, stop
 
 # sysexits.h: EX_TEMPFAIL, a temporary failure, the caller may try again.
 EXIT_REQUEUE = 75
-FILE_NAME = 'interrupted.pth'
+
+
+class Interrupted(SystemExit):
+    """The run was asked to stop; its state is on disk."""
 
 
 @HOOKS.register_module()
 class InterruptHook(Hook):
-    """Saves ``interrupted.pth`` at the end of the step in which a signal came, then exits with code 75.
+    """Saves ``interrupted.pth`` after the step in which a signal came, then exits with code 75.
 
-    ``--resume auto`` goes on from there. An epoch-based run goes on at the start of the interrupted epoch, with the
-    weights it had; an iteration-based one at the next iteration. A second signal ends the process at once. In Slurm,
-    prefer ``--signal=USR1@120``: SIGTERM also ends the data workers, with which the running step is lost. A signal to
-    one of several processes stops all of them after the same step.
+    ``--resume auto`` goes on with the next batch, or with the validation in which the signal came. A signal to one of
+    several processes stops all of them after the same step. A second Ctrl-C ends the process at once. In a job of
+    Slurm's sbatch, rank 0 then queues the job again.
 
     Args:
         signals: Names of the signals to answer.
+        max_requeues: How often a Slurm job is queued again; 0 for never.
     """
 
     priority = 'LOWEST'
 
-    def __init__(self, signals: tuple[str, ...] = ('SIGTERM', 'SIGINT', 'SIGUSR1')):
-        self.signals = [getattr(signal, name) for name in signals]
-        self.received = None
-        self.previous = {}
+    def __init__(self, signals: tuple[str, ...] = SIGNALS, max_requeues: int = 100):
+        self.signals = tuple(signals)
+        self.max_requeues = max_requeues
+
+    def before_run(self, runner) -> None:
+        if not any(isinstance(hook, ConsensusHook) for hook in runner.hooks):
+            runner.register_hook(ConsensusHook())
 
     def before_train(self, runner) -> None:
-        if threading.current_thread() is threading.main_thread():
-            self.previous = {number: signal.signal(number, self._note) for number in self.signals}
+        stop.listen(self.signals)
+        if agree():
+            self._leave(runner, 'nothing was trained since the start')
 
     def after_train(self, runner) -> None:
-        self._restore()
-
-    def _note(self, number: int, frame) -> None:
-        self.received = signal.Signals(number).name
-        self._restore()
-
-    def _restore(self) -> None:
-        for number, handler in self.previous.items():
-            signal.signal(number, handler)
-        self.previous = {}
+        stop.forget()
 
     def after_train_iter(
         self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
     ) -> None:
-        if not self._asked_to_stop():
+        # Inside an accumulation there are gradients that no checkpoint holds.
+        between_updates = getattr(runner.optim_wrapper, 'should_update', lambda: True)()
+        if stop.agreed and isinstance(runner.train_loop, Resumable) and between_updates:
+            self._save_and_leave(runner, dict(epoch=runner.epoch, iter=runner.iter + 1))
+
+    def after_train_epoch(self, runner) -> None:
+        if stop.agreed and not isinstance(runner.train_loop, Resumable):
+            self._save_and_leave(runner, dict(epoch=runner.epoch + 1, iter=runner.iter))
+
+    def after_val_iter(
+        self, runner, batch_idx: int, data_batch: dict | None = None, outputs: dict | None = None
+    ) -> None:
+        if not (stop.agreed and isinstance(runner._train_loop, Resumable)):
             return
+        for hook in runner.hooks:
+            if isinstance(hook, EMAHook):
+                hook.after_val_epoch(runner)  # the averaged weights stand in the model during a validation
+        self._save_and_leave(runner, dict(epoch=runner.epoch, iter=runner.iter, owes_validation=True))
+
+    def _save_and_leave(self, runner, position: dict) -> None:
         saver = next((hook for hook in runner.hooks if isinstance(hook, SafeCheckpointHook)), None)
-        if saver is not None:
-            runner.logger.warning(
-                f'{self.received or "a signal to another process"}: saving {FILE_NAME} in '
-                f'{saver.out_dir}; go on with --resume auto'
-            )
-            saver.save(runner, FILE_NAME, self._position(runner, batch_idx))
+        if saver is None:
+            self._leave(runner, 'nothing was saved, the config has no SafeCheckpointHook')
+        saver.save(runner, INTERRUPTED, position)
+        self._leave(runner, f'saved {INTERRUPTED} in {saver.out_dir}; go on with --resume auto')
+
+    def _leave(self, runner, what: str) -> None:
+        runner.logger.warning(f'{stop.received or "a signal to another process"}: {what}')
+        # Ctrl-C is a person's wish.
+        if is_main_process() and slurm.in_job() and stop.received != 'SIGINT':
+            runner.logger.warning(slurm.requeue(self.max_requeues))
+        end_workers()
         # A launcher kills the rest as soon as one process leaves with an error code.
         barrier()
-        raise SystemExit(EXIT_REQUEUE)
-
-    def _asked_to_stop(self) -> bool:
-        if get_world_size() == 1:
-            return self.received is not None
-        # One number a step, so that no process waits for a gradient of one that has left.
-        asked = torch.tensor([self.received is not None], dtype=torch.float32)
-        all_reduce(asked, op='max')
-        return bool(asked.item())
-
-    def _position(self, runner, batch_idx: int) -> dict:
-        if isinstance(runner.train_loop, IterBasedTrainLoop):
-            return dict(epoch=runner.epoch, iter=runner.iter + 1)
-        return dict(epoch=runner.epoch, iter=runner.iter - batch_idx)
+        raise Interrupted(EXIT_REQUEUE)

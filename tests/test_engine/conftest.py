@@ -19,8 +19,9 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
 @pytest.fixture
-def make_runner(tmp_path):
+def make_runner(tmp_path, monkeypatch):
     """``make_runner(epochs=2, **overrides)``: a runner of the toy model with the default hooks."""
+    monkeypatch.setattr(Runner, '_log_env', lambda runner, cfg: None)  # asks for compilers, a second each time
 
     def make(
         epochs: int = 2,
