@@ -8,6 +8,7 @@ from mmengine.registry import init_default_scope
 from rich.console import Console
 from rich.table import Table
 
+from mmparts.analysis.fitting_config import fitting
 from mmparts.engine import cli
 from mmparts.engine.convert import save_weights
 from mmparts.registry import MODELS
@@ -42,6 +43,14 @@ def arguments() -> argparse.Namespace:
         choices=['coco'],
         help='pick the 80 classes of COCO from official heads that have a row for each category id',
     )
+    parser.add_argument(
+        '--other',
+        nargs='+',
+        default=[],
+        metavar='OPTION',
+        help="options of the official training, kept in the file, that may differ from the config's, e.g. dilation",
+    )
+    parser.add_argument('--verbose', action='store_true', help='list every tensor of a refusal')
     parser.add_argument('--dry-run', action='store_true', help='report, do not write')
     cli.add_common(parser)
     return parser.parse_args()
@@ -57,20 +66,18 @@ def report(made: Account) -> Table:
         table.add_row('dropped', f'{count}', '', reason)
     for reason, count in Counter(made.initialised.values()).most_common():
         table.add_row('as initialised', f'{count}', '', reason)
-    for group, lines in made.problems.items():
-        table.add_row(f'[red]{group}', f'{len(lines)}', '', 'listed below')
     return table
 
 
 def next_step(made: Account, args: argparse.Namespace) -> str:
     """The command that uses the new file: a part is where training starts from, a whole model can be evaluated."""
-    if not made.target:
-        return f'python tools/test.py {args.config} {args.out}'
-    init = f'model.{made.target}.init_cfg'
-    return (
-        f'python tools/train.py {args.config} --cfg-options {init}.type=Pretrained {init}.checkpoint={args.out} '
-        f"{init}.prefix='{made.target}.'"
-    )
+    options = {**(args.cfg_options or {}), **dict(option.split('=') for option in made.advice)}
+    tool = f'python tools/test.py {args.config} {args.out}'
+    if made.target:
+        init = f'model.{made.target}.init_cfg'
+        options |= {f'{init}.type': 'Pretrained', f'{init}.checkpoint': args.out, f'{init}.prefix': f"'{made.target}.'"}
+        tool = f'python tools/train.py {args.config}'
+    return ' '.join([tool, *['--cfg-options'] * bool(options), *(f'{key}={value}' for key, value in options.items())])
 
 
 def main():
@@ -82,11 +89,14 @@ def main():
     model = MODELS.build(cfg.model)
 
     official = unwrap(read_file(cli.require_file(args.source, 'checkpoint')), args.key)
-    made = account(official, model, args.layout, args.target, args.skip, args.classes)
+    made = account(official, model, args.layout, args.target, args.skip, args.classes, args.other)
+    if made.problems:
+        made.check(args.config, fitting(official, args.layout, args.classes, args.skip), args.verbose)
     Console().print(report(made))
     for line in made.said:
         print(line)
-    made.check()
+    for option, why in made.advice.items():
+        print(f'For what the official code computes, use the file with {option}: {why}.')
     if args.dry_run:
         print('Nothing was written (--dry-run).')
         return

@@ -9,14 +9,14 @@ for a model whose classes are COCO's in their usual order.
 import re
 from collections.abc import Mapping
 from itertools import product
+from typing import Any
 
 import torch
 from torch import Size, Tensor, nn
 
 from ..registry import WEIGHT_LAYOUTS
 from ..weights.keys import Make, Rule, block
-from ..weights.layout import WeightLayout
-from .detector import QueryDetector
+from .official import READ, SINES, OfficialLayout
 
 NUM_CATEGORY_IDS = 91
 COCO_IDS = [index for index in range(1, NUM_CATEGORY_IDS) if index not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
@@ -49,19 +49,20 @@ DEFORMABLE_LAYERS = LAYERS + [
     Rule(r'queries\.output_norm\.(\w+)', [r'transformer.enc_output_norm.\1']),
 ]
 
-COUNTERS = {r'.*\.num_batches_tracked': 'the official frozen norms do not count batches'}
 INDEX = {r'backbone\.0\..*\.relative_position_index': 'computed'}
 UP_DETR = {r'(patch2query|feature_align)\..*': "of UP-DETR's pre-training"}
 DETREG = {r'feature_embed\..*': "of DETReg's pre-training"}
+DETREG_OPTION = 'obj_embedding_head'  # which no other code that follows DETR's has
 
 
 @WEIGHT_LAYOUTS.register_module(name='detr')
-class DETRLayout(WeightLayout):
+class DETRLayout(OfficialLayout):
     """facebookresearch/detr, R50, R101 and DC5: 92 class rows, the last for "no object". And UP-DETR and DETReg on
     DETR, pre-trained or fine-tuned; the classes of a pre-trained one mean nothing
     (`--skip 'head.class_branches.*'`)."""
 
-    model = QueryDetector
+    papers = ('detr', 'up_detr', 'detreg')
+    options = (*READ, 'pre_norm', 'half_cell_shift')
     classes = ('coco',)
 
     @staticmethod
@@ -79,12 +80,15 @@ class DETRLayout(WeightLayout):
         return {**INDEX, **without_pretraining(model, {**UP_DETR, **DETREG})}
 
     @classmethod
-    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
-        return COUNTERS
+    def declared(cls, state: Mapping[str, Tensor], args: Mapping[str, Any]) -> dict[str, Any]:
+        """DETReg's DETR has its positions shifted by half a cell, by the code: no option says so."""
+        found, others = super().declared(state, args), _any(r'(patch2query|feature_align)\..*', set(state))
+        detreg = DETREG_OPTION in args or _any(r'feature_embed\..*', set(state))
+        return {**found, 'half_cell_shift': detreg} if detreg or others or args else found
 
 
 @WEIGHT_LAYOUTS.register_module(name='deformable-detr')
-class DeformableDETRLayout(WeightLayout):
+class DeformableDETRLayout(OfficialLayout):
     """fundamentalvision/Deformable-DETR (single-scale, base, with box refinement, two-stage), H-Deformable-DETR, and
     DETReg, pre-trained or fine-tuned.
 
@@ -93,7 +97,8 @@ class DeformableDETRLayout(WeightLayout):
     H-DETR has one table of learned content: the rows of the matching queries, then those of the one-to-many group.
     """
 
-    model = QueryDetector
+    papers = ('deformable_detr', 'h_detr', 'detreg')
+    options = (*READ, 'enc_n_points', 'dec_n_points', 'num_feature_levels', 'two_stage', 'with_box_refine')
     classes = ('coco',)
 
     @staticmethod
@@ -130,16 +135,13 @@ class DeformableDETRLayout(WeightLayout):
     def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         return {**INDEX, **without_pretraining(model, DETREG)}
 
-    @classmethod
-    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
-        return COUNTERS
-
 
 @WEIGHT_LAYOUTS.register_module(name='dino')
-class DINOLayout(WeightLayout):
+class DINOLayout(OfficialLayout):
     """IDEA-Research/DINO, ResNet and Swin, 4 and 5 scales: heads for each layer, twice; equal ones where shared."""
 
-    model = QueryDetector
+    papers = ('dino',)
+    options = (*SINES, 'num_feature_levels')
     classes = ('coco',)
 
     @staticmethod
@@ -171,10 +173,6 @@ class DINOLayout(WeightLayout):
     @classmethod
     def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         return INDEX if len(model.groups) else {**INDEX, r'label_enc\.weight': 'the model has no denoising group'}
-
-    @classmethod
-    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
-        return COUNTERS
 
 
 def detr_rules(state: Mapping[str, Tensor], classes: str | None) -> list[Rule]:

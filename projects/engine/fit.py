@@ -3,6 +3,7 @@
 mmengine loads pretrained weights non-strictly: when no name matches it logs a warning and trains from scratch.
 """
 
+import math
 import os
 from dataclasses import dataclass, field
 from weakref import WeakKeyDictionary
@@ -40,9 +41,13 @@ class Fit:
         return self.loaded_elements / max(self.elements, 1)
 
     def __str__(self) -> str:
+        # Rounded down: 100 % is said of whole models alone.
         line = (
-            f'{self.name}: {self.loaded_tensors}/{self.tensors} tensors, {100 * self.share:.1f} % of parameters loaded'
+            f'{self.name}: {self.loaded_tensors}/{self.tensors} tensors, {math.floor(1000 * self.share) / 10:.1f} % of '
+            'parameters loaded'
         )
+        if self.missing:
+            line += f'; as initialised, not in the file: {_some(self.missing)}'
         if self.misshaped:
             line += f'; other shape: {_some(self.misshaped)}'
         if self.unused:

@@ -15,8 +15,10 @@ from ..registry import WEIGHT_LAYOUTS
 from .containers import Weights, unwrap
 from .errors import WeightsDoNotFit
 from .keys import Conversion
-from .layout import WeightLayout
+from .layout import WeightLayout, is_classifier
 from .readers import WeightFile
+
+SHOWN = 5  # lines of a kind that a refusal has room for
 
 
 @dataclass
@@ -31,6 +33,10 @@ class Account:
         dropped: official name -> why it is not needed.
         initialised: our name -> why it stays as the model made it.
         problems: group -> lines; empty when all is well.
+        file: what the weights came from, for messages.
+        model: class of what was to be filled.
+        differences: official option -> its value in the file and in the model, where these are known and differ.
+        advice: option of the config with which the model does as the official code -> what it is about.
         said: what was chosen on the way, a line each.
     """
 
@@ -41,24 +47,49 @@ class Account:
     dropped: dict[str, str]
     initialised: dict[str, str]
     problems: dict[str, list[str]]
+    file: str = 'the checkpoint'
+    model: str = 'model'
+    differences: dict[str, tuple[Any, Any]] = field(default_factory=dict)
+    advice: dict[str, str] = field(default_factory=dict)
     said: list[str] = field(default_factory=list)
 
     @property
     def num_elements(self) -> int:
         return sum(tensor.numel() for tensor in self.state.values())
 
-    def check(self) -> 'Account':
-        """Itself; raises `WeightsDoNotFit` with every problem."""
+    def check(self, config: str = 'the config', fitting: str = '', verbose: bool = False) -> 'Account':
+        """Itself; raises `WeightsDoNotFit` where there are problems.
+
+        Args:
+            config: what to call the config of the model.
+            fitting: a sentence that says which config would fit.
+            verbose: list every tensor, not the first of a kind.
+        """
         if self.problems:
             counts = ', '.join(f'{len(lines)} {group}' for group, lines in self.problems.items())
-            groups = ''.join('\n' + '\n  '.join([f'{group}:', *lines]) for group, lines in self.problems.items())
-            where = f' in its {self.target!r}' if self.target else ''
+            groups = '\n'.join(_listed(group, lines, verbose) for group, lines in self.problems.items())
             raise WeightsDoNotFit(
-                f'through the layout {self.layout!r} the checkpoint does not fit the model{where}: {counts}.{groups}\n'
-                'Check that the config is the one the weights were trained with. Tensors of ours that shall stay as '
-                'initialised are named with `skip` (--skip REGEX).'
+                f'{self.headline(config)}{" " * bool(fitting)}{fitting}\n{counts}.\n{groups}\n'
+                'Tensors of ours that shall stay as initialised are named with `skip` (--skip REGEX).'
             )
         return self
+
+    def headline(self, config: str) -> str:
+        """What the file is and what the config is, in one line."""
+        theirs, ours = (
+            ', '.join(f'{word}={values[side]!r}' for word, values in self.differences.items()) for side in (0, 1)
+        )
+        where = f' as its {self.target!r}' if self.target else ''
+        return (
+            f'{self.file} does not fit {config}: it has the layout {self.layout!r}{" with " * bool(theirs)}{theirs}; '
+            f'the config builds a {self.model}{where}{" with " * bool(ours)}{ours}.'
+        )
+
+
+def _listed(group: str, lines: list[str], verbose: bool) -> str:
+    kept = lines if verbose else lines[:SHOWN]
+    more = [f'... and {len(lines) - SHOWN} more (--verbose lists all)'] if len(lines) > len(kept) else []
+    return '\n  '.join([f'{group}:', *kept, *more])
 
 
 def convert(
@@ -68,12 +99,13 @@ def convert(
     target: str | None = None,
     skip: Sequence[str] = (),
     classes: str | None = None,
+    other: Sequence[str] = (),
 ) -> dict[str, Tensor]:
     """The tensors of `model`, made of an official checkpoint; raises `WeightsDoNotFit` if anything is amiss.
 
     Arguments as in `account`.
     """
-    return account(checkpoint, model, layout, target, skip, classes).check().state
+    return account(checkpoint, model, layout, target, skip, classes, other).check().state
 
 
 def account(
@@ -83,6 +115,7 @@ def account(
     target: str | None = None,
     skip: Sequence[str] = (),
     classes: str | None = None,
+    other: Sequence[str] = (),
 ) -> Account:
     """Convert, and keep the problems for the caller.
 
@@ -94,6 +127,7 @@ def account(
         skip: regular expressions for names of ours (in the whole model) that stay as initialised, for example a head
             for other classes.
         classes: whose class rows to pick, for layouts that have more than the model ('coco').
+        other: options kept in the file that may differ from what the config builds.
 
     Raises:
         WeightsDoNotFit: there are no weights inside, or the layout is unknown or ambiguous.
@@ -107,6 +141,11 @@ def account(
     prefix = f'{target}.' if target else ''
 
     made = layout.convert(official, part, **_choice(layout, classes))
+    body = part.backbone if layout.head and is_classifier(part) else part
+    fits = isinstance(body, layout.model)
+    built = layout.built(body) if fits else {}
+    declared = {word: value for word, value in layout.declared(official, found.args).items() if word not in other}
+    differences = _differences({**declared, **layout.shown(official)}, built)
     skipped = {name for name in made.sources if any(re.fullmatch(pattern, prefix + name) for pattern in skip)}
     unused = {source for name in skipped for source in made.sources[name]} - {
         source for name, sources in made.sources.items() if name not in skipped for source in sources
@@ -120,9 +159,32 @@ def account(
         dropped={**made.dropped, **{name: 'skipped' for name in official if name in unused}},
         initialised={prefix + name: reason for name, reason in made.initialised.items()}
         | {prefix + name: 'skipped' for name in made.sources if name in skipped},
-        problems=_problems(made, part, prefix, skip, skipped),
-        said=found.said,
+        problems=_problems(made, part, prefix, skip, skipped) | _other(_differences(declared, built)),
+        file=found.kind,
+        model=type(part).__name__,
+        differences=differences,
+        advice=dict(layout.advise(body)) if fits else {},
+        said=found.said + _unsaid(layout, found, fits),
     )
+
+
+def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    return {word: (theirs[word], value) for word, value in ours.items() if word in theirs and theirs[word] != value}
+
+
+def _other(differences: dict[str, tuple[Any, Any]]) -> dict[str, list[str]]:
+    lines = [
+        f'{word}: {theirs!r} in the file, {ours!r} in the config; to take it all the same: --other {word}'
+        for word, (theirs, ours) in differences.items()
+    ]
+    return {'other options': lines} if lines else {}
+
+
+def _unsaid(layout: type[WeightLayout], found: Weights, fits: bool) -> list[str]:
+    """What neither names, shapes nor options of the file tell."""
+    if found.args or not fits or not layout.hidden:
+        return []
+    return [f'the file does not tell {", ".join(layout.hidden)}: see to it that the config is the right one']
 
 
 def _choice(layout: type[WeightLayout], classes: str | None) -> dict[str, str]:

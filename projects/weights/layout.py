@@ -19,6 +19,7 @@ whose names an own model `Plain` has kept but for its head::
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -30,17 +31,21 @@ class WeightLayout:
 
     Attributes:
         model: the class of modules that it fills (or several); any other is refused.
+        papers: folders of `configs/` whose models are of the kind: a file that does not fit is tried with these.
         part: the attribute of a whole model that it describes ('backbone'), or None for the model itself.
         head: regular expression for the official names above a backbone. On a classifier (a model with a `backbone` and
             a `head` that ends in `fc`) they fill the head, too; any other model drops them.
         classes: choices of class rows that `rules` takes as its argument `classes`, for files that have more of them
             than the model ('coco'); a layout that names none has no such argument.
+        hidden: options of `built` that no tensor shows, to be said where a file keeps no options.
     """
 
     model: type | tuple[type, ...] = nn.Module
+    papers: tuple[str, ...] = ()
     part: str | None = None
     head: str | None = None
     classes: tuple[str, ...] = ()
+    hidden: tuple[str, ...] = ()
 
     @classmethod
     def target(cls, model: nn.Module) -> str:
@@ -80,6 +85,27 @@ class WeightLayout:
         one."""
         names = sorted(name.rpartition('.')[0] for name in state if name.endswith('.weight'))
         return [Rule(r'fc\.(weight|bias)', [(names or ['head'])[0] + r'.\1'])]
+
+    @classmethod
+    def built(cls, model: nn.Module) -> Mapping[str, Any]:
+        """The options of the official code that would build this model, in its words: dilation, two_stage ..."""
+        return {}
+
+    @classmethod
+    def shown(cls, state: Mapping[str, Tensor]) -> Mapping[str, Any]:
+        """Those of `built` that the names and shapes in a file show. Messages begin with them."""
+        return {}
+
+    @classmethod
+    def declared(cls, state: Mapping[str, Tensor], args: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Those of `built` that only the options kept in a file tell. Where they differ from those of the model the
+        file is refused: its tensors may fit, and stand for another arithmetic."""
+        return args
+
+    @classmethod
+    def advise(cls, model: nn.Module) -> Mapping[str, str]:
+        """Options of the config (`key=value`) with which the model does as the official code -> what they are about."""
+        return {}
 
     @classmethod
     def convert(cls, state: Mapping[str, Tensor], model: nn.Module, **choice: str) -> Conversion:

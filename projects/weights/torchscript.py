@@ -17,9 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .errors import CorruptCheckpoint
+from .errors import CorruptCheckpoint, UnsafeCheckpoint
 from .torch_file import unsafe
 
+# What unpickling raises on a broken or made-up archive.
+FAULTS = (pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
 MEMBERS = re.compile(r'__(?:parameters|buffers)__ = (\[.*?\])', re.DOTALL)
 
 
@@ -90,7 +92,17 @@ def read_torchscript(path: str) -> dict[str, Tensor]:
         root = next(name for name in archive.namelist() if name.endswith('/constants.pkl')).rpartition('/')[0]
         try:
             tree = _Unpickler(archive, root, path).load()
-        except (pickle.UnpicklingError, EOFError, KeyError, ValueError, TypeError, AttributeError) as error:
+        except UnsafeCheckpoint:
+            raise
+        except (
+            pickle.UnpicklingError,
+            EOFError,
+            LookupError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            RuntimeError,
+        ) as error:
             raise CorruptCheckpoint(f'{path} is a TorchScript archive that cannot be read: {error}') from error
     if not isinstance(tree, Module):
         raise CorruptCheckpoint(f'{path} is a TorchScript archive of a {type(tree).__name__}, not of a module')

@@ -2,6 +2,7 @@
 
 import functools
 import re
+from argparse import Namespace
 
 import pytest
 import torch
@@ -10,9 +11,11 @@ from mmengine.registry import DefaultScope
 from parity import build
 from tiny import CONFIGS
 
+from mmparts.analysis.fitting_config import fitting
 from mmparts.detr.checkpoint import COCO_IDS
 from mmparts.engine import WeightsDoNotFit
-from mmparts.registry import MODELS
+from mmparts.registry import MODELS, WEIGHT_LAYOUTS
+from mmparts.weights.containers import unwrap
 from mmparts.weights.convert import account, convert
 
 C, FFN, QUERIES, HEADS, ENCODER, DECODER, RESNET = 64, 96, 20, 4, 2, 3, 8  # the sizes of parity.build('small')
@@ -551,6 +554,8 @@ class TestStrictness:
         ('up-detr', 'detreg_pretrain_detr_r50'),
         ('base', 'detreg_pretrain_deformable_r50'),
         ('detreg-detr', 'detr_r50'),
+        ('detreg-detr', 'up_detr_r50'),  # the same tensors, positions half a cell apart
+        ('up-detr', 'detreg_detr_r50'),
         ('dn', 'dn_detr_deformable_encoder_r50'),
         ('dn-deformable-encoder', 'dn_detr_r50'),
         ('dab', 'dn_detr_r50'),
@@ -562,7 +567,7 @@ class TestStrictness:
     ],
 )
 def test_a_file_of_another_variant_is_refused(weights, config):
-    with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
+    with pytest.raises(WeightsDoNotFit, match='does not fit the config'):
         convert(official(weights), build(config, 'small'))
 
 
@@ -570,7 +575,7 @@ def test_a_file_of_another_variant_is_refused(weights, config):
     ('case', 'base', 'extra'),
     [
         ('up-detr', 'up_detr_r50', {'patch2query', 'feature_align'}),
-        ('detreg-detr', 'up_detr_r50', {'feature_embed'}),
+        ('detreg-detr', 'detreg_detr_r50', {'feature_embed'}),
         ('detreg', 'deformable_detr_r50', {'feature_embed'}),
     ],
 )
@@ -678,6 +683,107 @@ def test_at_full_size_the_layout_is_the_published_one(case, monkeypatch):
     made = account({name: torch.zeros(()).expand(shape) for name, shape in shapes().items()}, model).check()
     norms = [name for name in made.state if '.bn' in name or 'downsample.1.' in name]
     assert made.num_elements - sum(made.state[name].numel() for name in norms) == parameters
+
+
+@pytest.mark.parametrize(
+    ('case', 'sentence'),
+    [
+        ('two-stage', 'configs/deformable_detr/deformable-detr-refine-twostage_r50_16xb2-50e_coco.py (with --classes coco) fits'),
+        ('dab', 'configs/dab_detr/dab-detr_r50_8xb2-50e_coco.py (with --classes coco) fit'),
+        ('detreg-detr', 'configs/detreg/detreg-pretrain-detr_r50_8xb24-60e_imagenet.py fits it.'),
+    ],
+)
+def test_the_shipped_config_that_fits_is_found(case, sentence, monkeypatch):
+    _, ffn, queries = PUBLISHED[case]
+    for name, size in dict(WIDE, FFN=ffn, QUERIES=queries).items():
+        monkeypatch.setitem(globals(), name, size)
+    state = {name: torch.zeros(()).expand(shape) for name, shape in CASES[case][1]().items()}
+    papers = {'dab-detr': ('dab_detr',), 'deformable-detr': ('deformable_detr',), 'detr': ('detreg',)}
+    monkeypatch.setattr(WEIGHT_LAYOUTS.get(CASES[case][2]), 'papers', papers[CASES[case][2]])
+    assert sentence in fitting(unwrap(dict(model=state, args=dict(dilation=False))))
+    state['extra'] = torch.zeros(1)
+    monkeypatch.setattr(WEIGHT_LAYOUTS.get(CASES[case][2]), 'papers', ('detreg',))
+    assert fitting(unwrap(state)) == 'None of configs/{detreg} fits it as a whole.'
+
+
+class TestOptions:
+    """What the options kept in official files tell is held against the config."""
+
+    @pytest.mark.parametrize(
+        ('case', 'args', 'word'),
+        [
+            ('detr', dict(dilation=True), 'dilation: True in the file, False in the config'),
+            ('detr', dict(nheads=8), 'nheads: 8 in the file, 4 in the config'),
+            ('detr', dict(position_embedding='learned'), "position_embedding: 'learned' in the file, 'sine'"),
+            ('detr', dict(pre_norm=True), 'pre_norm: True in the file, False'),
+            ('base', dict(two_stage=True), 'two_stage: True in the file, False'),
+            ('refine', dict(with_box_refine=False), 'with_box_refine: False in the file, True'),
+            ('base', dict(num_feature_levels=3), 'num_feature_levels: 3 in the file, 4'),
+            ('base', dict(enc_n_points=8), 'enc_n_points: 8 in the file, 4'),
+            ('base', dict(dec_n_points=2), 'dec_n_points: 2 in the file, 4'),
+            ('dino', dict(pe_temperatureH=10000), 'pe_temperatureH: 10000 in the file, 20'),
+            ('dab', dict(pe_temperatureW=10000), 'pe_temperatureW: 10000 in the file, 20'),
+        ],
+    )
+    def test_another_arithmetic_is_refused(self, case, args, word):
+        model, state = build(CASES[case][0], 'small'), official(case)
+        with pytest.raises(WeightsDoNotFit, match=f'1 other options.\nother options:\n  {word}.*--other'):
+            convert(dict(model=state, args=args), model)
+        assert convert(dict(model=state, args=args), model, other=list(args)).keys() == convert(state, model).keys()
+
+    def test_the_same_arithmetic_passes(self):
+        for case, extra in dict(detr=dict(pre_norm=False), dino=dict(pe_temperatureH=20), refine={}).items():
+            args = Namespace(dilation=False, nheads=4, position_embedding='sine', num_queries=7, lr=1.0, **extra)
+            made = account(dict(model=official(case), args=args), build(CASES[case][0], 'small')).check()
+            assert made.differences == {} and made.said == []
+
+    def test_names_of_old_are_known(self):
+        convert(dict(model=official('detr'), args=dict(position_embedding='v2')), build('detr_r50', 'small'))
+
+    def test_what_a_file_does_not_tell_is_said(self):
+        made = account(official('detr'), build('detr_r50', 'small'))
+        assert made.said == ['the file does not tell dilation, nheads: see to it that the config is the right one']
+
+    @pytest.mark.parametrize('base', ['detr_r50', 'up_detr_r50'])
+    def test_detreg_is_known_by_its_options(self, base):
+        """A fine-tuned file has no tensors of its own: only the code that wrote it shifts the positions."""
+        state = official('pre-norm' if base == 'up_detr_r50' else 'detr')
+        with pytest.raises(WeightsDoNotFit, match='half_cell_shift: True in the file, False in the config'):
+            convert(dict(model=state, args=dict(obj_embedding_head='intermediate')), build(base, 'small'))
+
+    def test_detreg_fine_tuned_has_its_config(self):
+        state, model = official('pre-norm'), build('detreg_detr_r50', 'small')
+        convert(dict(model=state, args=dict(obj_embedding_head='intermediate')), model)
+        with pytest.raises(WeightsDoNotFit, match='half_cell_shift: False in the file, True in the config'):
+            convert(dict(model=state, args=dict(pre_norm=True)), model)
+
+
+class TestRefusal:
+    def test_it_begins_with_what_file_and_config_are(self):
+        made = account(official('two-stage'), build('deformable_detr_r50', 'small'))
+        with pytest.raises(WeightsDoNotFit) as error:
+            made.check('config.py', 'other.py fits it.')
+        assert str(error.value).splitlines()[0] == (
+            "the checkpoint does not fit config.py: it has the layout 'deformable-detr' with two_stage=True, "
+            'with_box_refine=True; the config builds a QueryDetector with two_stage=False, with_box_refine=False. '
+            'other.py fits it.'
+        )
+
+    def test_lists_are_cut_after_five(self):
+        made = account(official('two-stage'), build('deformable_detr_r50', 'small'))
+        longest = max(len(lines) for lines in made.problems.values())
+        with pytest.raises(WeightsDoNotFit, match=rf'\.\.\. and {longest - 5} more \(--verbose lists all\)') as short:
+            made.check()
+        with pytest.raises(WeightsDoNotFit) as long:
+            made.check(verbose=True)
+        named = [name for lines in made.problems.values() for name in lines]
+        assert all(name in str(long.value) for name in named) and 'more (' not in str(long.value)
+        assert sum(name in str(short.value) for name in named) == sum(min(5, len(x)) for x in made.problems.values())
+
+    @pytest.mark.parametrize(('case', 'said'), [('two-stage', True), ('dino', True), ('base', False), ('detr', False)])
+    def test_select_padding_is_said_where_tokens_are_selected(self, case, said):
+        made = account(official(case), build(CASES[case][0], 'small'))
+        assert list(made.advice) == ['model.queries.select_padding=True'] * said
 
 
 def test_the_official_detr_has_458_tensors():

@@ -34,6 +34,15 @@ def test_whole_model_is_counted(tmp_path):
     assert str(last_fit[net]) == 'Net: 8/8 tensors, 100.0 % of parameters loaded'
 
 
+def test_a_hundred_per_cent_is_said_of_whole_models_alone():
+    """The head is 1/5000 of the model."""
+    net = nn.Sequential(nn.Linear(100, 100, bias=False), nn.Linear(2, 1, bias=False))
+    load_and_account(net, {'0.weight': torch.zeros(100, 100)})
+    assert str(last_fit[net]) == (
+        'Sequential: 1/2 tensors, 99.9 % of parameters loaded; as initialised, not in the file: 1.weight'
+    )
+
+
 def test_head_of_other_shape_is_listed():
     net = Net(num_classes=5)
     load_and_account(net, Net().state_dict())

@@ -1,5 +1,5 @@
 # DETReg's pre-training of DETR with its norms before attention and feed-forward.
-_base_ = './up_detr_r50.py'
+_base_ = './detreg_detr_r50.py'
 model = dict(
     type='mmparts.PretextDetector',
     num_classes=91,

@@ -25,6 +25,7 @@ BRICKS = {'offset_mask': 'conv_offset_mask', 'numerator': 'weight_numerator', 'd
 class CellDETRLayout(WeightLayout):
     """ChristophReich1996/Cell-DETR. "No object" is the first class there, the last here."""
 
+    papers = ('cell_detr',)
     model = QueryDetector
 
     @staticmethod

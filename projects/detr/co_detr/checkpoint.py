@@ -12,6 +12,7 @@ from ...registry import WEIGHT_LAYOUTS
 from ...weights.keys import Make, Rule
 from ...weights.layout import WeightLayout
 from ..detector import QueryDetector
+from ..official import advice
 from .group import Collaborative
 
 HEAD, NET = 'query_head', 'query_head.transformer'
@@ -52,6 +53,7 @@ TRAINING_ONLY = {
 class CoDETRLayout(WeightLayout):
     """Sense-X/Co-DETR, and the port of it in mmdetection: Co-Deformable-DETR and Co-DINO."""
 
+    papers = ('co_detr',)
     model = QueryDetector
 
     @staticmethod
@@ -72,6 +74,10 @@ class CoDETRLayout(WeightLayout):
     @classmethod
     def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         return {} if collaborative(model) else TRAINING_ONLY
+
+    @classmethod
+    def advise(cls, model: nn.Module) -> dict[str, str]:
+        return advice(model)
 
 
 def collaborative(model: nn.Module) -> dict[int, Collaborative]:

@@ -9,9 +9,8 @@ from torch import Size, Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
 from ...weights.keys import Rule, block
-from ...weights.layout import WeightLayout
-from ..checkpoint import BACKBONE, COUNTERS, DEFORMABLE_LAYERS, INDEX, LAYERS, _any, class_rows, head_rules, neck_rules
-from ..detector import QueryDetector
+from ..checkpoint import BACKBONE, DEFORMABLE_LAYERS, INDEX, LAYERS, _any, class_rows, head_rules, neck_rules
+from ..official import SINES, OfficialLayout
 
 PROJECTIONS = {  # ours in a decoder layer -> official
     'self_attn': dict(
@@ -36,11 +35,12 @@ PROJECTIONS['cross_attn.base'] = dict(PROJECTIONS['cross_attn'], out_proj='ca_ou
 
 
 @WEIGHT_LAYOUTS.register_module(name='dab-detr')
-class DABDETRLayout(WeightLayout):
+class DABDETRLayout(OfficialLayout):
     """IDEA-Research/DAB-DETR and DN-DETR on dense attention: R50, R101, DC5, with patterns, with spread centres, and
     with a deformable encoder under the dense decoder."""
 
-    model = QueryDetector
+    papers = ('dab_detr', 'dn_detr')
+    options = (*SINES, 'pre_norm')
     classes = ('coco',)
 
     @staticmethod
@@ -85,16 +85,13 @@ class DABDETRLayout(WeightLayout):
     def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         return INDEX
 
-    @classmethod
-    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
-        return COUNTERS
-
 
 @WEIGHT_LAYOUTS.register_module(name='dab-deformable-detr')
-class DABDeformableDETRLayout(WeightLayout):
+class DABDeformableDETRLayout(OfficialLayout):
     """IDEA-Research/DAB-DETR and DN-DETR on deformable attention; the class and box heads are one for each layer."""
 
-    model = QueryDetector
+    papers = ('dab_detr', 'dn_detr')
+    options = (*SINES, 'num_feature_levels')
     classes = ('coco',)
 
     @staticmethod
@@ -124,10 +121,6 @@ class DABDeformableDETRLayout(WeightLayout):
     @classmethod
     def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         return INDEX if len(model.groups) else {**INDEX, r'label_enc\.weight': 'the model has no denoising group'}
-
-    @classmethod
-    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
-        return COUNTERS
 
 
 QUERIES = [

@@ -6,9 +6,8 @@ from torch import Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
 from ...weights.keys import Rule
-from ...weights.layout import WeightLayout
-from ..checkpoint import COUNTERS, _any, detr_rules
-from ..detector import QueryDetector
+from ..checkpoint import _any, detr_rules
+from ..official import READ, OfficialLayout
 
 MASKS = [
     Rule(r'neck\.level\.(\w+)', [r'detr.input_proj.\1']),
@@ -23,10 +22,11 @@ MASKS = [
 
 
 @WEIGHT_LAYOUTS.register_module(name='detr-masks')
-class DETRMasksLayout(WeightLayout):
+class DETRMasksLayout(OfficialLayout):
     """facebookresearch/detr with masks: 92 class rows, or the 251 of the panoptic files (`num_classes=250`)."""
 
-    model = QueryDetector
+    papers = ('detr',)
+    options = (*READ, 'pre_norm')
     classes = ('coco',)
 
     @staticmethod
@@ -36,10 +36,6 @@ class DETRMasksLayout(WeightLayout):
     @classmethod
     def rules(cls, state: Mapping[str, Tensor], model: nn.Module, classes: str | None = None) -> list[Rule]:
         return MASKS + [under('detr.', rule) for rule in detr_rules(state, classes)]
-
-    @classmethod
-    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
-        return COUNTERS
 
 
 def under(prefix: str, rule: Rule) -> Rule:

@@ -12,8 +12,9 @@ from torch import Size, Tensor, nn
 from ...registry import WEIGHT_LAYOUTS
 from ...weights.keys import Make, Rule
 from ...weights.layout import WeightLayout
-from ..checkpoint import COUNTERS, _any
+from ..checkpoint import _any
 from ..detector import QueryDetector
+from ..official import COUNTERS
 
 ENCODER, PREDICTOR = 'sem_seg_head.pixel_decoder', 'sem_seg_head.predictor'
 CONVOLUTIONS = {'conv': '0', 'gn': '1'}
@@ -34,6 +35,7 @@ DROP = {
 class MaskDINOLayout(WeightLayout):
     """IDEA-Research/MaskDINO, ResNet and Swin, instance, panoptic and semantic."""
 
+    papers = ('mask_dino',)
     model = QueryDetector
 
     @staticmethod

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from ...registry import WEIGHT_LAYOUTS
 from ...weights.keys import Rule
 from ...weights.layout import WeightLayout
-from ..checkpoint import COUNTERS
+from ..official import COUNTERS
 from .checkpoint import ADAPTERS, CONVOLUTIONS, ENCODER, PREDICTOR, resnet_rules
 
 HEAD, PIXEL = r'panoptic_head\.', r'panoptic_head\.pixel_decoder\.'
@@ -62,6 +62,7 @@ PREDICTOR_RULES = [
 class Mask2FormerLayout(WeightLayout):
     """facebookresearch/Mask2Former, ResNet, instance and panoptic; older files call the content of queries static."""
 
+    papers = ('mask2former',)
     model = Mask2Former
 
     @staticmethod

@@ -13,16 +13,15 @@ from torch import Size, Tensor, nn
 
 from ...registry import WEIGHT_LAYOUTS
 from ...weights.keys import Rule
-from ...weights.layout import WeightLayout
-from ..checkpoint import BACKBONE, COCO_IDS, COUNTERS, INDEX, LAYERS, NUM_CATEGORY_IDS
-from ..detector import QueryDetector
+from ..checkpoint import BACKBONE, COCO_IDS, INDEX, LAYERS, NUM_CATEGORY_IDS
+from ..official import OfficialLayout
 
 
 @WEIGHT_LAYOUTS.register_module(name='smca-detr')
-class SMCALayout(WeightLayout):
+class SMCALayout(OfficialLayout):
     """gaopengcuhk/SMCA-DETR, one level, of any of the four types of scales."""
 
-    model = QueryDetector
+    papers = ('smca_detr',)
     classes = ('coco',)
 
     @staticmethod
@@ -50,10 +49,6 @@ class SMCALayout(WeightLayout):
     @classmethod
     def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         return INDEX
-
-    @classmethod
-    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
-        return COUNTERS
 
 
 def official_prior(match: re.Match) -> list[str]:

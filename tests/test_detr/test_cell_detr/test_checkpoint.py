@@ -202,7 +202,7 @@ class TestStrictness:
 
 @pytest.mark.parametrize(('weights', 'model'), [('a', 'b'), ('b', 'a'), ('a', 'a sigmoid'), ('b sigmoid', 'b')])
 def test_another_variant_is_refused(weights, model):
-    with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
+    with pytest.raises(WeightsDoNotFit, match='does not fit the config'):
         convert(official(weights), build(model))
 
 

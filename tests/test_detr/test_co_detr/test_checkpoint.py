@@ -177,7 +177,7 @@ def test_without_what_only_trains(base):
 
 @pytest.mark.parametrize('other', CASES)
 def test_the_other_variant_is_refused(other):
-    with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
+    with pytest.raises(WeightsDoNotFit, match='does not fit the config'):
         convert(random(CASES[next(name for name in CASES if name != other)]), build(other))
 
 

@@ -95,6 +95,7 @@ def test_descriptors_of_halves_are_means_in_float32():
         ('detreg-pretrain-deformable_r50_8xb24-50e_coco.py', 40_267_041, 16_812_129),
         ('detreg-pretrain-detr_r50_8xb24-60e_imagenet.py', 41_722_656, 41_722_656 - 23_454_912),
         ('detreg-deformable_r50_16xb2-50e_coco.py', 40_069_665, 40_069_665 - 222_400),
+        ('detreg-detr_r50_8xb4-300e_coco.py', 41_525_280, 41_525_280 - 222_400),
     ],
 )
 def test_counts(name, total, trainable):

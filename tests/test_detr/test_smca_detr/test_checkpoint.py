@@ -107,12 +107,12 @@ def test_the_classes_of_coco_are_picked():
 
 @pytest.mark.parametrize(('weights', 'model'), [(1, 2), (2, 3), (2, 0)])
 def test_another_type_of_scales_is_refused(weights, model):
-    with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
+    with pytest.raises(WeightsDoNotFit, match='does not fit the config'):
         convert(official(weights), build(model))
 
 
 def test_detr_and_smca_are_told_apart():
-    with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
+    with pytest.raises(WeightsDoNotFit, match='does not fit the config'):
         convert({name: tensor for name, tensor in official().items() if 'point' not in name}, build())
-    with pytest.raises(WeightsDoNotFit, match='does not fit the model'):
+    with pytest.raises(WeightsDoNotFit, match='does not fit the config'):
         convert(official(), parity.build('detr_r50', 'small'))
