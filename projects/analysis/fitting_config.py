@@ -51,7 +51,8 @@ def _fitting(
 def _fits(
     found: Weights, model: nn.Module, layout: type[WeightLayout], classes: str | None, skip: Sequence[str]
 ) -> bool:
-    return not account(found, model, layout, None, skip, classes).problems.keys() - {'skip patterns without effect'}
+    made = account(found, model, layout, skip=skip, classes=classes, numbers=False)
+    return not made.problems.keys() - {'skip patterns without effect'}
 
 
 def models(layout: type[WeightLayout]) -> Iterator[tuple[str, Config]]:

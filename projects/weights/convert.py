@@ -116,6 +116,7 @@ def account(
     skip: Sequence[str] = (),
     classes: str | None = None,
     other: Sequence[str] = (),
+    numbers: bool = True,
 ) -> Account:
     """Convert, and keep the problems for the caller.
 
@@ -128,6 +129,7 @@ def account(
             for other classes.
         classes: whose class rows to pick, for layouts that have more than the model ('coco').
         other: options kept in the file that may differ from what the config builds.
+        numbers: look for NaN and infinity, too.
 
     Raises:
         WeightsDoNotFit: there are no weights inside, or the layout is unknown or ambiguous.
@@ -159,7 +161,7 @@ def account(
         dropped={**made.dropped, **{name: 'skipped' for name in official if name in unused}},
         initialised={prefix + name: reason for name, reason in made.initialised.items()}
         | {prefix + name: 'skipped' for name in made.sources if name in skipped},
-        problems=_problems(made, part, prefix, skip, skipped) | _other(_differences(declared, built)),
+        problems=_problems(made, part, prefix, skip, skipped, numbers) | _other(_differences(declared, built)),
         file=found.kind,
         model=type(part).__name__,
         differences=differences,
@@ -197,7 +199,7 @@ def _choice(layout: type[WeightLayout], classes: str | None) -> dict[str, str]:
 
 
 def _problems(
-    made: Conversion, part: nn.Module, prefix: str, skip: Sequence[str], skipped: set[str]
+    made: Conversion, part: nn.Module, prefix: str, skip: Sequence[str], skipped: set[str], numbers: bool
 ) -> dict[str, list[str]]:
     shapes = {name: tensor.shape for name, tensor in part.state_dict().items()}
     groups = {
@@ -214,7 +216,7 @@ def _problems(
         'not finite': [
             f'{prefix}{name} <- {", ".join(made.sources[name])}: NaN or infinity'
             for name, tensor in made.state.items()
-            if name not in skipped and tensor.is_floating_point() and not tensor.isfinite().all()
+            if numbers and name not in skipped and tensor.is_floating_point() and not tensor.isfinite().all()
         ],
         'refused': [f'{prefix}{name} <- {reason}' for name, reason in made.refused.items() if name not in skipped],
         'skip patterns without effect': [
