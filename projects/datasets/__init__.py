@@ -1,7 +1,7 @@
 """Data sets, their checks, and the generated set "shapes"."""
 
 from .annotations import BadAnnotations
-from .augment import ColorJitter, RandAugment, RandomAreaCrop, RandomErasing
+from .augment import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges
 from .check_classes import CheckClassesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .cubes import CubeDataset, LoadCube
@@ -21,9 +21,9 @@ __all__ = [
     'ColorJitter',
     'ImageFolders',
     'PackImage',
-    'RandAugment',
+    'RandomChanges',
     'RandomAreaCrop',
-    'RandomErasing',
+    'RandomBoxNoise',
     'BadAnnotations',
     'CheckClassesHook',
     'CheckedCocoDataset',

@@ -139,8 +139,8 @@ def change(name: str, image: Image.Image, level: float, sign: int, resample: int
 
 
 @TRANSFORMS.register_module()
-class RandAugment(BaseTransform):
-    """Some random changes one after the other (https://arxiv.org/abs/1909.13719), with the strengths of timm's
+class RandomChanges(BaseTransform):
+    """RandAugment: some random changes one after the other (https://arxiv.org/abs/1909.13719), with the strengths of timm's
     ``rand-m{level}-mstd{deviation}-inc1``.
 
     Args:
@@ -206,8 +206,8 @@ class ColorJitter(BaseTransform):
 
 
 @TRANSFORMS.register_module()
-class RandomErasing(BaseTransform):
-    """A random box becomes noise (https://arxiv.org/abs/1708.04896).
+class RandomBoxNoise(BaseTransform):
+    """Random erasing: a random box becomes noise (https://arxiv.org/abs/1708.04896).
 
     Args:
         prob: chance of an image.

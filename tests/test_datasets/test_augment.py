@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from parity import reference
 
-from mmparts.datasets import ColorJitter, RandAugment, RandomAreaCrop, RandomErasing
+from mmparts.datasets import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges
 from mmparts.datasets.augment import AMOUNTS, change, to_array, to_pillow
 
 
@@ -41,10 +41,10 @@ def timms_dice(monkeypatch):
 
 def test_rand_augment_draws_anew_and_keeps_the_size(image):
     np.random.seed(0)
-    made = [RandAugment()(dict(img=image))['img'] for _ in range(12)]
+    made = [RandomChanges()(dict(img=image))['img'] for _ in range(12)]
     assert all(each.shape == image.shape and each.dtype == np.uint8 for each in made)
     assert len({each.tobytes() for each in made}) > 6
-    assert (RandAugment(prob=0)(dict(img=image))['img'] == image).all()
+    assert (RandomChanges(prob=0)(dict(img=image))['img'] == image).all()
 
 
 def test_an_area_crop_keeps_to_its_bounds():
@@ -65,12 +65,12 @@ def test_a_whole_area_crop_is_a_resize(image):
 
 def test_erasing_leaves_the_rest(image):
     np.random.seed(0)
-    made = RandomErasing(prob=1)(dict(img=image))['img']
+    made = RandomBoxNoise(prob=1)(dict(img=image))['img']
     changed = (made != image).any(-1)
     rows, columns = changed.any(1).nonzero()[0], changed.any(0).nonzero()[0]
     box = changed[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     assert box.mean() > 0.95 and 0.015 < changed.mean() < 0.35
-    assert (RandomErasing(prob=0)(dict(img=image))['img'] == image).all()
+    assert (RandomBoxNoise(prob=0)(dict(img=image))['img'] == image).all()
 
 
 def test_colour_jitter_of_no_strength_changes_nothing(image):
