@@ -4,11 +4,16 @@ from .checkpoint import SwinLayout, TimmSwinLayout, TorchvisionResNetLayout
 from .hybrid_resnet import HybridResNet
 from .simple_pyramid import SimplePyramid
 from .swin import Swin
+from .swin_v2 import SwinV2
+from .swin_v2_layouts import SwinV2Layout, TransformersSwinV2Layout
 from .vit import ViT
 from .vit_flax import FlaxViTLayout
 from .vit_layouts import ViTLayout
 
 __all__ = [
+    'SwinV2',
+    'SwinV2Layout',
+    'TransformersSwinV2Layout',
     'FlaxViTLayout',
     'HybridResNet',
     'SimplePyramid',

@@ -78,7 +78,7 @@ class SwinLayout(WeightLayout):
     takes it, if the number of classes agrees). Bias tables are resized to the model's window.
     """
 
-    model, part = Swin, 'backbone'
+    model, part, head = Swin, 'backbone', r'head\..*'
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
@@ -105,7 +105,7 @@ class SwinLayout(WeightLayout):
 class TimmSwinLayout(WeightLayout):
     """timm's Swin classifiers: a stage begins with the merging that ends ours; otherwise as `swin`."""
 
-    model, part = Swin, 'backbone'
+    model, part, head = Swin, 'backbone', r'head\..*'
 
     @staticmethod
     def matches(keys: set[str]) -> bool:

@@ -30,8 +30,104 @@ ARCHS = {
 }
 
 
+class WindowBackbone(BaseModule):
+    """What Swin and Swin v2 share: patches, stages of window blocks with a merging between them, norms of the outputs.
+
+    Subclasses bring the block and the merging; `rate` is the drop path of a block.
+    """
+
+    archs: dict[str, dict] = {}
+
+    def __init__(
+        self,
+        arch: str | dict,
+        window_size: int,
+        in_channels: int,
+        out_indices: Sequence[int],
+        drop_path: float,
+        num_classes: int,
+        with_cp: bool,
+        frozen_stages: int,
+        init_cfg: dict | list | None,
+    ):
+        super().__init__(init_cfg)
+        arch = checked_arch(arch, self.archs)
+        self.depths, self.num_heads = tuple(arch['depths']), tuple(arch['num_heads'])
+        num_stages = len(self.depths)
+        dims = [arch['embed_dims'] * 2**i for i in range(num_stages)]
+        self.out_indices = (num_stages - 1,) if num_classes else tuple(out_indices)
+        if not self.out_indices or any(i not in range(num_stages) for i in self.out_indices):
+            raise ValueError(f'out_indices={out_indices} must name stages between 0 and {num_stages - 1}')
+        self.channels = tuple(dims[i] for i in self.out_indices)
+        self.strides = tuple(4 * 2**i for i in self.out_indices)
+        self.in_channels, self.num_classes, self.frozen_stages = in_channels, num_classes, frozen_stages
+
+        self.patch_embed = PatchEmbed(in_channels, dims[0], patch_size=4, norm=nn.LayerNorm)
+        rates = iter(drop_path_rates(drop_path, sum(self.depths)))
+        last = max(self.out_indices)
+        self.layers = nn.ModuleList()
+        for i in range(last + 1):
+            blocks = [self.block(dims[i], i, index, next(rates)) for index in range(self.depths[i])]
+            merging = self.merging(dims[i]) if i < last else None
+            self.layers.append(WindowStage(blocks, (window_size, window_size), merging, with_cp))
+
+        if num_classes:
+            self.norm = nn.LayerNorm(dims[-1])
+            self.head = nn.Linear(dims[-1], num_classes)
+        else:
+            for i in self.out_indices:
+                self.add_module(f'norm{i}', nn.LayerNorm(dims[i]))
+
+    def block(self, dims: int, stage: int, index: int, rate: float) -> nn.Module:
+        """The block of this number in a stage."""
+        raise NotImplementedError
+
+    def merging(self, dims: int) -> nn.Module:
+        """What leads to the next stage."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...] | Tensor:
+        """B C H W of any size -> one B C H/stride W/stride map (rounded up) per output, or B K logits."""
+        x = self.patch_embed(images)
+
+        outs = []
+        for i, stage in enumerate(self.layers):
+            x = stage(x)
+            if i in self.out_indices and not self.num_classes:
+                outs.append(self.get_submodule(f'norm{i}')(x).permute(0, 3, 1, 2).contiguous())
+            if i + 1 < len(self.layers):
+                x = stage.downsample(x)
+
+        return self.head(self.norm(x).mean(dim=(1, 2))) if self.num_classes else tuple(outs)
+
+    @property
+    def num_layer_ids(self) -> int:
+        return sum(self.depths) + 2
+
+    def layer_id(self, name: str) -> int:
+        """How deep a parameter lies, for a learning rate that decays towards the image: a merging goes with the last
+        block of its stage."""
+        parts = name.split('.')
+        if parts[0] == 'patch_embed':
+            return 0
+        if parts[0] != 'layers':
+            return sum(self.depths) + 1
+        before = sum(self.depths[: int(parts[1])])
+        return before + (int(parts[3]) + 1 if parts[2] == 'blocks' else self.depths[int(parts[1])])
+
+    def train(self, mode: bool = True) -> 'WindowBackbone':
+        super().train(mode)
+        self._freeze()
+        return self
+
+    def _freeze(self):
+        frozen = [self.patch_embed, *self.layers[: self.frozen_stages]] if self.frozen_stages >= 0 else []
+        for module in frozen:
+            module.eval().requires_grad_(False)
+
+
 @MODELS.register_module()
-class Swin(BaseModule):
+class Swin(WindowBackbone):
     """Swin Transformer v1, a dense backbone, or a classifier when `num_classes` is set.
 
     Publishes `channels` and `strides` of its outputs. Official weights: `tools/convert_weights.py`, or
@@ -48,7 +144,7 @@ class Swin(BaseModule):
             frozen, because no pretrained weights hold them.
     """
 
-    tiny = dict(arch=dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8)), window_size=4)
+    archs = ARCHS
 
     def __init__(
         self,
@@ -63,74 +159,28 @@ class Swin(BaseModule):
         frozen_stages: int = -1,
         init_cfg: dict | list | None = None,
     ):
-        super().__init__(init_cfg)
-        arch = _arch(arch)
-        num_stages = len(arch['depths'])
-        dims = [arch['embed_dims'] * 2**i for i in range(num_stages)]
-        self.out_indices = (num_stages - 1,) if num_classes else tuple(out_indices)
-        if not self.out_indices or any(i not in range(num_stages) for i in self.out_indices):
-            raise ValueError(f'out_indices={out_indices} must name stages between 0 and {num_stages - 1}')
-        self.channels = tuple(dims[i] for i in self.out_indices)
-        self.strides = tuple(4 * 2**i for i in self.out_indices)
-        self.depths = tuple(arch['depths'])
-        self.num_classes = num_classes
-        self.frozen_stages = frozen_stages
-
-        self.patch_embed = PatchEmbed(in_channels, dims[0], patch_size=4, norm=nn.LayerNorm)
-        window = (window_size, window_size)
-        rates = iter(drop_path_rates(drop_path, sum(arch['depths'])))
-        last = max(self.out_indices)
-        self.layers = nn.ModuleList()
-        for i in range(last + 1):
-            blocks = [
-                WindowBlock(dims[i], WindowAttention(dims[i], arch['num_heads'][i], window), mlp_ratio, next(rates))
-                for _ in range(arch['depths'][i])
-            ]
-            self.layers.append(WindowStage(blocks, window, PatchMerging(dims[i]) if i < last else None, with_cp))
-
-        if num_classes:
-            self.norm = nn.LayerNorm(dims[-1])
-            self.head = nn.Linear(dims[-1], num_classes)
-        else:
-            for i in self.out_indices:
-                self.add_module(f'norm{i}', nn.LayerNorm(dims[i]))
-
+        self.window, self.mlp_ratio = (window_size, window_size), mlp_ratio
+        super().__init__(
+            arch, window_size, in_channels, out_indices, drop_path, num_classes, with_cp, frozen_stages, init_cfg
+        )
         self.apply(_init)
         self._freeze()
 
-    def forward(self, images: Tensor) -> tuple[Tensor, ...] | Tensor:
-        """B C H W of any size -> one B C H/stride W/stride map (rounded up) per output, or B K logits."""
-        x = self.patch_embed(images)
+    def block(self, dims, stage, index, rate):
+        return WindowBlock(dims, WindowAttention(dims, self.num_heads[stage], self.window), self.mlp_ratio, rate)
 
-        outs = []
-        for i, stage in enumerate(self.layers):
-            x = stage(x)
-            if i in self.out_indices and not self.num_classes:
-                outs.append(self.get_submodule(f'norm{i}')(x).permute(0, 3, 1, 2).contiguous())
-            if i + 1 < len(self.layers):
-                x = stage.downsample(x)
-
-        return self.head(self.norm(x).mean(dim=(1, 2))) if self.num_classes else tuple(outs)
-
-    def train(self, mode: bool = True) -> 'Swin':
-        super().train(mode)
-        self._freeze()
-        return self
-
-    def _freeze(self):
-        frozen = [self.patch_embed, *self.layers[: self.frozen_stages]] if self.frozen_stages >= 0 else []
-        for module in frozen:
-            module.eval().requires_grad_(False)
+    def merging(self, dims):
+        return PatchMerging(dims)
 
 
-def _arch(arch: str | dict) -> dict:
+def checked_arch(arch: str | dict, known: dict[str, dict]) -> dict:
     """The table entry of a name, or a checked dict."""
     if isinstance(arch, str):
-        if arch not in ARCHS:
+        if arch not in known:
             raise ValueError(
-                f'arch={arch!r} is unknown; choose from {list(ARCHS)} or give a dict of embed_dims, depths, num_heads'
+                f'arch={arch!r} is unknown; choose from {list(known)} or give a dict of embed_dims, depths, num_heads'
             )
-        return ARCHS[arch]
+        return known[arch]
     if set(arch) != {'embed_dims', 'depths', 'num_heads'} or len(arch['depths']) != len(arch['num_heads']):
         raise ValueError(f'arch={arch} must hold exactly embed_dims, depths and as many num_heads')
     for i, heads in enumerate(arch['num_heads']):

@@ -140,7 +140,7 @@ def change(name: str, image: Image.Image, level: float, sign: int, resample: int
 
 @TRANSFORMS.register_module()
 class RandomChanges(BaseTransform):
-    """RandAugment: some random changes one after the other (https://arxiv.org/abs/1909.13719), with the strengths of timm's
+    """RandAugment: some random changes one after the other (https://arxiv.org/abs/1909.13719), as strong as timm's
     ``rand-m{level}-mstd{deviation}-inc1``.
 
     Args:

@@ -52,8 +52,10 @@ class _WindowAttention(nn.Module):
         self._kept = None, None
         return super().train(mode)
 
-    def forward(self, windows: Tensor, grid: WindowGrid) -> Tensor:
-        """Attend within windows: nW*B N C, as `grid.partition` makes them."""
+    def forward(self, windows: Tensor, grid: WindowGrid, at_once: int = 0) -> Tensor:
+        """Attend within windows: nW*B N C, as `grid.partition` makes them; so many at a time, 0: all."""
+        if at_once:
+            return self._sequential(windows, grid, at_once)
         return self.attend(*self.heads(windows), grid)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: WindowGrid) -> Tensor:
@@ -66,6 +68,17 @@ class _WindowAttention(nn.Module):
             for inputs in zip(q.split(sizes), k.split(sizes), v.split(sizes), self.bias(grid, q.dtype))
         ]
         return self.proj(torch.cat(out) if len(out) > 1 else out[0])
+
+    def _sequential(self, windows: Tensor, grid: WindowGrid, at_once: int) -> Tensor:
+        """The same, with projections of a few windows in memory."""
+        images, out, biases = len(windows) // sum(grid.counts), [], None
+        for kind, part in enumerate(windows.split([images * count for count in grid.counts])):
+            for some in part.split(at_once):
+                q, k, v = self.heads(some)
+                biases = self.bias(grid, q.dtype) if biases is None else biases
+                attended = biased_attention(q, k, v, biases[kind], self.scale).transpose(1, 2).flatten(2)
+                out.append(self.proj(attended))
+        return torch.cat(out)
 
     def bias(self, grid: WindowGrid, dtype: torch.dtype) -> Tensor:
         """kinds h N N; that of the last grid is remembered where no gradient is asked."""

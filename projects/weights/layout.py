@@ -110,7 +110,8 @@ class WeightLayout:
     @classmethod
     def convert(cls, state: Mapping[str, Tensor], model: nn.Module, **choice: str) -> Conversion:
         """Make the tensors of `model` from those of a file; only `choice` is handed on to `rules`."""
-        above = {name: tensor for name, tensor in state.items() if cls.head and re.fullmatch(cls.head, name)}
+        head = cls.head if is_classifier(model) or not hasattr(model, 'head') else None  # a model with its own
+        above = {name: tensor for name, tensor in state.items() if head and re.fullmatch(head, name)}
         below = {name: tensor for name, tensor in state.items() if name not in above}
         if not (cls.head and is_classifier(model)):
             made = cls._of_part(below, model, **choice)
