@@ -2,6 +2,8 @@
 
 from .checkpoint import SwinLayout, TimmSwinLayout, TorchvisionResNetLayout
 from .hybrid_resnet import HybridResNet
+from .intern_image import InternImage
+from .intern_image_layout import InternImageLayout
 from .simple_pyramid import SimplePyramid
 from .swin import Swin
 from .swin_v2 import SwinV2
@@ -11,6 +13,8 @@ from .vit_flax import FlaxViTLayout
 from .vit_layouts import ViTLayout
 
 __all__ = [
+    'InternImage',
+    'InternImageLayout',
     'SwinV2',
     'SwinV2Layout',
     'TransformersSwinV2Layout',

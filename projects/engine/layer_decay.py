@@ -15,7 +15,7 @@ from torch import nn
 
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
 
-PAPERS_WORDS = 'layer_decay, no_decay, rates, decay_1d'
+WORDS = 'layer_decay, join_ends, no_decay, decay_1d, rates'
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -26,6 +26,8 @@ class LayerDecayConstructor:
     full rate. ``paramwise_cfg`` takes
 
     * ``layer_decay``: 1 leaves the rates alone;
+    * ``join_ends``: the embeddings go with the first layer, and the last layer has the full rate (InternImage's
+      classifiers);
     * ``no_decay``: parts of names whose weights are not decayed (``('cpb_mlp', 'logit_scale')``);
     * ``decay_1d``: decay biases, norms and all else with one axis, too (default: no);
     * ``rates``: pattern of a whole name (``*offset*``) -> factor of its rate.
@@ -38,11 +40,12 @@ class LayerDecayConstructor:
         self.cfg = dict(optim_wrapper_cfg)
         given = dict(paramwise_cfg or {})
         self.layer_decay: float = given.pop('layer_decay', 1.0)
+        self.join_ends: bool = given.pop('join_ends', False)
         self.no_decay: Sequence[str] = tuple(given.pop('no_decay', ()))
         self.decay_1d: bool = given.pop('decay_1d', False)
         self.rates: Mapping[str, float] = dict(given.pop('rates', {}))
         if given:
-            raise ValueError(f'paramwise_cfg has {", ".join(given)}; LayerDecayConstructor takes {PAPERS_WORDS}')
+            raise ValueError(f'paramwise_cfg has {", ".join(given)}; LayerDecayConstructor takes {WORDS}')
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         model = model.module if is_model_wrapper(model) else model
@@ -85,7 +88,10 @@ class LayerDecayConstructor:
                 f'layer_decay={self.layer_decay}, but {type(backbone).__name__} says no `layer_id` of its parameters; '
                 'ViT, SwinV2, InternImage and ViTAdapter do'
             )
-        return self.layer_decay ** (backbone.num_layer_ids - 1 - backbone.layer_id(rest))
+        layer, last = backbone.layer_id(rest), backbone.num_layer_ids - 1
+        if self.join_ends:
+            layer, last = min(max(layer, 1), last - 1), last - 1
+        return self.layer_decay ** (last - layer)
 
     def _hold(self, names: Sequence[str]):
         idle = [pattern for pattern in self.rates if not any(fnmatch(name, pattern) for name in names)]
