@@ -10,6 +10,7 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     visualization=dict(type='DetVisualizationHook'),
     check_classes=dict(type='mmparts.CheckClassesHook'),
+    bad_images=dict(type='mmparts.BadImagesHook'),
     check_metrics=dict(type='mmparts.CheckMetricsHook'),
     progress=dict(type='mmparts.ProgressHook'),
     step_seed=dict(type='mmparts.StepSeedHook'),

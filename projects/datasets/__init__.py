@@ -2,11 +2,12 @@
 
 from .annotations import BadAnnotations
 from .augment import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges
+from .bad_images import BadImagesHook, NamedImages
 from .check_classes import CheckClassesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .cubes import CubeDataset, LoadCube
 from .folders import ImageFolders, PackImage
-from .loading import LoadCheckedImage
+from .loading import BadImage, LoadCheckedImage
 from .panoptic import CheckedPanopticDataset
 from .patches import CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
@@ -25,6 +26,9 @@ __all__ = [
     'RandomAreaCrop',
     'RandomBoxNoise',
     'BadAnnotations',
+    'BadImage',
+    'BadImagesHook',
+    'NamedImages',
     'CheckClassesHook',
     'CheckedCocoDataset',
     'CheckedPanopticDataset',

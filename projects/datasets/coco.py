@@ -19,6 +19,7 @@ from rich.table import Table
 
 from ..registry import DATASETS
 from .annotations import box_fault, indexed, read_coco
+from .bad_images import NamedImages
 from .masks import mask_fault
 
 MAX_NAMES = 10  # in one line of the log
@@ -40,7 +41,7 @@ class OrderedCOCO(COCO):
 
 
 @DATASETS.register_module()
-class CheckedCocoDataset(CocoDataset):
+class CheckedCocoDataset(NamedImages, CocoDataset):
     """`CocoDataset` with labels by name.
 
     Where ``metainfo['classes']`` is not given, the classes are the json's categories in the order of their ids.
@@ -50,6 +51,7 @@ class CheckedCocoDataset(CocoDataset):
         ignore_categories: categories of the json whose annotations are not wanted, by name; ``'*'`` for all that are
             not in ``classes``.
         allow_missing: classes that this json may lack, by name, so that their labels stay reserved; ``'*'`` for any.
+        on_bad_image, max_bad_images: 'error', or 'skip' up to a number, see `NamedImages`.
 
     Raises:
         TypeError: ``classes`` is a bare string, as ``('car')`` is.

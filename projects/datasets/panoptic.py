@@ -7,6 +7,7 @@ from mmdet.datasets.api_wrappers import COCOPanoptic
 
 from ..registry import DATASETS
 from .annotations import indexed, read_panoptic
+from .bad_images import NamedImages
 from .coco import ClassMismatch, as_names, hint
 
 
@@ -19,7 +20,7 @@ class OrderedPanoptic(COCOPanoptic):
 
 
 @DATASETS.register_module()
-class CheckedPanopticDataset(CocoPanopticDataset):
+class CheckedPanopticDataset(NamedImages, CocoPanopticDataset):
     """mmdet's `CocoPanopticDataset`, whose labels follow ``classes`` instead of the order of the json.
 
     The map of an image has its name with the ending .png, whatever the ending of the image. (There, only .jpg is

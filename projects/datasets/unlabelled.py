@@ -6,12 +6,13 @@ from pathlib import Path
 from mmengine.dataset import BaseDataset
 
 from ..registry import DATASETS
+from .bad_images import NamedImages
 
 SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '.pgm')
 
 
 @DATASETS.register_module()
-class UnlabelledImages(BaseDataset):
+class UnlabelledImages(NamedImages, BaseDataset):
     """Every picture of a folder and of the folders in it, in the order of their names.
 
     Takes the arguments of mmengine's ``BaseDataset``; the folder is ``data_prefix['img']`` in ``data_root``.

@@ -15,6 +15,7 @@ from . import (  # noqa: F401  importing registers the parts
     head,
     mask_dino,
     matching,
+    preprocessor,
     pretraining,
     queries,
     references,

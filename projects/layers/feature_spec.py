@@ -31,7 +31,7 @@ def backbone_spec(backbone: nn.Module) -> FeatureSpec:
         and len(backbone.channels) == len(backbone.strides)
     ):
         return FeatureSpec(tuple(backbone.channels), tuple(backbone.strides))
-    image = torch.empty(1, getattr(backbone, 'in_channels', 3), PROBE_SIZE, PROBE_SIZE, device='meta')
+    image = torch.empty(1, image_channels(backbone), PROBE_SIZE, PROBE_SIZE, device='meta')
     try:
         return _spec_of(_on_meta(backbone)(image))
     except Exception as error:
@@ -39,6 +39,13 @@ def backbone_spec(backbone: nn.Module) -> FeatureSpec:
             f'cannot find out the channels of {type(backbone).__name__}: it publishes no `channels` and `strides`, and '
             f"a trial run failed ({error}); write the neck's in_channels instead of 'auto'"
         ) from error
+
+
+def image_channels(backbone: nn.Module) -> int:
+    """Channels of the images that a backbone takes: as it says, else those of its first convolution."""
+    first = next((part.in_channels for part in backbone.modules() if isinstance(part, nn.Conv2d)), 3)
+    said = getattr(backbone, 'in_channels', first)
+    return said if isinstance(said, int) else first
 
 
 def build_neck(cfg: dict, backbone: nn.Module, embed_dims: int, num_levels: int) -> nn.Module:
