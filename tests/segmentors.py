@@ -118,11 +118,10 @@ def official_state(layout, model, shapes={}):
     return state
 
 
-def converts(layout, model, num_keys, shapes={}, computed=()):
-    """The layout reads as many official tensors as the official model has parameters and statistics, fills every
-    tensor of ours, and refuses what is missing or unknown. Returns the official checkpoint and ours."""
+def converts(layout, model, shapes={}, computed=()):
+    """The layout fills every tensor of ours from an official checkpoint, and refuses what is missing or unknown.
+    Returns the official checkpoint and ours."""
     state = official_state(layout, model, shapes)
-    assert len(state) == num_keys, len(state)
     made = layout.convert({**state, **{name: torch.zeros(1) for name in computed}}, model)
     assert not made.missing and not made.refused and not made.unexpected, made
     assert set(made.state) == set(model.state_dict())
@@ -132,3 +131,9 @@ def converts(layout, model, num_keys, shapes={}, computed=()):
     assert layout.convert({key: value for key, value in state.items() if key != gone}, model).missing
     assert layout.convert({**state, 'a.stranger': torch.zeros(1)}, model).unexpected == ['a.stranger']
     return state, made.state
+
+
+def on_meta(cfg):
+    """A model of full size without memory."""
+    with torch.device('meta'):
+        return MODELS.build(cfg)

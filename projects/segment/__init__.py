@@ -1,11 +1,13 @@
 """Semantic segmentation of images, volumes and spectral cubes: one `Segmentor`; the map of papers is in README.md."""
 
 from . import (  # noqa: F401  importing registers the parts
+    bitr_unet,
     conv_encoder,
     fcn,
     file_grid,
     heads,
     inference,
+    nn_former,
     preprocessor,
     restore,
     segmentor,
@@ -15,6 +17,7 @@ from . import (  # noqa: F401  importing registers the parts
     swin_unetr,
     terms,
     token_bottleneck,
+    trans_bts,
     trans_unet,
     u_net,
     unetr,

@@ -7,7 +7,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..layers.conv_block import ACT, NORM, ConvBlock, ResidualConvBlock
-from ..layers.patch import tupled
+from ..layers.patch import CONVS, tupled
 from ..registry import MODELS, build_part
 
 
@@ -37,11 +37,39 @@ class ResidualConv(ResidualConvBlock):
 
 
 @MODELS.register_module()
+class PlusConv(DoubleConv):
+    """What :class:`DoubleConv` makes of a map, plus the map: the last activation comes before the sum (TransBTS)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + super().forward(x)
+
+
+@MODELS.register_module()
+class DroppedConv(nn.Module):
+    """A convolution, of whose channels some are left out.
+
+    Args:
+        rate: chance of a channel, in training.
+        always: in evaluation, too, as the official codes of TransBTS and BiTr-Unet do (by mistake).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, rate: float = 0.2, always: bool = False, dims: int = 3):
+        super().__init__()
+        self.conv = CONVS[dims - 1](in_channels, out_channels, 3, padding=1)
+        self.rate, self.always = rate, always
+
+    def forward(self, x: Tensor) -> Tensor:
+        dropout = (F.dropout1d, F.dropout2d, F.dropout3d)[x.ndim - 3]
+        return dropout(self.conv(x), self.rate, self.training or self.always)
+
+
+@MODELS.register_module()
 class ConvEncoder(BaseModule):
     """Maps at strides 1, 2, 4 and so on.
 
     Args:
         channels: of the levels, fine to coarse.
+        stem: parts before the first level, one after the other, each with its ``out_channels``.
         block: what turns a map into one of other channels.
         block_after: the same from this level on, where it is another one.
         after: first level of ``block_after``.
@@ -53,6 +81,7 @@ class ConvEncoder(BaseModule):
         self,
         in_channels: int = 1,
         channels: Sequence[int] = (64, 128, 256, 512, 1024),
+        stem: Sequence[dict] = (),
         block: dict = dict(type=DoubleConv),
         block_after: dict | None = None,
         after: int = 0,
@@ -64,6 +93,7 @@ class ConvEncoder(BaseModule):
         super().__init__(init_cfg)
         self.in_channels, self.channels, self.crops, self.dims = in_channels, tuple(channels), crops, dims
         self.strides = tuple(2**i for i in range(len(channels)))
+        self.stem, width = chain(stem, in_channels, dims)
         self.levels = nn.ModuleList(
             build_part(
                 block_after if block_after and i >= after else block,
@@ -72,13 +102,13 @@ class ConvEncoder(BaseModule):
                 dims=dims,
                 crops=crops,
             )
-            for i, (before, out) in enumerate(zip((in_channels, *channels), channels))
+            for i, (before, out) in enumerate(zip((width, *channels), channels))
         )
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """B C *size -> a map for each level."""
-        x, maps = images, []
+        x, maps = self.stem(images), []
         for index, level in enumerate(self.levels):
             x = level(pool(x) if index else x)
             if index >= len(self.levels) - 2:
@@ -112,6 +142,15 @@ class ConvEncoder(BaseModule):
                 return False
             side //= 2
         return True
+
+
+def chain(parts: Sequence[dict], channels: int, dims: int) -> tuple[nn.Sequential, int]:
+    """Parts one after the other, each a config with its ``out_channels``; and the channels that leave them."""
+    built = []
+    for cfg in parts:
+        built.append(build_part(cfg, in_channels=channels, dims=dims))
+        channels = cfg['out_channels']
+    return nn.Sequential(*built), channels
 
 
 def pool(x: Tensor, kernel: int | Sequence[int] = 2) -> Tensor:

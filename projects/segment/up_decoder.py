@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 from ..layers.conv_block import ACT, NORM, UpConv, conv_norm_act, crop_or_pad
 from ..layers.patch import tupled
 from ..registry import MODELS, build_part
-from .conv_encoder import DoubleConv
+from .conv_encoder import DoubleConv, chain
 from .restore import enlarge
 
 
@@ -106,7 +106,7 @@ class UpDecoder(BaseModule):
 
     Args:
         in_channels, strides: of the maps, fine to coarse; set by the segmentor.
-        stem: channels of a convolution with norm and activation on the coarsest map; None: none.
+        stem: parts for the coarsest map, one after the other, each with its ``out_channels``.
         channels: of the levels, coarse to fine; default: those of the encoder's maps. More levels than maps to join go
             on without joining.
         level: called as ``level(x, skip)``; skip is None where there is no map, ``skip_channels`` then 0.
@@ -121,7 +121,7 @@ class UpDecoder(BaseModule):
         in_channels: Sequence[int],
         strides: Sequence[int | Sequence[int]],
         channels: Sequence[int] | None = None,
-        stem: int | None = None,
+        stem: Sequence[dict] = (),
         level: dict = dict(type=ConcatLevel),
         num_outputs: int = 1,
         num_skips: int | None = None,
@@ -146,12 +146,12 @@ class UpDecoder(BaseModule):
             for fine, coarse in zip(strides[-2::-1], strides[:0:-1])
         ]
         scales += [(2,) * dims] * (len(channels) - len(scales))
-        self.stem = conv_norm_act(in_channels[-1], stem, dims=dims) if stem else nn.Identity()
+        self.stem, width = chain(stem, in_channels[-1], dims)
         self.levels = nn.ModuleList(
             build_part(
                 level, in_channels=before, skip_channels=skip, out_channels=out, scale=scale, dims=dims, crops=crops
             )
-            for before, skip, out, scale in zip((stem or in_channels[-1], *channels), skips, channels, scales)
+            for before, skip, out, scale in zip((width, *channels), skips, channels, scales)
         )
         self.crops, self.with_cp = crops, with_cp
         self.channels = tuple(channels[::-1][:num_outputs])

@@ -1,7 +1,7 @@
 """Swin-Unet: counts, windows against rolled ones with masks, any size, official names, Swin-T in both ways."""
 
 import torch
-from segmentors import build, converts, count, trains
+from segmentors import build, converts, count, official_names, on_meta, trains
 from windows import rolled_attention
 
 from mmparts.segment.swin_unet.weights import SwinClassifierLayout, SwinUnetLayout
@@ -53,10 +53,9 @@ def test_skips_are_what_enters_the_stages():
 
 def test_official_names():
     model = build(swin_unet(8, 3, **SIZES))
-    official = 238 - 14 - 6  # of the official model less its indices and masks
-    gone = 3 * 13  # our stages have three blocks less: two in the encoder, one in the decoder
+    assert len(official_names(SwinUnetLayout, on_meta(swin_unet()))) == 238 - 14 - 6  # less indices and masks
     computed = ['swin_unet.layers.0.blocks.1.attn_mask', 'swin_unet.layers.0.blocks.0.attn.relative_position_index']
-    state, ours = converts(SwinUnetLayout, model, official - gone, computed=computed)
+    state, ours = converts(SwinUnetLayout, model, computed=computed)
     assert ours['decoder.levels.0.downsample.expand.weight'].equal(
         state['swin_unet.layers_up.1.upsample.expand.weight']
     )

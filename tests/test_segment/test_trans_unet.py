@@ -3,7 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
-from segmentors import build, converts, count, official_state, trains
+from segmentors import build, converts, count, official_names, official_state, on_meta, trains
 
 from mmparts.segment.trans_unet.hybrid import StandardisedConv, TransUNetStem
 from mmparts.segment.trans_unet.weights import HybridViTLayout, TransUNetLayout
@@ -17,7 +17,7 @@ def trans_unet(size=14, num_classes=9, encoder={}, num_skips=None, **bottleneck)
         bottleneck=dict(type='mmparts.TokenBottleneck', size=size, **bottleneck),
         decoder=dict(
             type='mmparts.UpDecoder',
-            stem=512,
+            stem=[dict(type='mmparts.DoubleConv', num_convs=1, out_channels=512)],
             channels=(256, 128, 64, 16),
             num_skips=num_skips,
             level=dict(
@@ -39,7 +39,8 @@ def small(**changes):
         num_heads=2,
         mlp_dims=24,
     )
-    cfg['decoder'].update(stem=16, channels=(8, 8, 4, 4), **changes)
+    cfg['decoder']['stem'][0].update(out_channels=16)
+    cfg['decoder'].update(channels=(8, 8, 4, 4), **changes)
     return cfg
 
 
@@ -99,11 +100,9 @@ def test_the_decoder_by_hand():
 
 def test_official_names():
     model = build(small())
-    full = 409  # of the official R50-ViT-B/16
-    units, layers = 16, 12
-    gone = (units - 4) * 9 + (layers - 2) * 16
+    assert len(official_names(TransUNetLayout, on_meta(trans_unet()))) == 409
     table = 'transformer.embeddings.position_embeddings'
-    state, ours = converts(TransUNetLayout, model, full - gone, {table: (1, 36, 16)})
+    state, ours = converts(TransUNetLayout, model, {table: (1, 36, 16)})
     q, k, v = (state[f'transformer.encoder.layer.1.attn.{name}.weight'] for name in ('query', 'key', 'value'))
     assert ours['bottleneck.blocks.1.attn.part.in_proj_weight'].equal(torch.cat([q, k, v]))
     assert ours['bottleneck.positions.grid'].equal(state[table].view(6, 6, 16))

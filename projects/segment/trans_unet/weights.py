@@ -66,7 +66,7 @@ class TransUNetLayout(WeightLayout):
         which = {'conv': 0, 'bn': 1}
         return [
             *Names.rules(),
-            Rule(r'decoder\.stem\.(conv|bn)\.(.*)', lambda m: [f'decoder.conv_more.{which[m[1]]}.{m[2]}']),
+            Rule(r'decoder\.stem\.0\.0\.(conv|bn)\.(.*)', lambda m: [f'decoder.conv_more.{which[m[1]]}.{m[2]}']),
             Rule(
                 r'decoder\.levels\.(\d)\.block\.(\d)\.(conv|bn)\.(.*)',
                 lambda m: [f'decoder.blocks.{m[1]}.conv{int(m[2]) + 1}.{which[m[3]]}.{m[4]}'],
