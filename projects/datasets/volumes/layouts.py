@@ -23,7 +23,10 @@ def index_file(root: Path, name: str = 'index.json') -> tuple[dict, list[dict]]:
     content = read_json(root / name)
     if 'cases' not in content:
         raise BadVolume(f'{root / name} is no index of volumes: it has no `cases`; tools/prepare_volumes.py writes one')
-    return content.get('metainfo', {}), content['cases']
+    metainfo = dict(content.get('metainfo', {}))
+    if 'modalities' in metainfo:
+        metainfo['modalities'] = tuple(metainfo['modalities'])
+    return metainfo, content['cases']
 
 
 def dataset_json(root: Path, split: str = 'Tr') -> tuple[dict, list[dict]]:
