@@ -150,6 +150,7 @@ def run(contest: Contest, name: str, device: torch.device, rounds: int) -> dict:
 
 def main() -> None:
     args = arguments()
+    cli.refuse_outputs({'--json': None if args.json == '-' else args.json}, {'config': args.config})
     logging.disable(logging.WARNING)  # mmengine reports on every weight that it initialises, and on every frozen one
     report = measure(args)
     if args.json == '-':

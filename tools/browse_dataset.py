@@ -14,7 +14,9 @@ from mmparts.engine import cli
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument(
-        'config', help='a config with dataloaders, or `mmparts::folder/name.py`; one of _base_/datasets will do'
+        'config',
+        help='a config with dataloaders, or `mmparts::folder/name.py`; one of _base_/datasets will do. It is Python '
+        'code and is run',
     )
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train', help='which dataloader')
     parser.add_argument('--out', default='work_dirs/browse', help='folder for the pictures')
@@ -29,6 +31,7 @@ def main():
     args = parser.parse_args()
 
     cfg = cli.load_config(args.config, args.cfg_options)
+    cli.refuse_outputs({'--out': args.out}, {'config': args.config}, cfg)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     dataset = build_dataset(cfg, args.split)
     task = task_of_data(cfg, dataset)

@@ -78,6 +78,7 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     args = arguments()
+    cli.refuse_outputs({'--out': args.out, '--work-dir': args.work_dir}, {'data': args.data_root})
     try:
         budget = Budget(args.iterations, args.val_interval, args.batch_size, min(50, args.iterations // 10))
         configs = load_configs(args.configs, {'data_root': args.data_root, **(args.cfg_options or {})})

@@ -84,6 +84,7 @@ def main():
     args = arguments()
     if args.trust_checkpoint:
         os.environ[TRUST_VARIABLE] = '1'
+    cli.refuse_outputs({'OUT': args.out}, {'checkpoint to convert': args.source, 'config': args.config})
     cfg = cli.load_config(args.config, args.cfg_options)
     init_default_scope(cfg.get('default_scope', 'mmdet'))
     model = MODELS.build(cfg.model)

@@ -1,8 +1,6 @@
 """Detect objects in pictures: `python tools/predict.py IMAGE_OR_FOLDER CONFIG CHECKPOINT`."""
 
 import argparse
-import json
-import os
 import os.path as osp
 import sys
 
@@ -10,8 +8,8 @@ from mmengine.device import get_device
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
-from mmparts.engine.checkpoint import write_atomically
 from mmparts.inference.detector import Detector, Failure, find_images
+from mmparts.inference.predictions import Records
 from mmparts.tasks import task_of
 from mmparts.visualization.pictures import file_name, save
 
@@ -22,7 +20,7 @@ def main() -> int:
         'pictures and predictions.json. Exit code 1 if an image failed.'
     )
     parser.add_argument('images', help='an image or a folder')
-    parser.add_argument('config', help='the config that the model was trained with')
+    parser.add_argument('config', help='the config that the model was trained with; it is Python code and is run')
     parser.add_argument('checkpoint', help='its weights (.pth)')
     parser.add_argument('--out', default='predictions', metavar='DIR', help='where to write (default: predictions)')
     parser.add_argument('--score-thr', type=float, default=0.3, help='lowest score to keep (default 0.3)')
@@ -38,26 +36,29 @@ def main() -> int:
     args = parser.parse_args()
 
     cfg = cli.prepare(args)
+    cli.refuse_outputs({'--out': args.out}, {'image or folder': args.images, 'checkpoint': args.checkpoint}, cfg)
     cli.require_whole_model()
     paths = find_images(args.images)
+    if osp.realpath(args.out) == osp.realpath(osp.dirname(paths[0]) or '.'):
+        raise SystemExit(f'error: --out {args.out} is the folder of the images, whose files would be written over')
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), args.device)
 
     task = task_of(detector.model)
-    records, failures, used = [], 0, set()
-    for path, result in zip(paths, detector(paths, args.batch_size)):
-        if isinstance(result, Failure):
-            failures += 1
-            records.append(dict(image=path, error=result.reason))
-            print(f'{path}: failed, {result.reason}', file=sys.stderr)
-            continue
-        name = file_name(path, used)
-        records.append(dict(task.record(result, detector.classes, args.score_thr), picture=name))
-        save(task.draw_file(result, detector.classes, args.score_thr), osp.join(args.out, name))
-        print(f'{path}: {task.summary(records[-1])}')
+    failures, used = 0, set()
+    head = dict(config=args.config, checkpoint=args.checkpoint, classes=detector.classes)
+    with Records(osp.join(args.out, 'predictions.json'), head) as records:
+        for path, result in zip(paths, detector(paths, args.batch_size)):
+            if isinstance(result, Failure):
+                failures += 1
+                records.add(dict(image=path, error=result.reason))
+                print(f'{path}: failed, {result.reason}', file=sys.stderr)
+                continue
+            name = file_name(path, used)
+            record = dict(task.record(result, detector.classes, args.score_thr), picture=name)
+            save(task.draw_file(result, detector.classes, args.score_thr), osp.join(args.out, name))
+            records.add(record)
+            print(f'{path}: {task.summary(record)}')
 
-    os.makedirs(args.out, exist_ok=True)
-    document = dict(config=args.config, checkpoint=args.checkpoint, classes=detector.classes, predictions=records)
-    write_atomically(json.dumps(document, indent=1).encode(), osp.join(args.out, 'predictions.json'))
     print(f'{len(paths) - failures} of {len(paths)} images: {osp.join(args.out, "predictions.json")}')
     return 1 if failures else 0
 

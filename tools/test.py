@@ -25,6 +25,11 @@ def main() -> None:
     args = parser.parse_args()
 
     cfg = cli.prepare(args)
+    cli.refuse_outputs(
+        {'--out': args.out, '--show-dir': args.show_dir, '--work-dir': cfg.work_dir},
+        {'config': args.config, 'checkpoint': args.checkpoint},
+        cfg,
+    )
     cli.require_whole_model()
     cfg.load_from, cfg.resume = cli.require_file(args.checkpoint, 'checkpoint'), False
     if args.show_dir:

@@ -29,6 +29,7 @@ def main() -> None:
     args = parser.parse_args()
 
     cfg = cli.prepare(args)
+    cli.refuse_outputs({'--work-dir': cfg.work_dir}, {}, cfg)
     if args.amp or args.amp_dtype:
         cli.set_amp(cfg, args.amp_dtype)
     if args.auto_scale_lr:

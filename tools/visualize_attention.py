@@ -52,6 +52,8 @@ def main() -> None:
     args = parser.parse_args()
 
     cfg = cli.prepare(args)
+    inputs = {'image': args.image, 'checkpoint': args.checkpoint, 'config': args.config}
+    cli.refuse_outputs({'--out': args.out}, inputs, cfg)
     cli.require_whole_model()
     path = cli.require_file(args.image, 'image')
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), args.device)

@@ -62,6 +62,11 @@ class CheckedCocoDataset(NamedImages, CocoDataset):
     METAINFO: dict = {}
 
     def __init__(self, *args, ignore_categories: Sequence[str] = (), allow_missing: Sequence[str] = (), **kwargs):
+        if kwargs.get('proposal_file'):
+            raise ValueError(
+                f'proposal_file={kwargs["proposal_file"]!r}: mmdet unpickles it, which runs whatever its maker wrote; '
+                'mmparts.ProposalFile reads proposals from JSON'
+            )
         self.ignore_categories = as_names(ignore_categories, 'ignore_categories', star=True)
         self.allow_missing = as_names(allow_missing, 'allow_missing', star=True)
         self.dropped: dict[str, list[str]] = {}  # reason: file names, one for each object

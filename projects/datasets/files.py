@@ -40,7 +40,7 @@ def refuse_inputs(out: str | Path, inputs: dict[str, str | Path | None], replace
             continue
         if target == source or source in target.parents or (replaces and target in source.parents):
             raise FileExistsError(
-                f'{out} is, holds or lies in the {what} that are read, {path}; choose another place to write to'
+                f'{out} is, holds or lies in the {what}, which is read ({path}); choose another place to write to'
             )
 
 

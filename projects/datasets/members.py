@@ -1,6 +1,7 @@
 """The data sets inside wrappers (concatenated, repeated, balanced, mixed), in configs and built: what a tool or a hook
 asks of a data set is asked of these."""
 
+import os.path as osp
 from collections.abc import Iterator
 
 from torch.utils.data import Dataset
@@ -25,6 +26,27 @@ def inner(dataset: dict | Dataset) -> list:
             found += value
         elif isinstance(value, (dict, Dataset)):
             found.append(value)
+    return found
+
+
+def data_folders(cfg: dict) -> dict[str, str]:
+    """Folders and annotation files that the data sets of a config read, by what a message calls them.
+
+    A ``data_root`` that holds the current folder says nothing and is left out; what lies in it is not.
+    """
+    here, found = osp.realpath('.'), {}
+    for key in cfg:
+        if not key.endswith('_dataloader') or not (cfg[key] or {}).get('dataset'):
+            continue
+        for dataset in members(cfg[key]['dataset']):
+            root = dataset.get('data_root') or ''
+            prefixes = dataset.get('data_prefix') or {}
+            places = [root, *(osp.join(root, value) for value in prefixes.values() if isinstance(value, str))]
+            places += [osp.join(root, dataset['ann_file'])] if dataset.get('ann_file') else []
+            for place in places:
+                real = osp.realpath(place)
+                if place and osp.commonpath([real, here]) != real:
+                    found[f'data of the {key.removesuffix("_dataloader")} set ({place})'] = place
     return found
 
 

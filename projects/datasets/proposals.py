@@ -11,9 +11,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 from mmcv.transforms import BaseTransform
-from mmengine.fileio import load
 
 from ..registry import TASK_UTILS, TRANSFORMS
+from .annotations import read_json
 from .patches import with_boxes
 
 
@@ -75,13 +75,14 @@ class ProposalFile:
 
     Raises:
         KeyError: the file does not know the picture.
-        ValueError: boxes that are not fractions of the picture.
+        ValueError: another kind of file (a pickle would run what it says), or boxes that are not fractions of the
+            picture.
     """
 
     def __init__(self, path: str):
         self.path = path
         # Three arrays in place of a million: the worker processes of a data loader would copy each object they touch.
-        found = sorted((name.encode(), boxes) for name, boxes in load(path).items())
+        found = sorted((name.encode(), boxes) for name, boxes in read_boxes(path).items())
         self.names = np.array([name for name, _ in found], dtype=bytes)
         self.starts = np.cumsum([0] + [len(boxes) for _, boxes in found])
         self.boxes = np.concatenate(
@@ -118,6 +119,19 @@ class ProposalFile:
                 return number
         known = [name.decode() for name in self.names[:3]]
         raise KeyError(f'{self.path} has no boxes of {" or ".join(names)}; its names are like {known}')
+
+
+def read_boxes(path: str) -> dict[str, list]:
+    if not path.endswith('.json'):
+        raise ValueError(
+            f'{path}: proposals are read from JSON only, picture -> boxes; a pickle runs whatever its maker wrote. '
+            'Convert it where you trust it'
+        )
+    content = read_json(path, path)
+    for name, boxes in content.items():
+        if not isinstance(boxes, list) or not all(isinstance(box, list) and len(box) == 4 for box in boxes):
+            raise ValueError(f'{path}: boxes of {name} are {boxes!r:.60}; a list of x1 y1 x2 y2 is needed')
+    return content
 
 
 def write_proposals(folder: str | os.PathLike, source, out: str | os.PathLike) -> int:

@@ -9,6 +9,7 @@ stand-ins. :func:`install` puts this under mmengine's own loading functions, so 
 """
 
 import contextlib
+import hashlib
 import logging
 import os
 import os.path as osp
@@ -195,13 +196,44 @@ def load_from_local(filename: str, map_location: Any = None) -> Any:
     return load_checkpoint_file(filename, map_location, trusted())
 
 
+def sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, 'rb') as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def load_from_url(url: str, model_dir: str | None = None, map_location: Any = None, progress: bool = True) -> Any:
-    """mmengine's loader for http(s), made safe: torch's ``load_state_dict_from_url`` unpickles anything by default."""
-    folder = model_dir or osp.join(torch.hub.get_dir(), 'checkpoints')
-    path = osp.join(folder, osp.basename(url.split('?')[0]))
+    """mmengine's loader for http(s), made safe: torch's ``load_state_dict_from_url`` unpickles anything by default.
+
+    A file is kept in a folder for its whole address, so two addresses with files of one name do not meet. What it must
+    be is said by ``URL#sha256=...``, or by eight digits in its name (``-0123abcd.pth``); where nothing says it, the log
+    tells its hash.
+
+    Raises:
+        CorruptCheckpoint: the file is not the one that the hash belongs to.
+    """
+    address, _, wanted = url.partition('#sha256=')
+    name = osp.basename(address.split('?')[0])
+    in_name = re.search(r'-([0-9a-f]{8,64})\.\w+$', name)
+    wanted = wanted.lower() or (in_name[1] if in_name else '')
+    folder = osp.join(
+        model_dir or osp.join(torch.hub.get_dir(), 'checkpoints'), hashlib.sha256(address.encode()).hexdigest()[:12]
+    )
+    path = osp.join(folder, name)
     if not osp.isfile(path):
         os.makedirs(folder, exist_ok=True)
-        torch.hub.download_url_to_file(url, path, progress=progress)
+        torch.hub.download_url_to_file(address, path, progress=progress)
+    digest = sha256(path)
+    if not digest.startswith(wanted):
+        os.remove(path)
+        raise CorruptCheckpoint(
+            f'{address} gave a file with sha256 {digest}, not {wanted}: it is damaged or another one, and was removed. '
+            'Fetch it again, or ask its maker for the right hash'
+        )
+    if not wanted:
+        print_log(f'{address} has no hash; to be sure of the file, write {address}#sha256={digest}', 'current')
     return load_checkpoint_file(path, map_location, trusted())
 
 

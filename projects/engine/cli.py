@@ -55,7 +55,11 @@ def parser(description: str, checkpoint: bool = False, launcher: bool = True) ->
         launcher: Whether the tool can run on several processes.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument('config', help='path of a config, or `mmparts::folder/name.py` for one that is shipped')
+    parser.add_argument(
+        'config',
+        help='path of a config, or `mmparts::folder/name.py` for one that is shipped. A config is Python code and is '
+        'run: take none from a source that you do not trust',
+    )
     if checkpoint:
         parser.add_argument('checkpoint', help='path of a checkpoint (.pth)')
     parser.add_argument('--work-dir', help='folder for logs and checkpoints; default: work_dirs/NAME_OF_CONFIG')
@@ -97,11 +101,22 @@ def load_config(path: str, options: dict | None = None) -> Config:
     """
     from ..datasets.root import merge_options  # takes seconds, which `--help` does not need
 
-    cfg = Config.fromfile(find_config(path))
     try:
+        path = find_config(path)
+        refuse_yaml(path)
+        cfg = Config.fromfile(path)
         return merge_options(cfg, options)
     except ValueError as error:
         raise SystemExit(f'error: {error}') from error
+
+
+def refuse_yaml(path: str) -> None:
+    """Raise ValueError for a config that is neither Python nor JSON."""
+    if not path.endswith(('.py', '.json')):
+        raise ValueError(
+            f'{path}: a config is a .py file (or .json); YAML is refused, for its tags can run code unseen. '
+            'What it says is written as Python: key = value, and dict(...) for a mapping'
+        )
 
 
 def find_config(path: str) -> str:
@@ -198,6 +213,27 @@ def require_gpus(processes: int) -> None:
             f'error: {processes} processes on a machine with {gpus} GPU{"s" if gpus > 1 else ""}, and '
             f'each needs one of its own; start {gpus} at most (CUDA_VISIBLE_DEVICES may hide others)'
         )
+
+
+def refuse_outputs(outs: dict[str, str | None], inputs: dict[str, str | None], cfg: Config | None = None) -> None:
+    """Exit with a message where an output would be an input, or lie in the data.
+
+    Args:
+        outs: option -> path that will be written; None: nothing is.
+        inputs: what a message calls it -> file or folder that is read.
+        cfg: a config, whose data sets are inputs, too.
+    """
+    from ..datasets.files import refuse_inputs
+    from ..datasets.members import data_folders
+
+    inputs = {**inputs, **(data_folders(cfg) if cfg is not None else {})}
+    for option, out in outs.items():
+        if out is None:
+            continue
+        try:
+            refuse_inputs(out, {what: path for what, path in inputs.items() if path and '://' not in path})
+        except FileExistsError as error:
+            raise SystemExit(f'error: {option} {error}') from None
 
 
 def set_amp(cfg: Config, dtype: str | None) -> None:

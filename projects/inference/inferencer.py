@@ -1,5 +1,6 @@
 """mmdet's inferencer for our configs."""
 
+import os.path as osp
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from ..datasets.loading import BadImage, LoadCheckedImage, check_range
 from ..datasets.members import pipeline_of
+from ..engine.cli import refuse_yaml
 from ..registry import TRANSFORMS
 from .arrays import ORDERS, from_memory
 
@@ -35,6 +37,9 @@ class Inferencer(DetInferencer):
             raise ValueError(f'channel_order={channel_order!r}; there are {" and ".join(map(repr, ORDERS))}')
         self.channel_order, self.value_range = channel_order, check_range(value_range)
         self.failures: dict[int, dict] = {}
+        model = kwargs.get('model', args[0] if args else None)
+        if isinstance(model, str) and osp.isfile(model):
+            refuse_yaml(model)
         super().__init__(*args, **kwargs)
 
     def _init_pipeline(self, cfg: ConfigDict) -> Compose:

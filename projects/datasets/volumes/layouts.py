@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+from ..paths import check_inside
 from .files import SUFFIXES, stem
 from .geometry import BadVolume
 
@@ -23,6 +24,9 @@ def index_file(root: Path, name: str = 'index.json') -> tuple[dict, list[dict]]:
     content = read_json(root / name)
     if 'cases' not in content:
         raise BadVolume(f'{root / name} is no index of volumes: it has no `cases`; tools/prepare_volumes.py writes one')
+    for each in content['cases']:
+        for path in (*each.get('images', ()), *filter(None, [each.get('label')])):
+            check_inside(path, str(root / name), 'volume')
     metainfo = dict(content.get('metainfo', {}))
     if 'modalities' in metainfo:
         metainfo['modalities'] = tuple(metainfo['modalities'])
