@@ -9,10 +9,14 @@ from .swin import Swin
 from .swin_v2 import SwinV2
 from .swin_v2_layouts import SwinV2Layout, TransformersSwinV2Layout
 from .vit import ViT
+from .vit_adapter import ViTAdapter
+from .vit_adapter_layout import ViTAdapterLayout
 from .vit_flax import FlaxViTLayout
 from .vit_layouts import ViTLayout
 
 __all__ = [
+    'ViTAdapter',
+    'ViTAdapterLayout',
     'InternImage',
     'InternImageLayout',
     'SwinV2',

@@ -8,8 +8,6 @@ What differs: the transformer's map is added once (`add_vit='last'`) as in the d
 them synchronised); the unused row of the class token in the position table is left out.
 """
 
-from collections.abc import Sequence
-
 import torch
 import torch.nn.functional as F
 from mmcv.cnn.bricks import DropPath

@@ -23,10 +23,14 @@ EXTRACTOR = (
 
 @WEIGHT_LAYOUTS.register_module(name='vit-adapter')
 class ViTAdapterLayout(WeightLayout):
-    """czczup/ViT-Adapter, detection and segmentation, ViT and BEiT. Which of the two outputs a file was trained for it does
-    not say: ``add_vit='last'`` for detectors, 'each' for segmentors."""
+    """czczup/ViT-Adapter, detection and segmentation, ViT and BEiT. A file does not say which of the two outputs it was
+    trained for: ``add_vit='last'`` for detectors, 'each' for segmentors."""
 
-    model, part, head = ViTAdapter, 'backbone', r'(neck|decode_head|auxiliary_head|rpn_head|roi_head|bbox_head|head)\..*'
+    model, part, head = (
+        ViTAdapter,
+        'backbone',
+        r'(neck|decode_head|auxiliary_head|rpn_head|roi_head|bbox_head|head)\..*',
+    )
 
     @staticmethod
     def matches(keys: set[str]) -> bool:

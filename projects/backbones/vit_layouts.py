@@ -239,6 +239,13 @@ class ViTLayout(WeightLayout):
         return vit_rules(Words(state), model)
 
     @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: ViT) -> dict[str, str]:
+        scales = [scale for block in model.blocks for scale in (block.attn.scale, block.mlp.scale)]
+        if any(scale is None or not bool((scale == 1).all()) for scale in scales if scale is None or not scale.is_meta):
+            return {}
+        return {r'blocks\.\d+\.(attn|mlp)\.scale': 'the file has no layer scale, and it starts at 1'}
+
+    @classmethod
     def refuse(cls, state: Mapping[str, Tensor], model: ViT) -> dict[str, str]:
         problem = misfit(Words(state), model)
         return {'the model': problem} if problem else {}

@@ -85,7 +85,8 @@ class LearnedAxes(nn.Module):
         parts = []
         for index, (axis, length) in enumerate(zip(self.axes, size)):
             shape = [-1 if each == index else 1 for each in range(dims)]
-            parts.append(axis.weight[:length].view(*shape, -1).expand(*size, -1))
+            shape.append(axis.embedding_dim)
+            parts.append(axis.weight[:length].view(shape).expand(*size, -1))
         return torch.cat(parts, dim=-1) if self.joined else torch.stack(parts).sum(0)
 
 

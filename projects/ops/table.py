@@ -14,7 +14,16 @@ from torch import Tensor
 from .kernels.variants import Variants
 
 # An op is in the table when its `Variants`, defined in one of these, has an example.
-MODULES = 'deform_attn.api', 'deform_attn.fused', 'dcnv3.api', 'deform_conv', 'roi_align.api', 'nms.api', 'focal_loss'
+MODULES = (
+    'deform_attn.api',
+    'deform_attn.fused',
+    'deform_attn.volume',
+    'dcnv3.api',
+    'deform_conv',
+    'roi_align.api',
+    'nms.api',
+    'focal_loss',
+)
 
 
 @dataclass

@@ -32,15 +32,15 @@ def ms_deform_attn_fused(
 
 
 def samples(centre: Tensor, reach: Tensor, offsets: Tensor, logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Locations B Q H L P 2, in the dtype of ``centre``, and weights B Q H L P."""
+    """Locations B Q H L P 2 (or 3, in volumes), in the dtype of ``centre``, and weights B Q H L P."""
     centre, reach = (_per_point(each, offsets.shape[4]) for each in (centre, reach))
     locations = torch.addcmul(centre, offsets.flatten(3).to(centre.dtype), reach)
     return locations.view(offsets.shape), logits.flatten(3).softmax(-1).view(logits.shape)
 
 
 def _per_point(x: Tensor, points: int) -> Tensor:
-    """* L 2 -> * 1 L*P*2. Written out, for operators are slow where they repeat a number or two."""
-    return x.unsqueeze(-2).expand(*x.shape[:-1], points, 2).flatten(-3).unsqueeze(-2)
+    """* L D -> * 1 L*P*D. Written out, for operators are slow where they repeat a number or two."""
+    return x.unsqueeze(-2).expand(*x.shape[:-1], points, x.shape[-1]).flatten(-3).unsqueeze(-2)
 
 
 def _apart(value: Tensor, shapes: Shapes, *rest: Tensor) -> Tensor:
