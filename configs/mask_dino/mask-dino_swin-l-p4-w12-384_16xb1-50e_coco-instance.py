@@ -1,7 +1,7 @@
 # Mask DINO, Swin-L (ImageNet-22k, window 12), 5 levels, 50 epochs. COCO mask AP: 52.3, box AP: 59.0 (paper).
 _base_ = ['./mask-dino_r50_8xb2-50e_coco-instance.py', '../_base_/models/swin_l.py']
 model = dict(
-    num_levels=5, backbone={{_base_.swin_l}}, neck=dict(encode_finest=True)
+    num_levels=5, backbone={{_base_.swin_l}}, neck=dict(encode_finest=True), queries=dict(last_pixel=True)
 )  # attention reaches the level at stride 4 too
 train_dataloader = dict(batch_size=1)
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={{_base_.swin_l_undecayed}}))

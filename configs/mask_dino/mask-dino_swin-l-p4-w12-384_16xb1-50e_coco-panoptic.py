@@ -4,7 +4,7 @@ model = dict(
     num_levels=5,
     backbone={{_base_.swin_l}},
     neck=dict(encode_finest=True),  # attention reaches the level at stride 4 too
-    queries=dict(boxes_from_masks=True),
+    queries=dict(boxes_from_masks=True, last_pixel=True),
 )
 train_dataloader = dict(batch_size=1)
 optim_wrapper = dict(paramwise_cfg=dict(custom_keys={{_base_.swin_l_undecayed}}))

@@ -45,7 +45,9 @@ def _fitting(
             model = build_on_meta(cfg)
             tried[key] = [choice for choice in choices if _fits(found, model, layout, choice, skip)]
         if tried[key]:
-            yield path if choices[0] in tried[key] else f'{path} (with --classes {tried[key][0]})'
+            options = [] if choices[0] in tried[key] else [f'--classes {tried[key][0]}']
+            options += ['--cfg-options model.as_published=True'] * bool(layout.as_published)
+            yield f'{path} (with {" ".join(options)})' if options else path
 
 
 def _fits(
@@ -62,4 +64,6 @@ def models(layout: type[WeightLayout]) -> Iterator[tuple[str, Config]]:
     for path in sorted(paths, key=lambda path: 'small' in osp.basename(path)):
         cfg = Config.fromfile(path)
         if 'model' in cfg:
+            if layout.as_published:
+                cfg.model.as_published = True
             yield f'configs/{osp.relpath(path, folder)}', cfg

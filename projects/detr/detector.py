@@ -26,6 +26,8 @@ class QueryDetector(BaseDetector):
         groups: configs of the query groups that train beside the matching queries.
         embed_dims, num_queries, num_classes, num_levels, logit_eps: written once here and handed to every part that
             takes them and does not set them itself.
+        as_published: compute as the authors' code does where it differs from the paper, for their weights; parts that
+            have such a switch take it, too.
         train_cfg, test_cfg: stand here because tools of mmdet name them; empty, for parts hold their own settings.
 
     Raises:
@@ -54,6 +56,7 @@ class QueryDetector(BaseDetector):
         num_classes: int = 80,
         num_levels: int = 4,
         logit_eps: float = 1e-5,
+        as_published: bool = False,
         data_preprocessor: dict | None = None,
         train_cfg: dict | None = None,
         test_cfg: dict | None = None,
@@ -67,7 +70,9 @@ class QueryDetector(BaseDetector):
             num_classes=num_classes,
             num_levels=num_levels,
             logit_eps=logit_eps,
+            as_published=as_published,
         )
+        self.as_published = as_published
         self.backbone = MODELS.build(backbone)
         self.neck = build_neck(neck, self.backbone, embed_dims, num_levels)
         self.encoder = build_part(encoder, **shared)

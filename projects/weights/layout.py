@@ -37,6 +37,8 @@ class WeightLayout:
             a `head` that ends in `fc`) they fill the head, too; any other model drops them.
         classes: choices of class rows that `rules` takes as its argument `classes`, for files that have more of them
             than the model ('coco'); a layout that names none has no such argument.
+        as_published: what the authors' code computes in another way than the model does by default. The files are for
+            `model.as_published=True` alone then, and refused in any other model.
         hidden: options of `built` that no tensor shows, to be said where a file keeps no options.
     """
 
@@ -46,6 +48,7 @@ class WeightLayout:
     head: str | None = None
     classes: tuple[str, ...] = ()
     hidden: tuple[str, ...] = ()
+    as_published: str = ''
 
     @classmethod
     def target(cls, model: nn.Module) -> str:
@@ -127,6 +130,9 @@ class WeightLayout:
         refused = cls.refuse(state, model)
         if refused:
             return Conversion(refused=dict(refused))
+        if cls.as_published and not getattr(model, 'as_published', False):
+            why = f'official weights are for the arithmetic of their code ({cls.as_published})'
+            return Conversion(refused={'the model': f'{why}: --cfg-options model.as_published=True'})
         return draw(state, model, cls.rules(state, model, **choice), cls.drop(state, model), cls.fresh(state, model))
 
 

@@ -1,6 +1,7 @@
 # Mask DINO with a ResNet-50: DINO's decoder reads classes, boxes and masks; masks choose and match the queries too.
 _base_ = './deformable_detr_r50.py'
 model = dict(
+    type='mmparts.MaskDINO',
     backbone=dict(out_indices=(0, 1, 2, 3), frozen_stages=-1),
     neck=dict(_delete_=True, type='mmparts.PixelMapper', in_channels='auto', norm_cfg=dict(type='GN', num_groups=32)),
     encoder=dict(_delete_=True, type='mmparts.DeformablePixelDecoder', num_layers=6, num_heads=8, ffn_channels=2048),

@@ -26,6 +26,7 @@ class CellDETRLayout(WeightLayout):
     """ChristophReich1996/Cell-DETR. "No object" is the first class there, the last here."""
 
     papers = ('cell_detr',)
+    as_published = 'norms with statistics of the training, attention that is not scaled down'
     model = QueryDetector
 
     @staticmethod
@@ -36,12 +37,7 @@ class CellDETRLayout(WeightLayout):
     def refuse(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
         if not isinstance(model.head, CellHead):
             return {'head': not_for(model.head, CellHead)}
-        if any(name.endswith('running_mean') for name in model.head.state_dict()):
-            return {}
-        return {
-            'head': 'official masks are made with statistics of the training and with attention that is not scaled '
-            'down: --cfg-options model.head.as_published=True'
-        }
+        return {}
 
     @classmethod
     def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:

@@ -36,6 +36,9 @@ class MaskDINOLayout(WeightLayout):
     """IDEA-Research/MaskDINO, ResNet and Swin, instance, panoptic and semantic."""
 
     papers = ('mask_dino',)
+    as_published = (
+        'no mask of padding, prior boxes from coarse to fine, a norm applied twice, boxes up to the last pixel'
+    )
     model = QueryDetector
 
     @staticmethod
@@ -47,6 +50,12 @@ class MaskDINOLayout(WeightLayout):
     @classmethod
     def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
         return resnet_rules() + pixel_rules(model) + predictor_rules(model)
+
+    @classmethod
+    def advise(cls, model: nn.Module) -> dict[str, str]:
+        if getattr(model.data_preprocessor, 'pad_size_divisor', 32) == 32:
+            return {}
+        return {'model.data_preprocessor.pad_size_divisor=32': 'images are padded to multiples of 32 pixels there'}
 
     @classmethod
     def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:

@@ -34,8 +34,8 @@ class MaskHead(SegmentationHead):
         select: config of the rule that turns the last layer's predictions into detections, see segments.py.
         maps: configs of parts that make one map of all masks of an image: semantic, panoptic.
         num_points: in how many points masks are compared, in matching and in the losses.
-        norm_twice: classes and masks of the decoder's layers are read through the LayerNorm applied twice, as in the
-            official code; official weights need it.
+        as_published: classes and masks of the decoder's layers are read through the LayerNorm applied twice, as in the
+            authors' code; the detector knows it.
         others: as those of :class:`SetPredictionHead`.
     """
 
@@ -52,7 +52,7 @@ class MaskHead(SegmentationHead):
         num_layers: int = 9,
         logit_eps: float = 1e-5,
         num_points: int = 12544,
-        norm_twice: bool = False,
+        as_published: bool = False,
         **kwargs,
     ):
         super().__init__(
@@ -64,7 +64,7 @@ class MaskHead(SegmentationHead):
             **kwargs,
         )
         self.num_points = num_points
-        self.norm_twice = norm_twice
+        self.as_published = as_published
         self.norm = nn.LayerNorm(embed_dims)
         self.mask_branch = MLP(embed_dims, embed_dims, embed_dims, num_layers=3)
         self.maps = [TASK_UTILS.build(part) for part in maps]
@@ -80,7 +80,7 @@ class MaskHead(SegmentationHead):
             reference if layer < 0 else move(self.box_branch(layer)(state), reference, self.logit_eps)
             for layer, (state, reference) in enumerate(zip(states, references), start=-initial)
         ]
-        if self.norm_twice:
+        if self.as_published:
             states[initial:] = [self.norm(state) for state in states[initial:]]
         logits = [self.class_branch(max(layer, 0))(state) for layer, state in enumerate(states, start=-initial)]
         boxes = torch.stack(boxes)

@@ -141,11 +141,12 @@ def read(bits: Tensor, points: Tensor, which: Tensor | None = None) -> Tensor:
     return total
 
 
-def boxes_around(masks: Tensor, extent: tuple[float, float]) -> tuple[Tensor, Tensor]:
+def boxes_around(masks: Tensor, extent: tuple[float, float], last_pixel: bool = True) -> tuple[Tensor, Tensor]:
     """The tightest boxes around bitmaps N H W that show an image and its padding.
 
     Args:
         extent: the (x, y) share of the maps that is not padding.
+        last_pixel: boxes end behind the last pixel of a mask; else before it.
 
     Returns:
         N 4, normalised cxcywh, and N bool: the mask has a pixel within the image.
@@ -153,7 +154,8 @@ def boxes_around(masks: Tensor, extent: tuple[float, float]) -> tuple[Tensor, Te
     corners = []
     for axis, size, share in ((1, masks.shape[2], extent[0]), (2, masks.shape[1], extent[1])):  # columns, rows
         hit = masks.any(axis).int()
-        corners += [edge / (share * size) for edge in (hit.argmax(1), size - hit.flip(1).argmax(1))]
+        end = size - hit.flip(1).argmax(1)
+        corners += [edge / (share * size) for edge in (hit.argmax(1), end if last_pixel else end - 1)]
     left, right, top, bottom = corners
     boxes = bbox_xyxy_to_cxcywh(torch.stack([left, top, right, bottom], dim=1).clamp(max=1))
-    return boxes, masks.any(2).any(1) & (boxes[:, 2:] > 0).all(1)
+    return boxes, masks.any(2).any(1) & (left < 1) & (top < 1)

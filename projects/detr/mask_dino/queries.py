@@ -1,8 +1,8 @@
 """Unified query selection (Mask DINO, https://arxiv.org/abs/2206.02777, section 3.3): the head itself reads the tokens.
 
-Differences from the official code: a box around a mask includes the mask's last pixel, and is divided by the size of
-the image, not by that in whole cells of a feature map; where a mask is empty, the box proposed with it stays; tokens on
-padding and at the border come last.
+Differences from the official code, which ``as_published`` undoes: the smallest prior boxes belong to the finest level;
+a box around a mask includes the mask's last pixel; where a mask is empty, the box proposed with it stays; tokens at the
+border come last. See detector.py for padding.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,8 @@ from ...registry import MODELS
 from ..queries import Proposals, best, priors, take
 from ..structures import Memory, PredictionSet, QueryGroup, Targets
 from .masks import Masks, boxes_around, product
+
+LOGIT_EPS = 1e-5  # the authors' code hands references on as logits, which this bounds
 
 
 @dataclass
@@ -36,8 +38,9 @@ class MaskQueries(nn.Module):
     Args:
         boxes_from_masks: references are the boxes around the masks read from the tokens (section 3.4); else the boxes
             read from them.
-        coarse_first: the smallest prior boxes belong to the coarsest level, as in the official code, whose levels go
-            the other way; official weights need it.
+        as_published: as the authors' code does, see above; the detector knows it.
+        last_pixel: the box around a mask includes the mask's last pixel. None: unless as published; but for Swin-L the
+            authors' code includes it, too.
     """
 
     coordinates, brings_positions = 4, False
@@ -46,21 +49,28 @@ class MaskQueries(nn.Module):
     mixed_selection = False  # content is read from the tokens
 
     def __init__(
-        self, num_queries: int = 300, embed_dims: int = 256, boxes_from_masks: bool = True, coarse_first: bool = False
+        self,
+        num_queries: int = 300,
+        embed_dims: int = 256,
+        boxes_from_masks: bool = True,
+        as_published: bool = False,
+        last_pixel: bool | None = None,
     ):
         super().__init__()
         self.num_queries = num_queries
         self.boxes_from_masks = boxes_from_masks
-        self.coarse_first = coarse_first
+        self.as_published = as_published
+        self.last_pixel = not as_published if last_pixel is None else last_pixel
         self.output = nn.Linear(embed_dims, embed_dims)
         self.output_norm = nn.LayerNorm(embed_dims)
         nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
     def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, MaskProposals]:
-        anchors, usable = priors(memory, self.coarse_first)
+        anchors, usable = priors(memory, coarse_first=self.as_published)
         tokens = self.output_norm(self.output(memory.tokens.masked_fill(~usable[..., None], 0.0)))
-        scores = head.class_branch(0)(tokens).max(-1).values.float().masked_fill(~usable, -torch.inf)
+        scores = head.class_branch(0)(tokens).max(-1).values.float()
+        scores = scores if self.as_published else scores.masked_fill(~usable, -torch.inf)
         index = best(scores, self.num_queries)
 
         content, boxes, read = self._read(tokens, anchors, index, memory, head)
@@ -83,9 +93,17 @@ class MaskQueries(nn.Module):
             return boxes.detach()
         references = []
         for proposed, kernels, pixels, extent in zip(boxes, masks.kernels[0], masks.pixels, memory.shares):
-            around, found = boxes_around(product(kernels, pixels) > 0, extent)
-            references.append(torch.where(found[:, None], around, proposed))
-        return torch.stack(references)
+            around, found = boxes_around(product(kernels, pixels) > 0, extent, self.last_pixel)
+            without = self._without_mask(proposed) if self.as_published else proposed
+            references.append(torch.where(found[:, None], around, without))
+        references = torch.stack(references)
+        return references.clamp(LOGIT_EPS, 1 - LOGIT_EPS) if self.as_published else references
+
+    def _without_mask(self, proposed: Tensor) -> Tensor:
+        """The authors' box around an empty mask: the last corner where their code takes minima and maxima of pixels,
+        the first where it counts the last pixel; without size in both."""
+        corner = 0.0 if self.last_pixel else 1.0
+        return torch.cat([torch.full_like(proposed[:, :2], corner), torch.zeros_like(proposed[:, 2:])], dim=1)
 
     def _more(
         self, tokens: Tensor, anchors: Tensor, scores: Tensor, memory: Memory, head: nn.Module, num: int

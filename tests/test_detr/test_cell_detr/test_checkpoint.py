@@ -110,7 +110,7 @@ def final(shapes: Shapes, into: int, mid: int, out: int, narrow: int, maps: int)
 @functools.cache
 def build(variant: str, as_published: bool = True):
     cfg = Config.fromfile(tiny.CONFIGS / 'cell_detr' / f'cell-detr_{variant[0]}_1xb10-200e_yeast.py').model
-    cfg.head.as_published = as_published
+    cfg.as_published = as_published
     if 'sigmoid' in variant:
         cfg.head.mask_decoder.output = dict(type='mmparts.SeparateOutput')
     with DefaultScope.overwrite_default_scope('mmdet'):
@@ -207,7 +207,7 @@ def test_another_variant_is_refused(weights, model):
 
 
 def test_what_was_not_built_as_published_is_refused():
-    with pytest.raises(WeightsDoNotFit, match='model.head.as_published=True'):
+    with pytest.raises(WeightsDoNotFit, match='model.as_published=True'):
         convert(official('a'), build('a', as_published=False))
     with pytest.raises(WeightsDoNotFit, match='fills a CellHead of mmparts'):
         convert(official('a'), tiny.build(tiny.base('detr_r50')))

@@ -136,9 +136,9 @@ def official(two_stage=True):
 
 def model(two_stage=True):
     if two_stage:
-        return build('mask_dino_r50', 'small')
+        return build('mask_dino_r50', 'small', as_published=True)
     learned = dict(_delete_=True, type='mmparts.AnchorQueries', content='learned')
-    return build.__wrapped__('mask_dino_r50', 'small', queries=learned)
+    return build.__wrapped__('mask_dino_r50', 'small', queries=learned, as_published=True)
 
 
 @pytest.mark.parametrize('two_stage', [True, False])
@@ -241,7 +241,7 @@ def test_on_swin():
         out_indices=(0, 1, 2, 3),
         _delete_=True,
     )
-    ours = build.__wrapped__('mask_dino_r50', 'small', backbone=swin)
+    ours = build.__wrapped__('mask_dino_r50', 'small', backbone=swin, as_published=True)
     state = {name: tensor for name, tensor in official().items() if not name.startswith('backbone.')}
     for level, into in enumerate((16, 32, 64, 64)):
         kernel = 3 if level == 3 else 1
@@ -252,3 +252,8 @@ def test_on_swin():
     made = account(state | {index: torch.zeros(9, 9)}, ours).check()
     assert made.layout == 'mask-dino' and made.dropped[index] == 'computed'
     assert made.state['backbone.norm3.weight'].equal(ours.backbone.norm3.weight) and not made.initialised
+
+
+def test_what_is_not_built_as_published_is_refused():
+    with pytest.raises(WeightsDoNotFit, match='official weights are for the arithmetic .*model.as_published=True'):
+        convert(official(), build('mask_dino_r50', 'small'))

@@ -250,7 +250,7 @@ def test_weights_are_all_there_is(model):
 
 
 def test_official_norm_is_applied_twice():
-    once, twice = (build(mask_dino(head=dict(norm_twice=flag))).eval() for flag in (False, True))
+    once, twice = (build(mask_dino(head=dict(as_published=flag))).eval() for flag in (False, True))
     data = batch(once)
     with torch.no_grad():
         first, second = (model(**data, mode='tensor') for model in (once, twice))
