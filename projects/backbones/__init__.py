@@ -4,6 +4,7 @@ from .checkpoint import SwinLayout, TimmSwinLayout, TorchvisionResNetLayout
 from .hybrid_resnet import HybridResNet
 from .intern_image import InternImage
 from .intern_image_layout import InternImageLayout
+from .others import HFBackbone, TimmBackbone
 from .simple_pyramid import SimplePyramid
 from .swin import Swin
 from .swin_v2 import SwinV2
@@ -15,6 +16,8 @@ from .vit_flax import FlaxViTLayout
 from .vit_layouts import ViTLayout
 
 __all__ = [
+    'HFBackbone',
+    'TimmBackbone',
     'ViTAdapter',
     'ViTAdapterLayout',
     'InternImage',
