@@ -52,6 +52,14 @@ def test_values_beyond_the_labels_are_named():
     assert table.to_values(np.array([0, 1, 255])).tolist() == [0, 1, 255]
 
 
+def test_a_label_may_gather_values():
+    table = LabelTable(dict(background=[0, 5, 9], liver=6))
+    assert table.to_classes(np.array([0, 5, 6, 9])).tolist() == [0, 0, 1, 0]
+    assert table.to_values(np.array([0, 1])).tolist() == [0, 6]
+    with pytest.raises(ValueError, match='the labels are 0 5 9 background, 6 liver'):
+        table.to_classes(np.array([7]))
+
+
 def test_ignored_voxels_stay_ignored():
     table = LabelTable(dict(zip(NAMES, range(4))), REGIONS)
     masks = table.to_regions(np.array([[[0, 3, 255]]], np.uint8))

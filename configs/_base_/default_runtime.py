@@ -12,6 +12,7 @@ default_hooks = dict(
     check_classes=dict(type='mmparts.CheckClassesHook'),
     bad_images=dict(type='mmparts.BadImagesHook'),
     check_metrics=dict(type='mmparts.CheckMetricsHook'),
+    check_volumes=dict(type='mmparts.CheckVolumesHook'),
     progress=dict(type='mmparts.ProgressHook'),
     step_seed=dict(type='mmparts.StepSeedHook'),
     consensus=dict(type='mmparts.ConsensusHook'),

@@ -12,7 +12,7 @@ from .panoptic import CheckedPanopticDataset
 from .patches import CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
 from .root import merge_options, set_data_root
-from .segments import LoadPanopticMap, PanopticInstances, SemanticInstances
+from .segments import LoadForeground, LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
 from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
@@ -37,6 +37,7 @@ __all__ = [
     'CutPatches',
     'LoadCheckedImage',
     'LoadCube',
+    'LoadForeground',
     'LoadPanopticMap',
     'PackPatches',
     'PanopticInstances',

@@ -46,6 +46,32 @@ class LoadPanopticMap(BaseTransform):
 
 
 @TRANSFORMS.register_module()
+class LoadForeground(BaseTransform):
+    """A map of instances (8 or 16 bit, 0 is background) as one class: ``gt_seg_map`` of 0 and 1, from ``seg_map_path``.
+
+    (mmseg's loader keeps the lower 8 bits, so that the 256th instance is background.)
+
+    Args:
+        backend_args: where the map is read.
+
+    Raises:
+        OSError: the map cannot be read.
+    """
+
+    def __init__(self, backend_args: dict | None = None):
+        self.backend_args = backend_args
+
+    def transform(self, results: dict) -> dict:
+        path = results['seg_map_path']
+        numbers = cv2.imdecode(np.frombuffer(get(path, backend_args=self.backend_args), np.uint8), cv2.IMREAD_UNCHANGED)
+        if numbers is None or numbers.ndim != 2:
+            raise OSError(f'cannot read the map {path}, an image of one channel')
+        results['gt_seg_map'] = (numbers > 0).astype(np.uint8)
+        results.setdefault('seg_fields', []).append('gt_seg_map')
+        return results
+
+
+@TRANSFORMS.register_module()
 class PanopticInstances(BaseTransform):
     """The segments of ``panoptic_map`` as instances, by ``segments_info`` of mmdet's ``CocoPanopticDataset``; to be
     applied before the picture changes its size. Crowds are left out.

@@ -11,6 +11,7 @@ from . import (  # noqa: F401  importing registers the parts
     preprocessor,
     restore,
     segmentor,
+    slices,
     sliding,
     supervision,
     swin_unet,

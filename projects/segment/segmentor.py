@@ -173,6 +173,4 @@ def map_type(sample, dims: int) -> type:
     """What holds a map in a sample: that of its truth, or what the libraries use for so many axes."""
     if 'gt_sem_seg' in sample:
         return type(sample.gt_sem_seg)
-    if dims != 2:
-        return getattr(type(sample), 'map_type', BaseDataElement)
-    return PixelData
+    return getattr(type(sample), 'map_type', PixelData if dims == 2 else BaseDataElement)

@@ -15,8 +15,9 @@ class LabelTable:
     """Labels, and the regions that are unions of them.
 
     Args:
-        labels: Value in the file of each label, as ``dict(background=0, necrosis=1, edema=2, enhancing=4)``. Their
-            order is the order of the classes; the first is the background.
+        labels: Value in the file of each label, as ``dict(background=0, necrosis=1, edema=2, enhancing=4)``, or
+            several, ``background=(0, 5)``, of which the first is written. Their order is the order of the classes; the
+            first is the background.
         regions: Labels of each region, as ``dict(WT=('necrosis', 'edema', 'enhancing'), ...)``; their order is the
             order of the channels. None: the model predicts the labels themselves.
         paint: The label that a region stands for when regions become labels; later ones paint over earlier ones.
@@ -29,13 +30,15 @@ class LabelTable:
 
     def __init__(
         self,
-        labels: Mapping[str, int],
+        labels: Mapping[str, int | Sequence[int]],
         regions: Mapping[str, Sequence[str]] | None = None,
         paint: Mapping[str, str] | None = None,
         ignore: int = IGNORE,
     ):
         self.labels, self.ignore = dict(labels), ignore
-        if len(set(self.labels.values())) < len(self.labels):
+        self.values = {name: (v,) if isinstance(v, int) else tuple(v) for name, v in self.labels.items()}
+        everything = [value for each in self.values.values() for value in each]
+        if len(set(everything)) < len(everything):
             raise ValueError(f'two labels share a value: {self.labels}')
         if len(self.labels) > IGNORE:
             raise ValueError(f'{len(self.labels)} labels; there may be {IGNORE} at most, kept in a byte')
@@ -73,10 +76,10 @@ class LabelTable:
             ValueError: a value that is no label, with ``source``.
         """
         found, index = np.unique(values, return_inverse=True)
-        table = {value: i for i, value in enumerate(self.labels.values())} | {self.ignore: IGNORE}
+        table = {value: i for i, each in enumerate(self.values.values()) for value in each} | {self.ignore: IGNORE}
         beyond = [value for value in found.tolist() if value not in table]
         if beyond:
-            known = ', '.join(f'{value} {name}' for name, value in self.labels.items())
+            known = ', '.join(f'{" ".join(map(str, each))} {name}' for name, each in self.values.items())
             raise ValueError(
                 f'{source} has the value{"s" if len(beyond) > 1 else ""} {", ".join(map(str, beyond[:5]))}; '
                 f'the labels are {known}, and {self.ignore} is ignored'
@@ -86,7 +89,7 @@ class LabelTable:
 
     def to_values(self, classes: np.ndarray) -> np.ndarray:
         """Values to write into a file for class numbers; uint8 if they fit."""
-        values = np.array(list(self.labels.values()))
+        values = np.array([each[0] for each in self.values.values()])
         values = values.astype(np.uint8 if values.min() >= 0 and values.max() < 256 else np.int16)
         if IGNORE in classes:
             values = np.append(values, np.full(IGNORE + 1 - len(values), self.ignore, values.dtype))

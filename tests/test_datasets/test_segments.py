@@ -79,3 +79,14 @@ def test_classes_of_a_semantic_map():
     assert results['gt_bboxes_labels'].tolist() == [2, 7]
     assert results['gt_bboxes'].numpy().tolist() == [[4, 2, 5, 4], [1, 0, 3, 1]]
     assert (results['gt_masks'].masks == np.stack([labels == 2, labels == 7])).all()
+
+
+def test_instances_of_16_bit_are_foreground(tmp_path):
+    import cv2
+
+    from mmparts.datasets import LoadForeground
+
+    numbers = np.array([[0, 1, 256, 512]], np.uint16)
+    cv2.imwrite(str(tmp_path / 'a.png'), numbers)
+    found = LoadForeground()(dict(seg_map_path=str(tmp_path / 'a.png')))
+    assert found['gt_seg_map'].tolist() == [[0, 1, 1, 1]] and found['seg_fields'] == ['gt_seg_map']

@@ -256,6 +256,16 @@ def test_monai_transforms_follow_our_seed_and_geometry():
     assert monai is not None
 
 
+def test_slices_are_images_for_mmseg():
+    label = np.zeros((20, 24, 18), np.uint8)
+    label[7, 3:9, 4:9] = 1
+    for seed in range(5):
+        after = volumes.RandomSlice(foreground=1.0)(results(label, seed=seed, channels=2))
+        assert after['slice'] == 7 and after['img'].shape == (24, 18, 2) and (after['gt_seg_map'] == label[7]).all()
+        assert (after['img'] == np.moveaxis(results(label, seed=seed, channels=2)['img'][:, 7], 0, -1)).all()
+    assert len({volumes.RandomSlice()(results(label, seed=seed))['slice'] for seed in range(9)}) > 4
+
+
 def test_packing():
     case = results(channels=2) | dict(
         labels=dict(background=0, a=1, b=2),

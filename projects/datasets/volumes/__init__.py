@@ -21,6 +21,7 @@ from .monai import MonaiTransform
 from .pack import PackVolume
 from .patches import FindForeground, RandomPatch
 from .sampler import DrawSampler
+from .slices import RandomSlice
 
 __all__ = [
     'BadVolume',
@@ -43,6 +44,7 @@ __all__ = [
     'RandomMirror',
     'RandomNoise',
     'RandomPatch',
+    'RandomSlice',
     'RandomSpatial',
     'Spacing',
     'Volume',

@@ -1,0 +1,24 @@
+# Malignant tumours in breast ultrasound (BUSI), 16 images; every fifth validates.
+_base_ = './images_semantic.py'
+data_root = 'data/busi_breast_ultrasound/'
+metainfo = dict(classes=('background', 'tumour'))
+num_images = 16
+crop_size = (256, 256)
+load_image = dict(type='mmparts.LoadCheckedImage', color_type='grayscale')
+load_map = dict(type='mmseg.LoadAnnotations')
+resize = dict(type='mmseg.Resize', scale=crop_size, keep_ratio=False)
+
+train_pipeline = [load_image, load_map, resize, _base_.flip, dict(type='mmseg.PackSegInputs')]
+test_pipeline = [load_image, resize, load_map, dict(type='mmseg.PackSegInputs')]
+dataset = dict(
+    data_root=data_root,
+    metainfo=metainfo,
+    data_prefix=dict(img_path='images', seg_map_path='masks'),
+    img_suffix='.png',
+    seg_map_suffix='.png',
+)
+train_dataloader = dict(
+    dataset=dict(**dataset, indices=[index for index in range(num_images) if index % 5], pipeline=train_pipeline)
+)
+val_dataloader = dict(dataset=dict(**dataset, indices=list(range(0, num_images, 5)), pipeline=test_pipeline))
+test_dataloader = val_dataloader

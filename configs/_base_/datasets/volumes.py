@@ -1,0 +1,34 @@
+# What all data sets of volumes share: loading, loaders, metric. Every fifth of the sorted cases validates.
+# Another folder: --cfg-options data_root=FOLDER. What is done before the random transforms is kept in cache_dir.
+load = [dict(type='mmparts.LoadVolume'), dict(type='mmparts.LoadVolumeLabel')]
+# Labels of cases to be scored are loaded last, on the grid of their file.
+load_image, load_label = load
+intensity_changes = [
+    dict(type='mmparts.RandomNoise'),
+    dict(type='mmparts.RandomBlur'),
+    dict(type='mmparts.RandomBrightness'),
+    dict(type='mmparts.RandomContrast'),
+    dict(type='mmparts.RandomLowResolution'),
+    dict(type='mmparts.RandomGamma'),
+]
+pack = dict(type='mmparts.PackVolume')
+
+train_dataloader = dict(
+    batch_size=2,
+    num_workers=2,
+    persistent_workers=True,
+    sampler=dict(type='mmparts.DrawSampler', shuffle=True),
+    dataset=dict(type='mmparts.VolumeDataset', part='train', cache_dir='work_dirs/volume_cache'),
+)
+val_dataloader = dict(
+    batch_size=1,
+    num_workers=2,
+    persistent_workers=True,
+    drop_last=False,
+    sampler=dict(type='DefaultSampler', shuffle=False),
+    dataset=dict(type='mmparts.VolumeDataset', part='val', cache_dir='work_dirs/volume_cache', test_mode=True),
+)
+test_dataloader = val_dataloader
+
+val_evaluator = dict(type='mmparts.VolumeMetric', measures=('Dice', 'HD95'))
+test_evaluator = val_evaluator
