@@ -1,7 +1,3 @@
-import importlib.util
-import sys
-from pathlib import Path
-
 import pytest
 import torch
 from mmdet.models.backbones import ResNet
@@ -147,7 +143,7 @@ class TestLayouts:
             assert account(official_swin(), model, layout).layout == 'swin'
 
     def test_errors_list_the_layouts(self):
-        with pytest.raises(WeightsDoNotFit, match="no layout is called 'swim'; there are .*swin, timm-swin, "):
+        with pytest.raises(WeightsDoNotFit, match="no layout is called 'swim'; there are .*, swin, .*timm-swin, "):
             convert(official_swin(), Swin(SMALL, 3), 'swim')
         with pytest.raises(WeightsDoNotFit, match='of .*swin.*, none fits its names, as a. Name one'):
             convert({'a': torch.zeros(1)}, Swin(SMALL, 3))
@@ -233,60 +229,3 @@ class TestFiles:
         )
         model.init_weights()
         assert torch.equal(model.layer3[1].conv2.weight, TestResNet.official()['layer3.1.conv2.weight'])
-
-    @pytest.fixture
-    def tool(self, tmp_path, monkeypatch):
-        """Run the tool in this process on a config of a small Swin; returns the path it should write."""
-        spec = importlib.util.spec_from_file_location(
-            'convert_weights', Path(__file__).parents[2] / 'tools' / 'convert_weights.py'
-        )
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        (tmp_path / 'config.py').write_text(f"model = dict(type='mmparts.Swin', arch={SMALL}, window_size=3)")
-
-        def run(source, *options):
-            monkeypatch.setattr(
-                sys,
-                'argv',
-                [
-                    'convert_weights.py',
-                    str(source),
-                    str(tmp_path / 'out.pth'),
-                    '--config',
-                    str(tmp_path / 'config.py'),
-                    *options,
-                ],
-            )
-            module.main()
-            return tmp_path / 'out.pth'
-
-        return run
-
-    @pytest.mark.parametrize('suffix', ['pth', 'safetensors'])
-    def test_the_tool_writes_what_mmengine_loads(self, tool, tmp_path, capsys, suffix):
-        official, source = official_swin(), tmp_path / f'official.{suffix}'
-        if suffix == 'pth':
-            torch.save(dict(model=official), source)
-        else:
-            pytest.importorskip('safetensors.torch').save_file(official, source)
-        written = torch.load(tool(source), weights_only=True)
-        assert written['meta']['layout'] == 'swin' and len(written['meta']['sha256']) == 64
-        model = Swin(SMALL, 3, init_cfg=dict(type='Pretrained', checkpoint=str(tmp_path / 'out.pth')))
-        model.init_weights()
-        assert torch.equal(model.norm3.weight, official['norm.weight'])
-        shown = capsys.readouterr().out
-        assert 'as initialised' in shown and 'a backbone has no classifier' in shown and 'Next: python tools/' in shown
-
-    def test_a_dry_run_and_a_refusal_write_nothing(self, tool, tmp_path):
-        official = official_swin()
-        torch.save(official, tmp_path / 'official.pth')
-        assert not tool(tmp_path / 'official.pth', '--dry-run').exists()
-        torch.save(official | {'extra': torch.zeros(1)}, tmp_path / 'official.pth')
-        with pytest.raises(WeightsDoNotFit, match='extra'):
-            tool(tmp_path / 'official.pth')
-        assert not (tmp_path / 'out.pth').exists()
-
-    def test_a_file_that_would_run_code_is_refused(self, tool, tmp_path):
-        torch.save(dict(model=print), tmp_path / 'official.pth')
-        with pytest.raises(RuntimeError, match='print'):
-            tool(tmp_path / 'official.pth')
