@@ -72,6 +72,8 @@ class HybridResNet(BaseModule):
         width: channels of the root.
     """
 
+    tiny = dict(num_blocks=(1, 1, 1), width=32)
+
     def __init__(
         self,
         num_blocks: Sequence[int] = (3, 4, 9),

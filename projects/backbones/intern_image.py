@@ -158,6 +158,11 @@ class InternImage(BaseModule):
         with_cp: recompute each block in the backward pass to save memory.
     """
 
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        few = dict(embed_dims=8, depths=(1, 1, 1, 1), num_groups=(1, 2, 4, 8))
+        return dict(arch={**checked_arch(cfg.get('arch', 'tiny')), **few, 'norm_after': ()})
+
     def __init__(
         self,
         arch: str | dict = 'tiny',

@@ -37,6 +37,7 @@ class WindowBackbone(BaseModule):
     """
 
     archs: dict[str, dict] = {}
+    tiny = dict(arch=dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8)), window_size=4)
 
     def __init__(
         self,

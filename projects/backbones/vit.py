@@ -82,6 +82,16 @@ class ViT(BaseModule):
         ValueError: an unknown word; `out_indices` beyond the blocks; windows with tokens before the map.
     """
 
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        """Four blocks; outputs and global blocks stay the same share of them."""
+        words, few = ('out_indices', 'global_blocks'), 4
+        depth = max(
+            [checked_arch(cfg.get('arch', 'base'))['num_layers'], *(i + 1 for key in words for i in cfg.get(key) or ())]
+        )
+        spread = {key: sorted({i * few // max(depth, few) for i in cfg[key]}) for key in words if cfg.get(key)}
+        return dict(arch=dict(embed_dims=32, num_layers=few, num_heads=2), image_size=64, **spread)
+
     def __init__(
         self,
         arch: str | dict = 'base',

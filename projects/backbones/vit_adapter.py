@@ -101,6 +101,8 @@ class ViTAdapter(BaseModule):
         ValueError: the transformer does not fit; an image that is no multiple of 32 pixels.
     """
 
+    tiny = dict(num_heads=2, prior_channels=8)
+
     def __init__(
         self,
         vit: dict,

@@ -23,5 +23,6 @@ from . import (  # noqa: F401  importing registers the parts
     u_net,
     unetr,
     up_decoder,
+    uper,
     vt_unet,
 )

@@ -67,7 +67,7 @@ class Segmentor(BaseModel):
         super().__init__(data_preprocessor, init_cfg)
         self.dims, self.in_channels, self.align_corners = dims, in_channels, align_corners
         shared = dict(dims=dims, num_classes=num_classes)
-        self.encoder = build_part(encoder, **shared, in_channels=in_channels)
+        self.encoder = build_part(encoder, dims=dims, in_channels=in_channels)  # with classes Swin would classify
         spec = backbone_spec(self.encoder)
         branches = {name: {**cfg} for name, cfg in (auxiliary or {}).items()}
         self.branch_weights = {name: cfg.pop('weight', 1.0) for name, cfg in branches.items()}
