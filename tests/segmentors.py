@@ -105,15 +105,17 @@ def count(cfg):
         return sum(parameter.numel() for parameter in MODELS.build(cfg).parameters())
 
 
-def official_state(layout, model, shapes={}):
+def official_state(layout, model, shapes={}, copies='no copies'):
     """A checkpoint that a layout reads, of random numbers: the names and shapes of its rules, several names the equal
-    parts of one tensor; ``shapes`` of those that are stored in another form."""
+    parts of one tensor; ``shapes`` of those that are stored in another form. Names with ``copies`` in them hold the
+    same tensor whole."""
     torch.manual_seed(1)
     state = {}
     for ours, names in layout.convert({}, model).sources.items():
         tensor = model.state_dict()[ours]
         for name in names:
-            shape = shapes.get(name, (tensor.shape[0] // len(names), *tensor.shape[1:]) if tensor.ndim else ())
+            parts = 1 if copies in name else len(names)
+            shape = shapes.get(name, (tensor.shape[0] // parts, *tensor.shape[1:]) if tensor.ndim else ())
             state[name] = torch.rand(shape).to(tensor.dtype)
     return state
 

@@ -1,10 +1,12 @@
 """Semantic segmentation of images, volumes and spectral cubes: one `Segmentor`; the map of papers is in README.md."""
 
 from . import (  # noqa: F401  importing registers the parts
+    bat,
     bitr_unet,
     conv_encoder,
     fcn,
     file_grid,
+    gt_unet,
     heads,
     inference,
     nn_former,
@@ -13,6 +15,7 @@ from . import (  # noqa: F401  importing registers the parts
     segmentor,
     slices,
     sliding,
+    spectr,
     supervision,
     swin_unet,
     swin_unetr,

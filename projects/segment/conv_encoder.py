@@ -118,6 +118,12 @@ class ConvEncoder(BaseModule):
 
     def check_size(self, size: Sequence[int]):
         """Refuse what the poolings would not halve evenly, of valid convolutions, or would leave nothing of."""
+        needed = max(stride * getattr(level, 'multiple', 1) for level, stride in zip(self.levels, self.strides))
+        if needed > self.strides[-1] and any(side % needed for side in size):
+            right = [-(-side // needed) * needed for side in size]
+            raise ValueError(
+                f'image {by(size)} is not a multiple of {needed}, whole groups at every level; pad to {by(right)}'
+            )
         if not self.crops:
             small = [side for side in size if side < self.strides[-1]]
             if small:

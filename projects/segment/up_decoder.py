@@ -109,7 +109,8 @@ class UpDecoder(BaseModule):
         stem: parts for the coarsest map, one after the other, each with its ``out_channels``.
         channels: of the levels, coarse to fine; default: those of the encoder's maps. More levels than maps to join go
             on without joining.
-        level: called as ``level(x, skip)``; skip is None where there is no map, ``skip_channels`` then 0.
+        level: called as ``level(x, skip)``; skip is None where there is no map, ``skip_channels`` then 0. One config
+            for all levels, or one for each.
         num_outputs: how many of the finest levels are features, for deep supervision.
         num_skips: how many maps are joined, the coarsest first; default: all.
         crops: see :class:`ConcatLevel`.
@@ -122,7 +123,7 @@ class UpDecoder(BaseModule):
         strides: Sequence[int | Sequence[int]],
         channels: Sequence[int] | None = None,
         stem: Sequence[dict] = (),
-        level: dict = dict(type=ConcatLevel),
+        level: dict | Sequence[dict] = dict(type=ConcatLevel),
         num_outputs: int = 1,
         num_skips: int | None = None,
         crops: bool = False,
@@ -149,9 +150,15 @@ class UpDecoder(BaseModule):
         self.stem, width = chain(stem, in_channels[-1], dims)
         self.levels = nn.ModuleList(
             build_part(
-                level, in_channels=before, skip_channels=skip, out_channels=out, scale=scale, dims=dims, crops=crops
+                each, in_channels=before, skip_channels=skip, out_channels=out, scale=scale, dims=dims, crops=crops
             )
-            for before, skip, out, scale in zip((width, *channels), skips, channels, scales)
+            for each, before, skip, out, scale in zip(
+                [level] * len(channels) if isinstance(level, dict) else level,
+                (width, *channels),
+                skips,
+                channels,
+                scales,
+            )
         )
         self.crops, self.with_cp = crops, with_cp
         self.channels = tuple(channels[::-1][:num_outputs])
