@@ -18,8 +18,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from ..tasks import task_of
 
 ROOT = '(itself)'  # what belongs to the model but to none of its parts
-# A sampled value: four neighbours, then the attention weight.
-MACS_PER_SAMPLE = 5
 
 
 @dataclass(frozen=True)
@@ -104,9 +102,10 @@ class _count_sampling:
     def _hook(self, part: str, attention: nn.Module):
 
         def count(linear, inputs, offsets):
-            samples = offsets.numel() // 2  # of all heads
+            axes = getattr(attention, 'dims', 2)
+            samples = offsets.numel() // axes  # of all heads
             channels = attention.value_proj.out_features // attention.num_heads
-            self.macs[part] += samples * channels * MACS_PER_SAMPLE
+            self.macs[part] += samples * channels * (2**axes + 1)  # the neighbours, then the attention weight
 
         return count
 

@@ -7,6 +7,7 @@ from mmdet.models.layers import MLP
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..layers.residual import residual
 from ..registry import MODELS, build_part, resolve
 from .attention import DeformableCrossAttention, DenseSelfAttention, feed_forward, xavier_init
 from .boxes import sine_yxwh
@@ -15,11 +16,13 @@ from .structures import Memory, QueryGroup, Run
 
 
 class DecoderLayer(nn.Module):
-    """Queries attend to each other, then to the memory, then pass a feed-forward net; post-norm.
+    """Queries attend to each other, then to the memory, then pass a feed-forward net.
 
     Args:
         shared: what the attention parts take of it unless their configs set it.
     """
+
+    order = 'post'  #: of norm, part and sum, see layers/residual.py
 
     def __init__(
         self,
@@ -44,9 +47,15 @@ class DecoderLayer(nn.Module):
     def forward(
         self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory, runs: list[Run], *prior
     ) -> Tensor:
-        content = self.norm_self(content + self.dropout(self._attend(content, pos, runs)))
-        content = self.norm_cross(content + self.dropout(self.cross_attn(content, pos, reference, memory, *prior)))
-        return self.norm_ffn(content + self.dropout(self.ffn(content)))
+        def see_queries(x: Tensor) -> Tensor:
+            return self._attend(x, pos, runs)
+
+        def see_memory(x: Tensor) -> Tensor:
+            return self.cross_attn(x, pos, reference, memory, *prior)
+
+        content = residual(content, see_queries, self.norm_self, self.order, self.dropout)
+        content = residual(content, see_memory, self.norm_cross, self.order, self.dropout)
+        return residual(content, self.ffn, self.norm_ffn, self.order, self.dropout)
 
     def _attend(self, content: Tensor, pos: Tensor, runs: list[Run]) -> Tensor:
         """Self-attention of each run of queries on its own."""

@@ -5,13 +5,18 @@ from mmdet.models.layers import MLP, SinePositionalEncoding
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from ..layers.attention import MultiheadAttention
+from ..layers.deformable import DeformableAttention
+from ..layers.residual import residual
 from ..registry import MODELS, build_part
-from .attention import DeformableAttention, MultiheadAttention, feed_forward, keep_tokens, xavier_init
+from .attention import feed_forward, keep_tokens, look_around, xavier_init
 from .structures import Memory
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention, then feed-forward; post-norm."""
+    """Self-attention, then feed-forward."""
+
+    order = 'post'  #: of norm, part and sum, see layers/residual.py
 
     def __init__(self, embed_dims: int, ffn_channels: int, dropout: float, act_cfg: dict):
         super().__init__()
@@ -24,8 +29,8 @@ class EncoderLayer(nn.Module):
         raise NotImplementedError
 
     def forward(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
-        tokens = self.norm_attn(tokens + self.dropout(self.attend(tokens, pos, memory)))
-        return self.norm_ffn(tokens + self.dropout(self.ffn(tokens)))
+        tokens = residual(tokens, lambda x: self.attend(x, pos, memory), self.norm_attn, self.order, self.dropout)
+        return residual(tokens, self.ffn, self.norm_ffn, self.order, self.dropout)
 
 
 class DenseEncoderLayer(EncoderLayer):
@@ -53,7 +58,7 @@ class DeformableEncoderLayer(EncoderLayer):
         self.self_attn = DeformableAttention(embed_dims, num_heads, num_levels, num_points)
 
     def attend(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
-        return self.self_attn(tokens + pos, memory.centres, memory, tokens)
+        return look_around(self.self_attn, tokens + pos, memory.centres, memory, tokens)
 
 
 class Encoder(nn.Module):

@@ -64,7 +64,7 @@ class DeformableAttention(nn.Module):
         value: Tensor,
         shapes: Shapes,
         reference: Tensor,
-        mask: Tensor | None = None,
+        keep: Tensor | None = None,
         sizes: Tensor | None = None,
     ) -> Tensor:
         """query B N C -> B N C.
@@ -74,12 +74,12 @@ class DeformableAttention(nn.Module):
             shapes: sides of each level, in the order of its axes.
             reference: in [0, 1] of each level, (x, y[, z]): B N L dims of points, from which an offset of one is a
                 cell; B N L 2*dims of boxes (centre and size), from which ``num_points`` of them are half a box.
-            mask: B S bool, True on padding, whose values count as zero.
+            keep: B S bool, False on padding, whose values count as zero; None: all are kept.
             sizes: see :func:`level_sizes`; made of ``shapes`` where not given.
         """
         value = self.value_proj(value)
-        if mask is not None:
-            value = value.masked_fill(mask[..., None], 0.0)
+        if keep is not None:
+            value = value.masked_fill(~keep[..., None], 0.0)
         value = value.unflatten(-1, (self.num_heads, -1))
         where = self._look(query, reference, level_sizes(shapes, query.device) if sizes is None else sizes)
         if self.dims == 2:

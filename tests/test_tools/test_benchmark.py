@@ -18,8 +18,8 @@ from mmparts.analysis.complexity import build_on_meta, count_macs, count_paramet
 from mmparts.analysis.timing import PeakMemory, Race, Timing, measure, race
 from mmparts.analysis.transformers_names import to_transformers
 from mmparts.analysis.transformers_peer import inference_contest, training_contest, transformers_peer
-from mmparts.detr.attention import DeformableAttention
 from mmparts.detr.structures import Memory
+from mmparts.layers.deformable import DeformableAttention
 from mmparts.tasks import task_of
 
 CPU = torch.device('cpu')
@@ -59,7 +59,8 @@ class Small(nn.Module):
         feats = self.conv(inputs)
         memory = Memory.from_levels([feats], [feats], None)
         tokens = nn.functional.scaled_dot_product_attention(memory.tokens, memory.tokens, memory.tokens)
-        return self.attn(tokens, memory.centres.expand(len(inputs), -1, -1), memory, tokens)
+        reference = memory.centres.expand(len(inputs), -1, -1)[:, :, None]
+        return self.attn(tokens, tokens, memory.shapes, reference)
 
 
 def test_macs_are_those_counted_by_hand():

@@ -9,8 +9,9 @@ import torch
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
 
+from ...layers.attention import attend, attention_map
 from ...registry import MODELS
-from ..attention import attend, attention_map, keep_tokens
+from ..attention import keep_tokens
 from ..boxes import sine_yxwh
 from ..structures import Memory
 

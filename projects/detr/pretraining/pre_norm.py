@@ -8,13 +8,11 @@ from torch import Tensor, nn
 from ...registry import MODELS
 from ..decoder import DecoderLayer, QueryDecoder
 from ..encoder import DenseEncoder, DenseEncoderLayer
-from ..structures import Memory, Run
+from ..structures import Memory
 
 
 class PreNormEncoderLayer(DenseEncoderLayer):
-    def forward(self, tokens: Tensor, pos: Tensor, memory: Memory) -> Tensor:
-        tokens = tokens + self.dropout(self.attend(self.norm_attn(tokens), pos, memory))
-        return tokens + self.dropout(self.ffn(self.norm_ffn(tokens)))
+    order = 'pre'
 
 
 @MODELS.register_module()
@@ -34,12 +32,7 @@ class PreNormEncoder(DenseEncoder):
 
 
 class PreNormDecoderLayer(DecoderLayer):
-    def forward(
-        self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory, runs: list[Run], *prior
-    ) -> Tensor:
-        content = content + self.dropout(self._attend(self.norm_self(content), pos, runs))
-        content = content + self.dropout(self.cross_attn(self.norm_cross(content), pos, reference, memory, *prior))
-        return content + self.dropout(self.ffn(self.norm_ffn(content)))
+    order = 'pre'
 
 
 @MODELS.register_module()

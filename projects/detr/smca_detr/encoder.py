@@ -10,8 +10,8 @@ import torch
 from mmdet.models.layers import SinePositionalEncoding
 from torch import Tensor, nn
 
+from ...layers.attention import MultiheadAttention
 from ...registry import MODELS
-from ..attention import MultiheadAttention
 from ..encoder import DenseEncoderLayer, Encoder, EncoderLayer
 from ..structures import Memory
 

@@ -17,9 +17,10 @@ import torch.nn.functional as F
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
 
+from ...layers.attention import split_heads
 from ...ops.kernels.precision import without_autocast
 from ...registry import MODELS, build_part
-from ..attention import DenseCrossAttention, keep_tokens, split_heads, xavier_init
+from ..attention import DenseCrossAttention, keep_tokens, xavier_init
 from ..structures import Memory, QueryGroup
 
 SMALLEST = 1e-2  # square of a scale that divides: the Gaussian is a fifth of a cell wide
