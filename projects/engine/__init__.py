@@ -16,9 +16,9 @@ from .interrupt import Interrupted, InterruptHook
 from .layer_decay import LayerDecayConstructor
 from .loops import EpochLoop, IterLoop
 from .nan_guard import NanGuardHook, NonFiniteLoss
+from .paramwise import ParamwiseConstructor
 from .picture_hook import PictureHook, draw_test_images
 from .progress import ProgressHook
-from .seed import StepSeedHook
 
 install()
 
@@ -36,6 +36,7 @@ __all__ = [
     'NanGuardHook',
     'NonFiniteLoss',
     'OfficialWeights',
+    'ParamwiseConstructor',
     'PictureHook',
     'ProgressHook',
     'SafeCheckpointHook',

@@ -1,0 +1,104 @@
+"""Groups of an optimizer: merged they train as one for each tensor did, and take over what such a run saved."""
+
+import copy
+
+import pytest
+import torch
+from mmengine.optim import DefaultOptimWrapperConstructor
+from torch import nn
+
+from mmparts.engine.paramwise import ParamwiseConstructor, regroup
+
+PARAMWISE = dict(norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1), 'head.2': dict(decay_mult=0.0)})
+WRAPPER = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1))
+
+
+def net() -> nn.Module:
+    torch.manual_seed(0)
+    model = nn.Module()
+    model.backbone = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 8))
+    model.head = nn.Sequential(nn.Linear(8, 8), nn.LayerNorm(8), nn.Linear(8, 2))
+    model.backbone[0].bias.requires_grad_(False)
+    return model
+
+
+def steps(model, wrapper, count):
+    random = torch.Generator().manual_seed(1)
+    for _ in range(count):
+        loss = model.head(model.backbone(torch.randn(5, 4, generator=random))).square().sum()
+        wrapper.update_params(loss)
+
+
+def both():
+    """(model, wrapper) with mmengine's groups, and with ours."""
+    pairs = []
+    for kind in (DefaultOptimWrapperConstructor, ParamwiseConstructor):
+        model = net()
+        pairs.append((model, kind(copy.deepcopy(WRAPPER), copy.deepcopy(PARAMWISE))(model)))
+    return pairs
+
+
+def test_as_few_groups_as_settings_and_the_same_numbers_after_three_steps():
+    (theirs, single), (ours, merged) = both()
+    assert len(single.optimizer.param_groups) == 11
+    assert len(merged.optimizer.param_groups) == 4  # two rates, norms apart, and the last layer
+    assert merged.optimizer.defaults['fused']
+    for pair in ((theirs, single), (ours, merged)):
+        steps(*pair, 3)
+    for a, b in zip(theirs.parameters(), ours.parameters()):
+        assert torch.allclose(a, b, atol=1e-6)
+    assert not torch.allclose(ours.head[0].weight, net().head[0].weight, atol=1e-3)
+
+
+def test_a_run_with_a_group_for_each_tensor_goes_on():
+    (theirs, single), (ours, merged) = both()
+    steps(theirs, single, 2)
+    schedule = dict(base_values=[group['lr'] for group in single.param_groups], last_step=2)
+    checkpoint = copy.deepcopy(dict(optimizer=single.state_dict(), param_schedulers=[schedule]))
+    assert regroup(checkpoint, merged.optimizer)
+    ours.load_state_dict(theirs.state_dict())
+    merged.load_state_dict(checkpoint['optimizer'])
+    assert checkpoint['param_schedulers'][0]['base_values'] == [group['lr'] for group in merged.param_groups]
+    for pair in ((theirs, single), (ours, merged)):
+        steps(*pair, 2)
+    for a, b in zip(theirs.parameters(), ours.parameters()):
+        assert torch.allclose(a, b, atol=1e-6)
+    assert not regroup(dict(optimizer=merged.state_dict()), merged.optimizer)
+
+
+def test_a_key_that_fits_nothing_is_refused_with_the_nearest():
+    cfg = dict(custom_keys={'bakbone': dict(lr_mult=0.1), 'head': dict(lr_mult=2.0)})
+    with pytest.raises(ValueError, match=r"fit no parameter of the model: 'bakbone' \(did you mean 'backbone'\?\)"):
+        ParamwiseConstructor(WRAPPER, cfg)(net())
+
+
+def test_layers_of_a_backbone_decay():
+    model = net()
+    with pytest.raises(ValueError, match='Sequential says no `layer_id'):
+        ParamwiseConstructor(WRAPPER, dict(layer_decay=0.5))(model)
+    model.backbone.num_layer_ids = 4
+    model.backbone.layer_id = lambda name: int(name.split('.')[0])
+    wrapper = ParamwiseConstructor(WRAPPER, dict(layer_decay=0.5))(model)
+    rates = {id(each): group['lr'] for group in wrapper.param_groups for each in group['params']}
+    assert rates[id(model.backbone[0].weight)] == pytest.approx(1e-2 * 0.5**3)
+    assert rates[id(model.backbone[2].weight)] == pytest.approx(1e-2 * 0.5)
+    assert rates[id(model.head[0].weight)] == pytest.approx(1e-2)
+
+
+def test_a_fused_step_is_asked_for_only_where_there_is_one():
+    wrapper = ParamwiseConstructor(dict(WRAPPER, optimizer=dict(type='Rprop', lr=0.1)), dict(layer_decay=1.0))(net())
+    assert 'fused' not in wrapper.optimizer.defaults
+    said = dict(WRAPPER, optimizer=dict(WRAPPER['optimizer'], fused=False))
+    assert not ParamwiseConstructor(said, PARAMWISE)(net()).optimizer.defaults['fused']
+
+
+def test_one_line_says_what_groups_there_are(capsys, caplog):
+    both_lines = []
+    import mmparts.engine.paramwise as module
+
+    original, module.print_log = module.print_log, lambda text, *args: both_lines.append(text)
+    try:
+        ParamwiseConstructor(WRAPPER, PARAMWISE)(net())
+    finally:
+        module.print_log = original
+    assert both_lines == ['11 parameters in 4 groups, rates 0.001, 0.01; 1 frozen']
