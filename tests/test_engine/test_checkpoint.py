@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer
+from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
 from mmparts.engine import CorruptCheckpoint, UnsafeCheckpoint, checkpoint, find_resumable, load_checkpoint_file
@@ -39,7 +40,7 @@ def hostile(tmp_path):
         load_checkpoint_file,
         CheckpointLoader.load_checkpoint,
         lambda path: load_checkpoint(torch.nn.Linear(1, 1), path),
-        lambda path: load_from_url('http://nowhere/hostile.pth', osp.dirname(path)),
+        lambda path: load_from_url(f'file://{path}', osp.dirname(path)),
     ],
 )
 def test_hostile_checkpoint_is_refused_by_every_door(hostile, load):
@@ -48,6 +49,52 @@ def test_hostile_checkpoint_is_refused_by_every_door(hostile, load):
         load(path)
     assert path in str(error.value) and '--trust-checkpoint' in str(error.value)
     assert not owned.exists()
+
+
+DOORS = {
+    'load_checkpoint_file': load_checkpoint_file,
+    'URL': lambda path: load_from_url(f'file://{path}', osp.dirname(path)),
+    "mmengine's loader": CheckpointLoader.load_checkpoint,
+    'Pretrained': lambda path: BaseModule(dict(type='Pretrained', checkpoint=path)).init_weights(),
+    'OfficialWeights': lambda path: BaseModule(dict(type='mmparts.OfficialWeights', checkpoint=path)).init_weights(),
+}
+
+
+@pytest.mark.parametrize('door', DOORS)
+def test_a_damaged_checkpoint_is_refused_by_every_door(tmp_path, door):
+    path, weight = tmp_path / 'a.pth', torch.arange(1000.0)
+    torch.save(dict(state_dict=dict(weight=weight)), path)
+    content = bytearray(path.read_bytes())
+    content[content.index(weight.numpy().tobytes()) + 100] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(CorruptCheckpoint, match='damaged: .* does not match its checksum'):
+        DOORS[door](str(path))
+
+
+@pytest.mark.parametrize('door', [door for door in DOORS if door != 'OfficialWeights'])  # which names the tensor itself
+@pytest.mark.parametrize('place', ['state_dict', 'ema_state_dict', 'optimizer', None])
+def test_numbers_that_are_not_finite_are_refused_by_every_door(tmp_path, door, place):
+    bad = {'weight': torch.tensor([1.0, float('nan')])}
+    good = dict(state_dict={'weight': torch.ones(2)}, message_hub=dict(log=torch.tensor(float('nan'))))
+    torch.save({**good, place: dict(state={0: bad})} if place else bad, tmp_path / 'a.pth')
+    with pytest.raises(CorruptCheckpoint, match=r'a.pth holds numbers that are not finite: 1 of 2 in \S*weight'):
+        DOORS[door](str(tmp_path / 'a.pth'))
+    torch.save(good, tmp_path / 'b.pth')
+    assert load_checkpoint_file(str(tmp_path / 'b.pth'))['message_hub']['log'].isnan(), 'what was logged is no weight'
+
+
+def test_resume_skips_what_is_not_finite_and_refuses_it_by_name(make_runner):
+    runner = make_runner(2)
+    runner.train()
+    last = osp.join(runner.work_dir, 'epoch_2.pth')
+    saved = torch.load(last, weights_only=True)
+    next(iter(saved['state_dict'].values())).view(-1)[0] = float('inf')
+    torch.save(saved, last)
+    assert find_resumable(runner.work_dir) == osp.join(runner.work_dir, 'epoch_1.pth')
+    with pytest.raises(CorruptCheckpoint, match=r'epoch_2\.pth holds numbers that are not finite'):
+        make_runner(3, 'other', resume=True, load_from=last).train()
+    with pytest.raises(CorruptCheckpoint, match=r'epoch_2\.pth holds numbers that are not finite'):
+        make_runner(3, 'third', load_from=last).train()
 
 
 def test_every_runner_with_a_part_of_ours_is_covered():
