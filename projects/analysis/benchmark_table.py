@@ -40,18 +40,20 @@ def _parts(report: dict) -> Table:
 def _caption(report: dict) -> str | None:
     if 'macs' not in report:
         return None
-    height, width = report['shape']
     return (
-        f'Multiply-adds at {height}x{width}, what papers call GFLOPs (floating point operations: twice as many); '
+        f'Multiply-adds at {_size(report["shape"])}, what papers call GFLOPs (floating point operations: twice as many); '
         'with attention and deformable sampling, without norms, activations and softmax.'
     )
 
 
+def _size(shape: tuple[int, ...]) -> str:
+    return 'x'.join(map(str, shape))
+
+
 def _speed(name: str, figures: dict, environment: dict) -> str:
-    height, width = figures['shape']
     dtype = figures['amp_dtype'] or 'float32'
     return (
-        f'[bold]{name}[/bold], batch {figures["batch_size"]} of {height}x{width}, {dtype}: '
+        f'[bold]{name}[/bold], batch {figures["batch_size"]} of {_size(figures["shape"])}, {dtype}: '
         f'[bold]{figures["images_per_second"]:.3g} img/s[/bold] (median of {figures["rounds"]}, '
         f'{_time(figures["seconds_median"])} a batch, best {_time(figures["seconds_best"])}); '
         f'peak memory {figures["peak_memory_bytes"] / 2**20:,.0f} MiB ({figures["peak_memory_kind"]}); '
