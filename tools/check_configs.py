@@ -17,6 +17,7 @@ from mmparts.analysis.config_files import (
     check_folder,
     check_header,
     check_index,
+    check_levels,
     check_name,
     read_metafile,
     shipped,
@@ -62,7 +63,9 @@ def check_files(paths: list[Path]) -> dict[Path, list[Finding]]:
     """Findings of what stands around those of the configs that are in configs/."""
     findings = {path: [*check_header(path.read_text(encoding='utf-8'))] for path in paths}
     for path in set(paths) & set(shipped(CONFIGS)):
-        findings[path] += check_name(path.name)
+        findings[path] += [*check_name(path.name), *check_levels(path, CONFIGS)]
+    for path in sorted((CONFIGS / '_base_').rglob('*.py')):
+        findings[path] = [*check_levels(path, CONFIGS)]
     for folder in sorted({path.parent for path in paths} & {path.parent for path in shipped(CONFIGS)}):
         for file, finding in check_folder(folder, ROOT):
             findings.setdefault(file, []).append(finding)

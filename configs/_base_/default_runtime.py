@@ -1,5 +1,5 @@
-# What every config shares: hooks, environment, logging.
-default_scope = 'mmdet'
+# What every config shares, whatever its task: hooks, environment, logging. Configs take that of their task, such as
+# detection_runtime.py, which builds on this.
 
 # Hooks stand here rather than in `custom_hooks`, a list that a config which sets it would replace as a whole.
 default_hooks = dict(
@@ -8,7 +8,6 @@ default_hooks = dict(
     param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(type='mmparts.SafeCheckpointHook', interval=1, max_keep_ckpts=2, save_best='auto', rule='greater'),
     sampler_seed=dict(type='DistSamplerSeedHook'),
-    visualization=dict(type='DetVisualizationHook'),
     check_classes=dict(type='mmparts.CheckClassesHook'),
     bad_images=dict(type='mmparts.BadImagesHook'),
     check_metrics=dict(type='mmparts.CheckMetricsHook'),
@@ -27,7 +26,7 @@ env_cfg = dict(
 )
 
 vis_backends = [dict(type='LocalVisBackend')]
-visualizer = dict(type='DetLocalVisualizer', vis_backends=vis_backends, name='visualizer')
+visualizer = dict(type='mmengine.Visualizer', vis_backends=vis_backends, name='visualizer')
 log_processor = dict(type='LogProcessor', window_size=50, by_epoch=True)
 
 log_level = 'INFO'

@@ -3,5 +3,5 @@ _base_ = [
     '../_base_/models/cell_detr_small.py',
     '../_base_/datasets/shapes_instance.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/cell_detr_small.py',
     '../_base_/datasets/dsb2018_tiles.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 # Nuclei are small: with the paper's weights all boxes grow to most of the picture, which GIoU likes best of what
 # misses. Here L1 and GIoU weigh against each other as in DETR.

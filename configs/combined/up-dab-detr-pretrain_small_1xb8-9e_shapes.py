@@ -17,7 +17,7 @@ model = dict(
 )
 
 train_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
+    _base_.load_image,
     dict(type='mmparts.RandomPatchBoxes', num=10),
     dict(type='Resize', scale=(128, 128), keep_ratio=True),
     dict(type='mmparts.CutPatches', size=64),

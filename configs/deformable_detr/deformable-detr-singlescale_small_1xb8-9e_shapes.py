@@ -4,6 +4,6 @@ _base_ = [
     '../_base_/models/small.py',
     '../_base_/datasets/shapes_detection.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = {{_base_.small_model}}

@@ -3,5 +3,5 @@ _base_ = [
     '../_base_/models/detr_r50.py',
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_150e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_deformable_50e.py',
     '../_base_/fine_tune.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 load_from = 'work_dirs/detreg-pretrain-deformable_r50_8xb24-5e_imagenet/epoch_5.pth'
 default_hooks = dict(fine_tune={{_base_.fine_tune}})

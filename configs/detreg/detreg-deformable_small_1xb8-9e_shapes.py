@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/datasets/shapes_detection.py',
     '../_base_/schedules/schedule_small.py',
     '../_base_/fine_tune.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = {{_base_.small_model}}
 load_from = 'work_dirs/detreg-pretrain-deformable_small_1xb8-9e_shapes/epoch_9.pth'

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/detreg_pretrain_deformable_r50.py',
     '../_base_/datasets/unlabelled_proposals.py',
     '../_base_/schedules/schedule_pretrain_60e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 train_cfg = dict(max_epochs=5)
 param_scheduler = []

@@ -3,18 +3,18 @@ _base_ = [
     '../_base_/models/detreg_pretrain_small.py',
     '../_base_/datasets/unlabelled_proposals.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = dict(num_classes=2)
 val_cfg = test_cfg = None
 
 data_root = 'data/shapes/'
 train_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
+    _base_.load_image,
     dict(type='mmparts.ProposalBoxes', source=dict(type='mmparts.RegionProposals'), num=10, minimum=1),
     dict(type='RandomFlip', prob=0.5),
     dict(type='Resize', scale=(128, 128), keep_ratio=True),
     dict(type='mmparts.CutPatches', size=64),
-    dict(type='mmparts.PackPatches'),
+    _base_.pack_patches,
 ]
 train_dataloader = dict(batch_size=8, num_workers=2, dataset=dict(data_root=data_root, pipeline=train_pipeline))

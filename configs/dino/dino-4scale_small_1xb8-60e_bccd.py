@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/dino_small.py',
     '../_base_/datasets/bccd_detection.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 # From scratch, telling the classes apart is what takes time: the class loss weighs five times the paper's.
 model = dict(
@@ -18,24 +18,19 @@ model = dict(
     ),
 )
 
-scale = (320, 240)  # half of the pictures' size
+resize = dict(type='Resize', scale=(320, 240), keep_ratio=True)  # half of the pictures' size
 train_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='Resize', scale=scale, keep_ratio=True),
+    _base_.load_image,
+    _base_.load_boxes,
+    _base_.flip_both_ways,
+    resize,
     dict(type='RandomCrop', crop_type='relative_range', crop_size=(0.6, 0.6), allow_negative_crop=True),
     dict(type='PhotoMetricDistortion'),
-    dict(type='PackDetInputs'),
+    _base_.pack,
 ]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 
-test_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
-]
+test_pipeline = [_base_.load_image, resize, _base_.load_boxes, _base_.pack_test]
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 

@@ -3,6 +3,6 @@ _base_ = [
     '../_base_/models/dino_small.py',
     '../_base_/datasets/shapes_detection.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = dict(groups=[dict(type='mmparts.Denoising', num=50)])

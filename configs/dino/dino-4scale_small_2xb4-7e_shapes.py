@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/dino_small.py',
     '../_base_/datasets/shapes_detection.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 # From scratch, telling the classes apart is what takes time: the class loss weighs five times the paper's.
 model = dict(

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/dn_detr_r50.py',
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_12e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = dict(
     backbone=dict(type='mmseg.ResNet', strides=(1, 2, 2, 1), dilations=(1, 1, 1, 2), contract_dilation=True),

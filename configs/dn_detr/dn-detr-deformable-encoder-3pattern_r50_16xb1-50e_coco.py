@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/dn_detr_deformable_encoder_r50.py',
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_50e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = dict(queries=dict(num_patterns=3))
 train_dataloader = dict(batch_size=1)

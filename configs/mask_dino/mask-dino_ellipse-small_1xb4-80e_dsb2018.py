@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/mask_dino_small.py',
     '../_base_/datasets/dsb2018_instance.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = dict(
     num_classes=1,

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/mask_dino_r50.py',
     '../_base_/datasets/ade20k_semantic.py',
     '../_base_/schedules/schedule_mask_50e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = dict(
     num_classes={{_base_.num_classes}},

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/mask_dino_r50.py',
     '../_base_/datasets/coco_panoptic.py',
     '../_base_/schedules/schedule_mask_50e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 things = {{_base_.things}}
 model = dict(

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/mask_dino_small.py',
     '../_base_/datasets/coco_panoptic.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 things, num_classes = {{_base_.things}}, 133
 model = dict(
@@ -22,23 +22,17 @@ model = dict(
 )
 
 data_root = 'data/coco_mini_panoptic/'
-scale = (384, 384)  # the best masks of a quarter of this size reach a PQ of 91
+resize = dict(
+    type='Resize', scale=(384, 384), keep_ratio=True
+)  # the best masks of a quarter of this size reach a PQ of 91
 train_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='mmparts.LoadPanopticMap'),
+    _base_.load_image,
+    _base_.load_map,
     dict(type='mmparts.PanopticInstances', things=things),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='PackDetInputs'),
+    resize,
+    _base_.pack,
 ]
-test_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='mmparts.LoadPanopticMap'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(
-        type='PackDetInputs',
-        meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor', 'panoptic_map', 'segments_info'),
-    ),
-]
+test_pipeline = [_base_.load_image, _base_.load_map, resize, _base_.pack_test_map]
 pictures = dict(
     data_root=data_root,
     ann_file='annotations/panoptic_train2017.json',

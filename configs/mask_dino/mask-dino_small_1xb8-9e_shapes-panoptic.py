@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/mask_dino_small.py',
     '../_base_/datasets/shapes_panoptic.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 things, num_classes = {{_base_.things}}, 11
 model = dict(

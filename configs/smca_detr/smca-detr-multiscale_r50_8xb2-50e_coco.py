@@ -3,5 +3,5 @@ _base_ = [
     '../_base_/models/smca_detr_multiscale_r50.py',
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_50e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]

@@ -5,7 +5,7 @@ _base_ = [
     '../_base_/datasets/bccd_detection.py',
     '../_base_/schedules/schedule_small.py',
     '../_base_/fine_tune.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 # From scratch, telling the classes apart is what takes time: the class loss weighs 2.5 times the paper's.
 model = dict(

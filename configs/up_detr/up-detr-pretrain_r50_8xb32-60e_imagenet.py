@@ -3,5 +3,5 @@ _base_ = [
     '../_base_/models/up_detr_pretrain_r50.py',
     '../_base_/datasets/unlabelled_patches.py',
     '../_base_/schedules/schedule_pretrain_60e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/models/shapes_backbone.py',
     '../_base_/datasets/unlabelled_bccd.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = dict(
     num_classes=2,

@@ -41,8 +41,8 @@ def _caption(report: dict) -> str | None:
     if 'macs' not in report:
         return None
     return (
-        f'Multiply-adds at {_size(report["shape"])}, what papers call GFLOPs (floating point operations: twice as many); '
-        'with attention and deformable sampling, without norms, activations and softmax.'
+        f'Multiply-adds at {_size(report["shape"])}, what papers call GFLOPs (floating point operations: twice as '
+        'many); with attention and deformable sampling, without norms, activations and softmax.'
     )
 
 

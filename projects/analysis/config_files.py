@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
+from mmengine.config import Config
 
 from .config_check import Finding
 
@@ -13,12 +14,15 @@ FIELDS = {
     'algorithm': (WORD, 'lower case letters and digits, joined by `-`, as in dino-4scale'),
     'parts': (f'{WORD}(_{WORD})*', 'the parts it differs by, as in r50 or swin-l-p4-w12-384'),
     'training': (
-        r'\d+xb\d+(-[a-z0-9]+)*-\d+(\.\d+)?(e|k|m|x)',
-        'GPUs x images per GPU, settings, schedule, as in 8xb2-12e or 8xb2-amp-160k',
+        r'\d+xb\d+(-[a-z0-9]+)*-(\d+(\.\d+)?(e|i|ki|k|m|x)|test)',
+        'GPUs x images per GPU, settings, schedule in epochs or iterations, as in 8xb2-12e, 8xb2-amp-160k, 2xb1-25000i',
     ),
     'data': (WORD, 'the data set, as in coco'),
 }
-RULE = '{algorithm}_{parts}_{gpus}xb{per gpu}[-setting]-{schedule}_{data}.py'
+RULE = '{algorithm}[_{parts}]_{gpus}xb{per gpu}[-setting]-{schedule}_{data}.py'
+
+MOST_CONFIGS = 2  # above a config
+MOST_BASES = 5  # above a base: the longest row of papers that build on each other, see the README of the family
 
 # A result in a first line: a decimal number, or one behind the name of a metric.
 RESULT = r'\d+\.\d+|\b(AP|mAP|AP50|PQ|mIoU|Dice)\b\W*\d'
@@ -36,13 +40,53 @@ def shipped(configs: Path) -> list[Path]:
 def check_name(name: str) -> Iterator[Finding]:
     """Hold a file name against mmdet's rule; says which field breaks it."""
     fields = name.removesuffix('.py').split('_')
-    if len(fields) < 4:
-        yield Finding('file name', f'{len(fields)} fields between `_`, at least 4 are needed: {RULE}')
+    if len(fields) < 3:
+        yield Finding('file name', f'{len(fields)} fields between `_`, at least 3 are needed: {RULE}')
         return
-    given = dict(algorithm=fields[0], parts='_'.join(fields[1:-2]), training=fields[-2], data=fields[-1])
-    for field, (pattern, advice) in FIELDS.items():
+    given = dict(algorithm=fields[0], training=fields[-2], data=fields[-1])
+    if len(fields) > 3:
+        given['parts'] = '_'.join(fields[1:-2])
+    for field in given:
+        pattern, advice = FIELDS[field]
         if not re.fullmatch(pattern, given[field]):
             yield Finding('file name', f'{field} is `{given[field]}`; it should be {advice}. The rule: {RULE}')
+
+
+def check_levels(path: Path, configs: Path) -> Iterator[Finding]:
+    """Hold what a config is a diff of against the rules of CONTRIBUTING.md.
+
+    Args:
+        path: a config, or one of the bases.
+        configs: the folder of all; what lies outside is a library's and ends the way up.
+    """
+    ours = [base for base in bases_of(path) if base.is_relative_to(configs)]
+    if is_base(path, configs):
+        for base in ours:
+            if not is_base(base, configs):
+                yield Finding('_base_', f'is {base.relative_to(configs)}, a config; bases build on bases alone')
+        if (depth := levels(path, configs, bases=True)) > MOST_BASES:
+            yield Finding('_base_', f'{depth} bases stand above each other; at most {MOST_BASES}')
+        return
+    if (depth := levels(path, configs, bases=False)) > MOST_CONFIGS:
+        yield Finding('_base_', f'{depth} configs stand above this one; at most {MOST_CONFIGS}')
+    if len(ours) > 1 and any(not is_base(base, configs) for base in ours[1:]):
+        yield Finding('_base_', 'a config builds on one config, which is named first')
+
+
+def is_base(path: Path, configs: Path) -> bool:
+    return '_base_' in path.relative_to(configs).parts
+
+
+def bases_of(path: Path) -> list[Path]:
+    """The files that a config names in ``_base_``; those of other packages are left out."""
+    named = [name for name in Config._get_base_files(str(path)) if '::' not in name]
+    return [(path.parent / name).resolve() for name in named]
+
+
+def levels(path: Path, configs: Path, bases: bool) -> int:
+    """How many bases, or configs, stand above a file, along the longest way."""
+    above = [base for base in bases_of(path) if base.is_relative_to(configs) and is_base(base, configs) is bases]
+    return max((1 + levels(base, configs, bases) for base in above), default=0)
 
 
 def check_header(text: str) -> Iterator[Finding]:

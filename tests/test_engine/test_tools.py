@@ -28,7 +28,7 @@ CONFIG = f"""
 _base_ = [{
     ', '.join(
         f"'{ROOT}/configs/_base_/{name}.py'"
-        for name in ('models/dino_r50', 'datasets/shapes_detection', 'schedules/schedule_12e', 'default_runtime')
+        for name in ('models/dino_r50', 'datasets/shapes_detection', 'schedules/schedule_12e', 'detection_runtime')
     )
 }]
 model = dict(

@@ -19,6 +19,7 @@ from mmparts.analysis.config_files import (
     check_folder,
     check_header,
     check_index,
+    check_levels,
     check_name,
     read_metafile,
     shipped,
@@ -185,6 +186,9 @@ def test_configs_of_mmdet_pass(name):
         'mask-rcnn_r50_fpn_8xb2-amp-1x_coco.py',
         'upernet_r50_4xb4-160k_ade20k-512x512.py',
         'dino-4scale_small_2xb4-7e_shapes.py',
+        'unetr_1xb2-25000i_btcv.py',
+        'swin-tiny_16xb64-amp-80ki_imagenet.py',
+        'clip_vit-b-p16_1xb64-test_imagenet.py',
     ],
 )
 def test_good_names(name):
@@ -199,12 +203,34 @@ def test_good_names(name):
         ('dino_r50_8x2-12e_coco.py', 'training'),
         ('dino_r50_8xb2_coco.py', 'training'),
         ('dino_r50_8xb2-12e_COCO.py', 'data'),
-        ('dino_8xb2-12e_coco.py', 'at least 4'),
+        ('dino_coco.py', 'at least 3'),
+        ('dino_8xb2-12w_coco.py', 'training'),
+        ('dino_8xb2-i_coco.py', 'training'),
     ],
 )
 def test_bad_names(name, field):
     message = [one.problem for one in check_name(name)]
     assert field in message[0]
+
+
+def test_what_a_config_builds_on(tmp_path):
+    configs = tmp_path / 'configs'
+    (configs / '_base_').mkdir(parents=True)
+    write = lambda name, bases: (configs / name).write_text(f'_base_ = {bases!r}\n')  # noqa: E731
+    for number in range(8):
+        write(f'_base_/{number}.py', [f'./{number - 1}.py'] if number else [])
+        write(f'{number}.py', [f'./{number - 1}.py'] if number else ['./_base_/5.py', 'mmdet::any.py'])
+
+    def found(name):
+        return [one.problem for one in check_levels(configs / name, configs)]
+
+    assert not found('_base_/5.py') and not found('2.py')
+    assert found('_base_/6.py') == ['6 bases stand above each other; at most 5']
+    assert found('3.py') == ['3 configs stand above this one; at most 2']
+    write('_base_/up.py', '../0.py')
+    assert found('_base_/up.py') == ['is 0.py, a config; bases build on bases alone']
+    write('two.py', ['./_base_/0.py', './0.py'])
+    assert found('two.py') == ['a config builds on one config, which is named first']
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,5 @@
 # ADE20K, 150 classes, every class of a picture an instance. Another folder: --cfg-options data_root=FOLDER.
-dataset_type = 'ADE20KSegDataset'
+_base_ = './loaders.py'
 data_root = 'data/ADEChallengeData2016/'
 num_classes = 150
 crop_size = (512, 512)
@@ -22,30 +22,21 @@ test_pipeline = [
     dict(type='PackDetInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'scale_factor')),
 ]
 train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
-        type=dataset_type,
+        type='ADE20KSegDataset',
         data_root=data_root,
         data_prefix=dict(img_path='images/training', seg_map_path='annotations/training'),
         pipeline=train_pipeline,
-    ),
+    )
 )
 val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
-        type=dataset_type,
+        type='ADE20KSegDataset',
         data_root=data_root,
         data_prefix=dict(img_path='images/validation', seg_map_path='annotations/validation'),
         test_mode=True,
         pipeline=test_pipeline,
-    ),
+    )
 )
 test_dataloader = val_dataloader
 

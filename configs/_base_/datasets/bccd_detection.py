@@ -1,24 +1,13 @@
 # BCCD: red and white blood cells and platelets, at three tenths of the pictures' size. Another folder:
 # --cfg-options data_root=FOLDER.
-_base_ = './shapes_detection.py'
+_base_ = './coco_style.py'
 data_root = 'data/bccd/'
 metainfo = dict(classes=('RBC', 'WBC', 'Platelets'))  # matched to the names in the annotations, in this order
 scale = (192, 144)
+resize = dict(type='Resize', scale=scale, keep_ratio=True)
 
-train_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='PackDetInputs'),
-]
-train_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo, pipeline=train_pipeline))
-
-test_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
-]
-val_dataloader = dict(dataset=dict(data_root=data_root, metainfo=metainfo, pipeline=test_pipeline))
+train_pipeline = [_base_.load_image, _base_.load_boxes, _base_.flip_both_ways, resize, _base_.pack]
+test_pipeline = [_base_.load_image, resize, _base_.load_boxes, _base_.pack_test]
+train_dataloader = dict(batch_size=8, dataset=dict(data_root=data_root, metainfo=metainfo, pipeline=train_pipeline))
+val_dataloader = dict(batch_size=16, dataset=dict(data_root=data_root, metainfo=metainfo, pipeline=test_pipeline))
 test_dataloader = val_dataloader

@@ -3,19 +3,9 @@
 _base_ = './dsb2018_instance.py'
 data_root = 'data/dsb2018_tiles/'
 scale = (128, 128)
-train_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
-    dict(type='RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='PackDetInputs'),
-]
-test_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
-]
+resize = dict(type='Resize', scale=scale, keep_ratio=True)
+train_pipeline = [_base_.load_image, _base_.load_masks, _base_.flip_both_ways, resize, _base_.pack]
+test_pipeline = [_base_.load_image, resize, _base_.load_boxes, _base_.pack_test]
 train_dataloader = dict(
     batch_size=8,
     dataset=dict(data_root=data_root, ann_file='instances_train.json', indices=None, pipeline=train_pipeline),

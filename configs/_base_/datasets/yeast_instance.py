@@ -1,56 +1,26 @@
 # Trapped yeast cells, boxes and masks, as COCO files; pictures at 128 pixels. Folder: --cfg-options data_root=FOLDER.
-dataset_type = 'mmparts.CheckedCocoDataset'
+_base_ = './coco_style.py'
 data_root = 'data/yeast/'
 metainfo = dict(classes=('trap', 'cell'))
 scale = (128, 128)
+resize = dict(type='Resize', scale=scale, keep_ratio=True)
 
 train_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='LoadAnnotations', with_bbox=True, with_mask=True),
+    _base_.load_image,
+    _base_.load_masks,
     dict(type='RandomFlip', prob=0.5, direction='vertical'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='PackDetInputs'),
+    resize,
+    _base_.pack,
 ]
-test_pipeline = [
-    dict(type='mmparts.LoadCheckedImage'),
-    dict(type='Resize', scale=scale, keep_ratio=True),
-    dict(type='LoadAnnotations', with_bbox=True),
-    dict(type='PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor')),
-]
-
+test_pipeline = [_base_.load_image, resize, _base_.load_boxes, _base_.pack_test]
 train_dataloader = dict(
     batch_size=10,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    batch_sampler=dict(type='AspectRatioBatchSampler'),
     dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_train.json',
-        data_prefix=dict(img='train/'),
-        filter_cfg=dict(filter_empty_gt=False),
-        pipeline=train_pipeline,
+        data_root=data_root, metainfo=metainfo, filter_cfg=dict(filter_empty_gt=False), pipeline=train_pipeline
     ),
 )
-val_dataloader = dict(
-    batch_size=10,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        metainfo=metainfo,
-        ann_file='annotations/instances_val.json',
-        data_prefix=dict(img='val/'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
-)
+val_dataloader = dict(batch_size=10, dataset=dict(data_root=data_root, metainfo=metainfo, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
-val_evaluator = dict(type='mmparts.CheckedCocoMetric', metric=['bbox', 'segm'])
+val_evaluator = dict(metric=['bbox', 'segm'])
 test_evaluator = val_evaluator
