@@ -2,6 +2,7 @@
 
 import argparse
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
 from mmengine.config import Config
@@ -19,11 +20,13 @@ from mmparts.analysis.config_files import (
     check_index,
     check_levels,
     check_name,
+    check_runtime,
     read_metafile,
     shipped,
     with_table,
 )
 from mmparts.engine import cli
+from mmparts.tasks import task_of
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
@@ -56,7 +59,20 @@ def check_code(path: Path) -> tuple[list[Finding], list[str]]:
     except Exception as error:  # a config is code: whatever it raises is a finding
         return [Finding('config', f'cannot be read: {type(error).__name__}: {error}')], []
     check = ConfigCheck(cfg)
-    return check.findings, check.unseen
+    return [*check.findings, *check_task(cfg, path)], check.unseen
+
+
+def check_task(cfg: Config, path: Path) -> Iterator[Finding]:
+    """What its model is, and what that runs in."""
+    if not cfg.get('model'):
+        return
+    try:
+        task = task_of(cfg)
+    except KeyError as error:
+        yield Finding('model.type', error.args[0])
+        return
+    if path.is_relative_to(CONFIGS):
+        yield from check_runtime(path, CONFIGS, task.name)
 
 
 def check_files(paths: list[Path]) -> dict[Path, list[Finding]]:

@@ -4,7 +4,7 @@ _base_ = [
     '../_base_/datasets/coco_detection.py',
     '../_base_/schedules/schedule_150e.py',
     '../_base_/fine_tune.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 load_from = 'work_dirs/detreg-pretrain-detr_r50_8xb24-60e_imagenet/epoch_60.pth'
 default_hooks = dict(fine_tune={{_base_.fine_tune}})

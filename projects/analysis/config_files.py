@@ -73,6 +73,20 @@ def check_levels(path: Path, configs: Path) -> Iterator[Finding]:
         yield Finding('_base_', 'a config builds on one config, which is named first')
 
 
+def check_runtime(path: Path, configs: Path, task: str) -> Iterator[Finding]:
+    """A config builds on the runtime of its task, if there is one, unless it is a library's."""
+    wanted = configs / '_base_' / f'{task}_runtime.py'
+    above = all_above(path)
+    if wanted.is_file() and wanted not in above and any(base.name == 'default_runtime.py' for base in above):
+        yield Finding('_base_', f'has no {wanted.name}, what {task} runs in; name it instead of another runtime')
+
+
+def all_above(path: Path) -> set[Path]:
+    """All files that a config is made from, of this package."""
+    named = bases_of(path)
+    return {*named, *(each for base in named for each in all_above(base))}
+
+
 def is_base(path: Path, configs: Path) -> bool:
     return '_base_' in path.relative_to(configs).parts
 

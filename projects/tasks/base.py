@@ -42,6 +42,11 @@ class Task:
     objects: ClassVar[int] = 1
     default_size: ClassVar[Size] = (224, 224)
 
+    @property
+    def name(self) -> str:
+        """What model classes call it."""
+        return next(name for name, kind in TASKS.module_dict.items() if kind is type(self))
+
     # A config, and what its model takes
 
     def tiny(self, cfg: dict) -> ConfigDict:

@@ -23,7 +23,7 @@ def test_a_config_a_class_and_a_model_have_one_task(name):
         kind = MODELS.get(cfg.model.type)
         model = MODELS.build(Detection().tiny(cfg))
     for each in (cfg, cfg.model, kind, model):
-        assert type(task_of(each)) is Detection
+        assert type(task_of(each)) is Detection and task_of(each).name == 'detection'
 
 
 def test_a_model_without_a_task_is_refused_with_the_names_of_all():

@@ -21,6 +21,7 @@ from mmparts.analysis.config_files import (
     check_index,
     check_levels,
     check_name,
+    check_runtime,
     read_metafile,
     shipped,
     with_table,
@@ -231,6 +232,20 @@ def test_what_a_config_builds_on(tmp_path):
     assert found('_base_/up.py') == ['is 0.py, a config; bases build on bases alone']
     write('two.py', ['./_base_/0.py', './0.py'])
     assert found('two.py') == ['a config builds on one config, which is named first']
+
+
+def test_a_config_runs_in_what_its_task_runs_in(tmp_path):
+    base = tmp_path / '_base_'
+    base.mkdir()
+    (base / 'default_runtime.py').write_text('')
+    (base / 'detection_runtime.py').write_text("_base_ = './default_runtime.py'")
+    (tmp_path / 'plain.py').write_text("_base_ = './_base_/default_runtime.py'")
+    (tmp_path / 'right.py').write_text("_base_ = './_base_/detection_runtime.py'")
+    (tmp_path / 'diff.py').write_text("_base_ = './right.py'")
+    (finding,) = check_runtime(tmp_path / 'plain.py', tmp_path, 'detection')
+    assert 'detection_runtime.py' in finding.problem
+    assert not [*check_runtime(tmp_path / 'plain.py', tmp_path, 'flow')]
+    assert not [*check_runtime(tmp_path / 'diff.py', tmp_path, 'detection')]
 
 
 @pytest.mark.parametrize(
