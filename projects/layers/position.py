@@ -117,6 +117,21 @@ def sine_positions(size: Sequence[int], embed_dims: int, temperature: float = 10
     return torch.cat([angles.sin(), angles.cos()], dim=-1).flatten(-2)
 
 
+def sine_code(size: Sequence[int], embed_dims: int, device=None, temperature: float = 10000.0) -> Tensor:
+    """*size C for any number of channels: for each axis in turn sines, then cosines, the same even number of channels
+    for each axis, and what is too much is cut off (VT-UNet; "positional-encodings" on PyPI)."""
+    dims = len(size)
+    width = 2 * math.ceil(embed_dims / (2 * dims))
+    rates = temperature ** -(torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
+    parts = []
+    for axis, side in enumerate(size):
+        angles = torch.arange(side, device=device, dtype=torch.float32)[:, None] * rates
+        code = torch.cat([angles.sin(), angles.cos()], dim=-1)
+        view = [side if each == axis else 1 for each in range(dims)]
+        parts.append(code.view(*view, width).expand(*size, width))
+    return torch.cat(parts, dim=-1)[..., :embed_dims]
+
+
 def fourier_features(coordinates: Tensor, num_bands: int, max_frequency: Sequence[float], raw: bool = True) -> Tensor:
     """... D -> ... (D*(2*bands) [+ D]): sines and cosines of pi times the coordinate times frequencies that are spaced
     evenly from 1 to half of ``max_frequency`` (Perceiver, https://arxiv.org/abs/2103.03206, section 3.2).

@@ -69,7 +69,13 @@ class Target:
         return torch.zeros(shape, device=labels.device).scatter_(1, labels, valid.float())
 
     def labels(self, num_classes: int) -> Tensor:
-        """B *size long, 255 where there is no truth; only of classes."""
+        """B *size long, 255 where there is no truth.
+
+        Raises:
+            ValueError: a label beyond the classes; or the truth is regions, which may overlap.
+        """
+        if self.regions:
+            raise ValueError('regions have no class numbers; their cross entropy is BinaryCrossEntropyTerm')
         labels = self.maps.long()
         self._check(labels.where(labels != IGNORE, 0), num_classes)
         return labels

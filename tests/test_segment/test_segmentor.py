@@ -182,3 +182,12 @@ def test_mirrored_inference_of_a_net_that_crops():
     ]
     with pytest.raises(ValueError, match='enlarge'):
         MirroredInference(margin=1)(image, kernel)
+
+
+def test_cross_entropy_of_classes_is_refused_for_regions():
+    model = build(plain(head=dict(type='mmparts.RegionHead')))
+    data = batch(model, [(32, 32), (32, 32)])
+    for one in data['data_samples']:
+        one.gt_sem_seg = PixelData(data=torch.zeros(3, 32, 32, dtype=torch.uint8))
+    with pytest.raises(ValueError, match='BinaryCrossEntropyTerm'):
+        model(**data, mode='loss')

@@ -7,7 +7,7 @@ import torch
 from segmentors import build, converts, count, official_names, on_meta, trains
 from windows import clamped, rolled_attention, rolled_heads
 
-from mmparts.segment.vt_unet.decoder import sine_code
+from mmparts.layers.position import sine_code
 from mmparts.segment.vt_unet.weights import VTUNetLayout
 
 SIZES = dict(depths=(2, 2, 1, 1), num_heads=(1, 2, 2, 4), window_size=3)
@@ -55,14 +55,14 @@ def test_a_fusion_block_is_the_formula(quirk):
             own = expected + rolled_attention(normed, ours.attn, **how)
             cross = expected + rolled_attention(normed, ours.attn, memory=kept, scale=twice, **how)
             own, cross = (each + ours.mlp(ours.norm2(each)) for each in (own, cross))
-            code = ours.mlp(ours.norm2(sine_code((2, 8, 7, 12), x.device)))
+            code = ours.mlp(ours.norm2(sine_code((2, 8, 7), 12)))
             expected = 0.7 * own + 0.3 * cross + code
         got = model.decoder.fuse(model.decoder.levels[-1].blocks, x, memory)
     assert torch.allclose(got, expected, atol=1e-5)
 
 
 def test_the_position_code_by_hand():
-    code = sine_code((2, 3, 4, 14), torch.device('cpu'))
+    code = sine_code((2, 3, 4), 14)
     width = 6  # 2 ceil(14 / 6)
     rates = [10000 ** (-2 * i / width) for i in range(3)]
     whole = [f(place * rate) for place in (1, 2, 3) for f in (math.sin, math.cos) for rate in rates]

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from ...layers.patch import PatchExpand, tupled
+from ...layers.position import sine_code
 from ...layers.token_block import drop_path_rates
 from ...layers.window_grid import WindowGrid
 from ...registry import MODELS
@@ -43,26 +44,12 @@ class FusionBlock(VolumeBlock):
         itself = self.branch(x, self.attn.attend(query, own_key, own_value, grid), grid)
         across = self.branch(x, self.attn.attend(cross_query, key, value, grid), grid)
 
-        position = self.mlp(self.norm2(sine_code(x.shape[1:], x.device, x.dtype)))
+        position = self.mlp(self.norm2(sine_code(x.shape[1:-1], x.shape[-1], x.device).to(x.dtype)))
         return (1 - self.alpha) * itself + self.alpha * across + position
 
     def branch(self, x: Tensor, windows: Tensor, grid: WindowGrid) -> Tensor:
         x = x + self.drop_path(grid.reverse(windows))
         return x + self.drop_path(self.mlp(self.norm2(x)))
-
-
-def sine_code(shape: Sequence[int], device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
-    """D H W C: for each axis in turn sines, then cosines, of ceil(C/6) frequencies each; cut to C channels."""
-    *size, channels = shape
-    width = 2 * math.ceil(channels / 6)
-    rates = 10000 ** -(torch.arange(0, width, 2, device=device, dtype=torch.float32) / width)
-    parts = []
-    for axis, side in enumerate(size):
-        angles = torch.arange(side, device=device, dtype=torch.float32)[:, None] * rates
-        code = torch.cat([angles.sin(), angles.cos()], dim=-1)
-        view = [side if each == axis else 1 for each in range(len(size))]
-        parts.append(code.view(*view, width).expand(*size, width))
-    return torch.cat(parts, dim=-1)[..., :channels].to(dtype)
 
 
 @MODELS.register_module()
