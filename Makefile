@@ -4,7 +4,7 @@ TORCH ?= torch==2.13.0
 STACK ?= openmmlab
 BIN := $(VENV)/bin
 
-.PHONY: help setup setup-test demo lint format test test-long clean
+.PHONY: help setup setup-test demo lint format test test-long test-slurm clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -37,10 +37,14 @@ format: setup-test  ## bring the code into ruff's format
 	$(BIN)/ruff format .
 
 test: setup-test  ## the whole test suite
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2 -m "not long and not slurm"
 
 test-long: setup-test  ## the tests that take minutes
 	$(BIN)/python -m pytest -n 2 -m long
+
+test-slurm: setup-test  ## the tests on a Slurm of three nodes, started on this machine (root; installs slurm-wlm, munge)
+	tests/test_slurm/install.sh
+	$(BIN)/python -m pytest -m slurm tests/test_slurm --durations=5
 
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) build dist work_dirs/demo data/shapes projects/.mim *.egg-info

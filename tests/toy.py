@@ -22,8 +22,12 @@ from torch.utils.data import Dataset
 class Numbers(Dataset):
     metainfo = dict(classes=('disc', 'square'))
 
-    def __init__(self, nan_at: int | None = None, length: int = 8, noise: float = 0.0, seconds: float = 0.0):
-        self.nan_at, self.length, self.noise, self.seconds = nan_at, length, noise, seconds
+    def __init__(
+        self, nan_at: int | None = None, length: int = 8, noise: float = 0.0, seconds: float = 0.0, more: int = 0
+    ):
+        """``more`` images on the second process; ``seconds`` for one image."""
+        self.nan_at, self.noise, self.seconds = nan_at, noise, seconds
+        self.length = length + more * int(os.environ.get('RANK', 0))
 
     def __len__(self) -> int:
         return self.length
@@ -41,14 +45,15 @@ class Numbers(Dataset):
 class Toy(BaseModel):
     """With dropout, so that equal losses also mean equal random streams."""
 
-    def __init__(self, width: int = 8, init_cfg: dict | None = None):
+    def __init__(self, width: int = 8, norm: bool = False, init_cfg: dict | None = None):
         super().__init__(init_cfg=init_cfg)
         self.backbone = nn.Linear(4, width)
+        self.norm = nn.BatchNorm1d(width) if norm else nn.Identity()
         self.head = nn.Linear(width, 1)
         self.losses = []
 
     def forward(self, inputs, data_samples=None, mode: str = 'tensor'):
-        hidden = nn.functional.dropout(self.backbone(torch.stack(list(inputs))).tanh(), 0.2, self.training)
+        hidden = nn.functional.dropout(self.norm(self.backbone(torch.stack(list(inputs)))).tanh(), 0.2, self.training)
         out = self.head(hidden)
         if mode != 'loss':
             return [BaseDataElement(y=y) for y in out]
@@ -106,6 +111,18 @@ class SignalHook(Hook):
     def send(self):
         for pid in [child.pid for child in multiprocessing.active_children()] + [os.getpid()]:
             os.kill(pid, getattr(signal, self.name))
+
+
+@HOOKS.register_module(force=True)
+class HangHook(Hook):
+    """One process stops for ever before an iteration."""
+
+    def __init__(self, at: int, rank: int):
+        self.at, self.rank = at, rank
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        if runner.iter == self.at and runner.rank == self.rank:
+            time.sleep(1000)
 
 
 @HOOKS.register_module(force=True)

@@ -14,6 +14,12 @@ def main() -> None:
         help='go on from a checkpoint; without a path, or with `auto`, from the newest readable one in '
         'the work dir (a fresh start where there is none)',
     )
+    parser.add_argument(
+        '--resume-schedule',
+        choices=['extend'],
+        help='with --resume: plan the schedules anew where the config has changed (more epochs, another rate or '
+        'schedule), which is refused otherwise',
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument(
         '--amp-dtype', choices=['float16', 'bfloat16'], help='implies --amp; default: float16 on GPUs, bfloat16 on CPUs'
@@ -34,6 +40,8 @@ def main() -> None:
         cli.set_amp(cfg, args.amp_dtype)
     if args.auto_scale_lr:
         cli.set_auto_scale_lr(cfg)
+    if args.resume_schedule:
+        cfg.merge_from_dict({'default_hooks.progress.resume_schedule': args.resume_schedule})
     if args.max_requeues is not None:
         cfg.merge_from_dict({'default_hooks.interrupt.max_requeues': args.max_requeues})
     cli.set_resume(cfg, args.resume)

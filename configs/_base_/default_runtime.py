@@ -15,14 +15,19 @@ default_hooks = dict(
     progress=dict(type='mmparts.ProgressHook'),
     step_seed=dict(type='mmparts.StepSeedHook'),
     consensus=dict(type='mmparts.ConsensusHook'),
+    buffers=dict(type='mmparts.BufferHook'),
+    watchdog=dict(type='mmparts.WatchdogHook'),
     nan_guard=dict(type='mmparts.NanGuardHook'),
     interrupt=dict(type='mmparts.InterruptHook'),
     pictures=dict(type='mmparts.PictureHook'),
     curves=dict(type='mmparts.CurveHook'),
 )
 
+# timeout: seconds after which a process that does not go on ends the job, with the name of its rank and step.
 env_cfg = dict(
-    cudnn_benchmark=False, mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0), dist_cfg=dict(backend='nccl')
+    cudnn_benchmark=False,
+    mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
+    dist_cfg=dict(backend='nccl', timeout=1800),
 )
 
 vis_backends = [dict(type='LocalVisBackend')]

@@ -6,6 +6,7 @@ Importing this package makes mmengine load checkpoints safely, see :mod:`.checkp
 from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit
 from ..weights.torch_file import trusted
 from .amp import Bfloat16OptimWrapper
+from .buffers import BufferHook
 from .checkpoint import find_resumable, install, load_checkpoint_file
 from .checkpoint_hook import SafeCheckpointHook
 from .consensus import ConsensusHook
@@ -19,11 +20,14 @@ from .nan_guard import NanGuardHook, NonFiniteLoss
 from .paramwise import ParamwiseConstructor
 from .picture_hook import PictureHook, draw_test_images
 from .progress import ProgressHook
+from .seed import StepSeedHook
+from .watchdog import WatchdogHook
 
 install()
 
 __all__ = [
     'Bfloat16OptimWrapper',
+    'BufferHook',
     'ConsensusHook',
     'CorruptCheckpoint',
     'EpochLoop',
@@ -42,6 +46,7 @@ __all__ = [
     'SafeCheckpointHook',
     'StepSeedHook',
     'UnsafeCheckpoint',
+    'WatchdogHook',
     'WeightsDoNotFit',
     'draw_test_images',
     'find_resumable',

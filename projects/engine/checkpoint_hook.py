@@ -13,6 +13,7 @@ from mmengine.model import is_model_wrapper
 
 from ..registry import HOOKS
 from ..weights.errors import WeightsDoNotFit
+from .buffers import KEY, gather_buffers
 from .checkpoint import BACKEND, POINTER, make_plain, remove_leftovers, write_atomically
 from .fit import last_fit
 
@@ -40,6 +41,8 @@ class SafeCheckpointHook(CheckpointHook):
             remove_leftovers(self.out_dir)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        if getattr(self, 'rank_buffers', None) is not None:
+            checkpoint[KEY] = self.rank_buffers
         make_plain(checkpoint)
 
     def _check_resumed(self, runner) -> None:
@@ -72,6 +75,7 @@ class SafeCheckpointHook(CheckpointHook):
             name: File name.
             meta: ``epoch`` and ``iter`` that a resume starts from.
         """
+        self.rank_buffers = gather_buffers(runner.model)
         runner.save_checkpoint(
             self.out_dir,
             name,
@@ -83,6 +87,7 @@ class SafeCheckpointHook(CheckpointHook):
             backend_args=self.backend_args,
             **self.args,
         )
+        self.rank_buffers = None
         if is_main_process():
             path = self.file_backend.join_path(self.out_dir, name)
             write_atomically(path.encode(), osp.join(runner.work_dir, POINTER))

@@ -27,6 +27,7 @@ from .fit import MINIMUM_VARIABLE
 from .interrupt import Interrupted
 from .lock import WorkDirInUse, WorkDirLock
 from .nan_guard import NonFiniteLoss
+from .plan import PlanChanged
 from .resume import choose_checkpoint
 from .signals import stop
 
@@ -43,6 +44,7 @@ USER_ERRORS = (
     NonFiniteLoss,
     WorkDirInUse,
     Disagreement,
+    PlanChanged,
 )
 
 

@@ -48,11 +48,6 @@ class WorkDirLock:
             return
         raise WorkDirInUse(f'{self.path} changes hands all the time; are several runs being started in it?')
 
-    def touch(self) -> None:
-        """Show that the run lives."""
-        if self.held and osp.exists(self.path):
-            os.utime(self.path)
-
     def release(self) -> None:
         owner = self._owner() or {}
         if self.held and {**owner, 'touched': None} == {**self.identity(), 'touched': None}:

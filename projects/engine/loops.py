@@ -52,7 +52,7 @@ class EpochLoop(Resumable, EpochBasedTrainLoop):
         while self._epoch < self._max_epochs and not self.stop_training:
             self.run_epoch()
             self._decide_current_val_interval()
-            if self._validation_is_due():
+            if self.validates_after(self._epoch):
                 self.runner.val_loop.run()
 
         self.runner.call_hook('after_train')
@@ -69,9 +69,10 @@ class EpochLoop(Resumable, EpochBasedTrainLoop):
         self.runner.call_hook('after_train_epoch')
         self._epoch, self.first_iter = self._epoch + 1, self._iter
 
-    def _validation_is_due(self) -> bool:
-        due = self._epoch % self.val_interval == 0 or self._epoch == self._max_epochs
-        return self.runner.val_loop is not None and self._epoch >= self.val_begin and due
+    def validates_after(self, epoch: int) -> bool:
+        """Whether a validation follows when ``epoch`` epochs are done."""
+        due = epoch % self.val_interval == 0 or epoch == self._max_epochs
+        return self.runner.val_loop is not None and epoch >= self.val_begin and due
 
 
 @LOOPS.register_module()
@@ -87,7 +88,7 @@ class IterLoop(Resumable, IterBasedTrainLoop):
             self.runner.model.train()
             self.run_iter(data)
             self._decide_current_val_interval()
-            if self._validation_is_due():
+            if self.validates_after(self._iter):
                 self.runner.val_loop.run()
 
         self.runner.call_hook('after_train_epoch')
@@ -99,9 +100,10 @@ class IterLoop(Resumable, IterBasedTrainLoop):
         while self._iter < self._max_iters and not self.stop_training:
             yield next(batches)
 
-    def _validation_is_due(self) -> bool:
-        due = self._iter % self.val_interval == 0 or self._iter == self._max_iters
-        return self.runner.val_loop is not None and self._iter >= self.val_begin and due
+    def validates_after(self, iteration: int) -> bool:
+        """Whether a validation follows when ``iteration`` iterations are done."""
+        due = iteration % self.val_interval == 0 or iteration == self._max_iters
+        return self.runner.val_loop is not None and iteration >= self.val_begin and due
 
 
 RESUMABLE = {EpochBasedTrainLoop: EpochLoop, IterBasedTrainLoop: IterLoop}

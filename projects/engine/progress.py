@@ -1,10 +1,18 @@
-"""How far a run is, saved and resumed as a whole: the place in the data, beside what mmengine keeps."""
+"""How far a run is, saved and resumed as a whole: the place in the data and the plan, beside what mmengine keeps."""
 
+import hashlib
+
+from mmengine.dist import get_rank
 from mmengine.hooks import Hook
+from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
+from torch import Tensor, nn, stack
 
 from ..registry import HOOKS
+from .buffers import KEY, restore_buffers
+from .consensus import Disagreement, gathered
 from .loops import EpochLoop, make_resumable
+from .plan import advance, images_a_step, plan_of, replan, settle
 from .samples import Loader
 
 
@@ -13,14 +21,21 @@ class ProgressHook(Hook):
     """Lets a run go on with the batch after the last one it saw, on epoch and iteration loops.
 
     It turns the runner's loops into resumable ones (see :mod:`.loops`), writes ``meta['progress']`` into every
-    checkpoint and goes back to it on a resume. Checkpoints of others resume at the start of their epoch.
+    checkpoint and goes back to it on a resume, holding it against the config (see :mod:`.plan`). Before the first step
+    all processes compare where they are. Checkpoints of others resume at the start of their epoch.
+
+    Args:
+        resume_schedule: 'extend' plans the schedules anew where the config has changed, instead of refusing it.
     """
 
     priority = 'VERY_HIGH'
 
-    def __init__(self):
+    def __init__(self, resume_schedule: str | None = None):
+        if resume_schedule not in (None, 'extend'):
+            raise ValueError(f"resume_schedule is {resume_schedule!r}; it can be None or 'extend'")
+        self.extend = resume_schedule == 'extend'
         self.found = {}
-        self.resumable = False
+        self.resumable = self.replanned = False
 
     def before_run(self, runner) -> None:
         loop, val_loop = runner._train_loop, runner._val_loop
@@ -31,17 +46,41 @@ class ProgressHook(Hook):
             val_loop.dataloader = Loader.like(val_loop.dataloader)
         if not self.resumable:
             runner.logger.warning(f'{type(loop).__name__} does not go on inside an epoch; it stops at the end of one')
+            return
+        self.plan = plan_of(runner)
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
+        if not self.resumable:
+            return
         loop, meta = runner.train_loop, checkpoint['meta']
         inside = isinstance(loop, EpochLoop) and meta['epoch'] == loop.epoch
         meta['progress'] = dict(
-            batch=meta['iter'] - loop.first_iter if inside else 0, owes_validation=meta.pop('owes_validation', False)
+            batch=meta['iter'] - loop.first_iter if inside else 0,
+            owes_validation=meta.pop('owes_validation', False),
+            plan=self.plan,
         )
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
-        if runner._resume:
-            self.found = checkpoint['meta'].get('progress', {})
+        progress = checkpoint.get('meta', {}).get('progress')
+        if not (runner._resume and self.resumable and progress):
+            return
+        self._hold_to_plan(runner, checkpoint, progress['plan'])
+        self.found = checkpoint['meta']['progress']
+        self.buffers = checkpoint.pop(KEY, None)
+
+    def _hold_to_plan(self, runner, checkpoint: dict, old: dict) -> None:
+        layout = [f'{plan["processes"]} x {plan["batch_size"]}' for plan in (old, self.plan)]
+        self.replanned = settle(old, self.plan, self.extend)
+        if self.replanned:
+            replan(runner, checkpoint, old, self.plan)
+        if self.replanned or layout[0] != layout[1]:
+            meta = checkpoint['meta']
+            seen = meta['progress']['batch'] * images_a_step(self.plan)
+            runner.logger.warning(
+                f'resumed by images: {layout[0]} a step before, {layout[1]} now; goes on in epoch {meta["epoch"] + 1} '
+                f'after {seen} of {self.plan["images"]} images, as iteration {meta["iter"] + 1}'
+                + (f', schedules planned anew with rates {self.plan["lr"]}' if self.replanned else '')
+            )
 
     def before_train(self, runner) -> None:
         loop = runner.train_loop
@@ -53,3 +92,42 @@ class ProgressHook(Hook):
             loop.dataloader.batch_sampler.sampler.seed = runner.seed
         loop.first_iter = loop.iter - self.found.get('batch', 0)
         loop.owes_validation = self.found.get('owes_validation', False)
+        if self.found and self.buffers is not None:
+            restore_buffers(runner.model, self.buffers)
+        if self.replanned:
+            advance(runner, loop.epoch, loop.iter)
+        require_same_place(runner)
+
+
+def require_same_place(runner) -> None:
+    """Raise :class:`Disagreement` on every process unless all are at the same step, with the same weights and data."""
+    loop, model = runner.train_loop, runner.model
+    mine = dict(
+        epoch=loop.epoch,
+        iteration=loop.iter,
+        weights=checksum(model.module if is_model_wrapper(model) else model),
+        images=len(loop.dataloader.dataset),
+        batches=len(loop.dataloader),
+        seed=runner.seed,
+    )
+    places = gathered(mine)
+    unequal = [key for key in mine if any(place[key] != places[0][key] for place in places)]
+    if unequal:
+        lines = [
+            f'  rank {rank}: ' + ', '.join(f'{key} {place[key]}' for key in unequal)
+            for rank, place in enumerate(places)
+        ]
+        raise Disagreement(
+            f'the processes do not start from the same place: their {", ".join(unequal)} differ\n'
+            + '\n'.join(lines)
+            + f'\n(this is rank {get_rank()}) Do all machines see the same data, checkpoint and code?'
+        )
+
+
+def checksum(model: nn.Module) -> str:
+    """Of the parameters; equal for equal ones. Shards of a model, which differ by design, count as equal."""
+    values = [value.detach() for value in model.parameters()]
+    if not values or any(type(value) is not Tensor and hasattr(value, 'to_local') for value in values):
+        return 'sharded'
+    sums = stack([value.double().sum() for value in values]).tolist()
+    return hashlib.sha256(repr(sums).encode()).hexdigest()[:8]

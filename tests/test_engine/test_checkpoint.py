@@ -15,6 +15,9 @@ from mmparts.engine import CorruptCheckpoint, UnsafeCheckpoint, checkpoint, find
 from mmparts.engine.checkpoint import load_from_url, plain, write_atomically
 from mmparts.registry import LOCATIONS
 
+# More epochs than the checkpoint was saved with.
+EXTEND = dict(progress=dict(resume_schedule='extend'))
+
 
 class Hostile:
     """Runs a command when unpickled without care."""
@@ -162,7 +165,7 @@ def test_stock_mmengine_checkpoint_resumes(make_runner):
     with pytest.raises(pickle.UnpicklingError):
         torch.load(path, weights_only=True)
 
-    runner = make_runner(2, 'second', resume=True, load_from=path)
+    runner = make_runner(2, 'second', hooks=EXTEND, resume=True, load_from=path)
     runner.train()
     assert runner.iter == 8
     assert len(runner.message_hub.get_scalar('train/loss').data[0]) == 8
@@ -192,7 +195,7 @@ def test_resume_refuses_another_model(make_runner):
 
     make_runner(1).train()
     with pytest.raises(WeightsDoNotFit, match='Cannot resume|are needed'):
-        make_runner(2, model=dict(width=9), resume=True).train()
+        make_runner(2, model=dict(width=9), hooks=EXTEND, resume=True).train()
 
 
 def test_old_checkpoint_goes_only_after_the_new_one_is_there(make_runner, monkeypatch):
@@ -214,7 +217,7 @@ def test_old_checkpoint_goes_only_after_the_new_one_is_there(make_runner, monkey
     first = osp.join(runner.work_dir, 'epoch_1.pth')
     assert find_resumable(runner.work_dir) == first
     assert osp.isfile(osp.join(runner.work_dir, 'best_toy_mAP_epoch_1.pth'))
-    make_runner(2, hooks=hooks, resume=True).train()
+    make_runner(2, hooks={**hooks, **EXTEND}, resume=True).train()
     assert sorted(name for name in os.listdir(runner.work_dir) if name.endswith('.pth')) == [
         'best_toy_mAP_epoch_1.pth',
         'epoch_2.pth',
@@ -238,7 +241,7 @@ def test_best_checkpoint_survives_a_failed_successor(make_runner, monkeypatch):
 
 def test_best_score_survives_a_resume(make_runner):
     make_runner(2).train()
-    runner = make_runner(3, resume=True)
+    runner = make_runner(3, hooks=EXTEND, resume=True)
     runner.train()  # the toy metric starts at 0.1 again: below the best, 0.2
     assert [name for name in os.listdir(runner.work_dir) if name.startswith('best')] == ['best_toy_mAP_epoch_2.pth']
 
@@ -285,7 +288,7 @@ def test_auto_resume_takes_the_previous_good_one(make_runner, damage):
         expected = last
 
     assert find_resumable(work_dir) == expected
-    resumed = make_runner(3, 'again', resume=True)
+    resumed = make_runner(3, 'again', hooks=EXTEND, resume=True)
     resumed.train()
     assert resumed.epoch == 3
 

@@ -78,6 +78,8 @@ def test_resume_goes_on_in_bfloat16(trained, run_tool):
             '--work-dir',
             trained / 'run',
             '--resume',
+            '--resume-schedule',
+            'extend',
             '--amp',
             *options(trained),
             'train_cfg.max_epochs=2',

@@ -1,0 +1,126 @@
+"""What a run was planned as, kept in its checkpoints: a resume holds to it, plans anew when asked, or is refused.
+
+mmengine takes the state of the schedules from the file, whatever the config says now: more epochs train at the last
+rate, another learning rate is ignored, another number of processes shifts the schedule against the images seen.
+"""
+
+import json
+import warnings
+from typing import Any
+
+from mmengine.dist import get_world_size
+from mmengine.optim import OptimWrapperDict
+from mmengine.runner import EpochBasedTrainLoop
+
+# What a resume may change without being asked, as long as a step sees as many images.
+LAYOUT = ('processes', 'batch_size')
+WORDS = dict(
+    by='unit of the plan', length='length', images='images of the data set', schedule='schedule', lr='learning rates'
+)
+
+
+class PlanChanged(RuntimeError):
+    """The config plans another run than the checkpoint belongs to."""
+
+
+def plan_of(runner) -> dict[str, Any]:
+    """The plan of a runner whose optimizer and schedules are built, as plain data."""
+    loader = runner.train_dataloader
+    by_epoch = isinstance(runner.train_loop, EpochBasedTrainLoop)
+    schedule = runner.cfg.get('param_scheduler')
+    return dict(
+        processes=get_world_size(),
+        batch_size=loader.batch_sampler.batch_size,
+        by='epochs' if by_epoch else 'iterations',
+        length=runner.max_epochs if by_epoch else runner.max_iters,
+        images=len(loader.dataset),
+        schedule=json.dumps(schedule, sort_keys=True, default=str),
+        lr=sorted({group.get('initial_lr', group['lr']) for group in _groups(runner.optim_wrapper)}),
+    )
+
+
+def images_a_step(plan: dict) -> int:
+    return plan['processes'] * plan['batch_size']
+
+
+def differences(old: dict, new: dict) -> list[str]:
+    """What of the plan itself changed, in words; another layout of equal steps is no change."""
+    keys = [key for key in WORDS if old[key] != new[key]]
+    if 'lr' in keys and images_a_step(old) != images_a_step(new):
+        keys.remove('lr')  # --auto-scale-lr
+    return [f'{WORDS[key]} {old[key]} -> {new[key]}' for key in keys]
+
+
+def settle(old: dict, new: dict, extend: bool) -> bool:
+    """Whether the schedules are to be planned anew, from the config and by the images seen.
+
+    Raises:
+        PlanChanged: The config changed and ``extend`` is not set, or steps of another size in a plan of iterations.
+    """
+    changed = differences(old, new)
+    if changed and not extend:
+        raise PlanChanged(
+            f'the config plans another run than the checkpoint was saved in: {"; ".join(changed)}. Resume with the old '
+            'values, or plan anew from here with --resume-schedule extend; to begin a new run from the weights, use '
+            'load_from'
+        )
+    resized = images_a_step(old) != images_a_step(new)
+    if resized and new['by'] == 'iterations':
+        raise PlanChanged(
+            f'a step had {images_a_step(old)} images ({old["processes"]} processes x {old["batch_size"]}), here it has '
+            f'{images_a_step(new)} ({new["processes"]} x {new["batch_size"]}), and this run is planned in steps. '
+            f'{_same_step(old, new)}'
+        )
+    return resized or bool(changed)
+
+
+def _same_step(old: dict, new: dict) -> str:
+    batch, rest = divmod(images_a_step(old), new['processes'])
+    if rest:
+        return f'Start a number of processes that divides {images_a_step(old)}'
+    return f'Resume with train_dataloader.batch_size={batch}'
+
+
+def replan(runner, checkpoint: dict, old: dict, new: dict) -> None:
+    """Move ``checkpoint`` to the same image of the epoch in steps of the new size, with the rates of a fresh start.
+
+    :func:`advance` brings the schedules there once everything is loaded.
+    """
+    meta = checkpoint['meta']
+    if new['by'] == 'epochs':
+        batch = meta['progress']['batch'] * images_a_step(old) // images_a_step(new)
+        meta['progress'] = {**meta['progress'], 'batch': batch}
+        meta['iter'] = meta['epoch'] * len(runner.train_dataloader) + batch
+    checkpoint.pop('param_schedulers', None)
+
+    if isinstance(runner.optim_wrapper, OptimWrapperDict):
+        raise PlanChanged('a run with several optimizers cannot be planned anew; resume it as it was')
+    saved = checkpoint['optimizer']['param_groups']
+    for group, fresh in zip(saved, runner.optim_wrapper.optimizer.param_groups):
+        group.update({key: fresh[key] for key in ('lr', 'initial_lr') if key in fresh})
+    base = getattr(runner.optim_wrapper, 'base_param_settings', None)
+    if base is not None:
+        checkpoint['optimizer']['base_param_settings'] = base
+
+
+def advance(runner, epoch: int, iteration: int) -> None:
+    """Let fresh schedules take the steps that a run takes to get to ``iteration``, epoch by epoch."""
+    schedulers = runner.param_schedulers or []
+    length = len(runner.train_dataloader) if isinstance(runner.train_loop, EpochBasedTrainLoop) else 0
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')  # torch's, that the optimizer takes no step
+        for step in range(1, iteration + 1):
+            _step(schedulers, by_epoch=False)
+            if length and step % length == 0:
+                _step(schedulers, by_epoch=True)
+
+
+def _step(schedulers: list, by_epoch: bool) -> None:
+    for scheduler in schedulers:
+        if scheduler.by_epoch is by_epoch:
+            scheduler.step()
+
+
+def _groups(optim_wrapper) -> list[dict]:
+    wrappers = optim_wrapper.values() if isinstance(optim_wrapper, OptimWrapperDict) else [optim_wrapper]
+    return [group for wrapper in wrappers for group in wrapper.optimizer.param_groups]

@@ -1,0 +1,121 @@
+"""Jobs on a real Slurm: trained, tested, signalled, preempted, queued again; the run is the same run."""
+
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.slurm
+
+CPU = dict(GPUS_PER_NODE='0')
+
+
+def test_train_and_test_through_the_scripts(jobs, straight):
+    result = jobs.run('slurm_train.sh', 'main', 'job', jobs.config, jobs.work_dir, GPUS='2', GPUS_PER_NODE='2')
+    assert result.returncode == 0, result.stderr[-3000:]
+    for rank in (0, 1):
+        assert jobs.steps(rank=rank) == jobs.steps(straight(2), rank)
+    result = jobs.run('slurm_test.sh', 'main', 'job', jobs.config, jobs.work_dir / 'epoch_4.pth', GPUS='2', **CPU)
+    assert result.returncode == 0 and '"toy/mAP"' in result.stdout, result.stderr[-3000:]
+
+
+def test_two_nodes(jobs, straight):
+    values = dict(GPUS='2', GPUS_PER_NODE='1')
+    result = jobs.run('slurm_train.sh', 'main', 'job', jobs.config, jobs.work_dir, **values)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert jobs.steps() == jobs.steps(straight(2))
+
+
+def test_one_gpu_for_each_task(jobs):
+    """A layout in which each process sees its own GPU only."""
+    values = dict(GPUS='2', TASKS_PER_NODE='2', SRUN_ARGS='--gpus-per-task=1', **CPU)
+    options = ['--cfg-options', 'train_cfg.max_epochs=1', 'train_dataloader.dataset.seconds=0']
+    result = jobs.run('slurm_train.sh', 'main', 'job', jobs.config, jobs.work_dir, *options, **values)
+    assert result.returncode == 0, result.stderr[-3000:]
+
+
+def test_signals_and_requeue_by_hand(jobs, straight, cluster):
+    """USR1, TERM, then `scontrol requeue`, each inside an epoch of one job; both ranks end as if nothing had been."""
+    job = jobs.submit(GPUS='2', GPUS_PER_NODE='2')
+    jobs.wait_for_step(3)
+    cluster.signal(job, 'SIGUSR1')
+    jobs.wait_for_step(14)
+    assert cluster.job(job)['Restarts'] == '1', jobs.log()
+    cluster.signal(job, 'SIGTERM')
+    jobs.wait_for_step(26)
+    assert cluster.job(job)['Restarts'] == '2', jobs.log()
+    cluster.ask('scontrol', 'requeue', job)
+    state = cluster.finish(job)
+    assert state['JobState'] == 'COMPLETED' and state['Restarts'] == '3', jobs.log()
+    for rank in (0, 1):
+        assert jobs.steps(rank=rank) == jobs.steps(straight(2), rank)
+    assert 'restart 2 of 100 at most' in jobs.log()
+
+
+def test_time_limit(jobs, straight, cluster):
+    """Slices of a minute, of which the last half is for the save; Slurm may send the signal earlier."""
+    job = jobs.submit(GPUS='1', SIGNAL='USR2@20', SBATCH_ARGS='--time=1', **CPU)
+    state = cluster.finish(job, 280)
+    assert state['JobState'] == 'COMPLETED', jobs.log()
+    assert jobs.steps() == jobs.steps(straight(1))
+
+
+def test_preemption_with_grace(jobs, straight, cluster):
+    job = jobs.submit(GPUS='1', SBATCH_ARGS='--nodelist=n2 --exclusive', **CPU)
+    jobs.wait_for_step(5)
+    urgent = ['sbatch', '--partition=urgent', '--nodelist=n2', '--exclusive', '--output=/dev/null', '--wrap=sleep 2']
+    number = cluster.ask(*urgent).split()[-1]
+    assert cluster.finish(number)['JobState'] == 'COMPLETED'
+    assert len(jobs.steps()) < 80, 'the job was preempted before it ended'
+    state = cluster.finish(job)
+    assert state['JobState'] == 'COMPLETED' and state['Restarts'] == '1', jobs.log()
+    assert jobs.steps() == jobs.steps(straight(1))
+
+
+def test_requeued_so_many_times_at_most(jobs, cluster):
+    job = jobs.submit('--max-requeues', '1', GPUS='1', **CPU)
+    for step in (2, 6):
+        jobs.wait_for_step(step)
+        cluster.signal(job, 'SIGUSR1')
+    state = cluster.finish(job)
+    assert state['JobState'] == 'FAILED' and state['ExitCode'] == '75:0', state
+    assert 'not requeued: it was restarted 1 times, max_requeues is 1' in jobs.log()
+
+
+def test_a_cancelled_job_stays_cancelled(jobs, cluster):
+    job = jobs.submit(GPUS='1', **CPU)
+    jobs.wait_for_step(2)
+    cluster.ask('scancel', job)
+    cluster.until(lambda: 'EndTime' in cluster.job(job) and not cluster.ask('squeue', '-h'), 'it does not end')
+    assert cluster.job(job)['JobState'] == 'CANCELLED' and (jobs.work_dir / 'interrupted.pth').exists(), jobs.log()
+
+
+def test_array_job(jobs, straight, cluster):
+    job = jobs.submit(GPUS='1', SBATCH_ARGS='--array=0-1', **CPU)
+    jobs.wait_for_step(5, jobs.work_dir / '1')
+    cluster.signal(f'{job}_1', 'SIGUSR1')
+    for task in (0, 1):
+        state = cluster.finish(f'{job}_{task}')
+        assert state['JobState'] == 'COMPLETED' and state['Restarts'] == str(task), jobs.log()
+        assert jobs.steps(jobs.work_dir / str(task)) == jobs.steps(straight(1))
+
+
+def test_no_shared_disk(jobs, straight, cluster):
+    """The second node's work dir is a disk of its own, empty at each start: rank 0 sends it the checkpoint."""
+    if subprocess.run(['unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']).returncode:
+        pytest.skip('no mounts of one process here')
+    python = jobs.folder / 'python'
+    mount = f'mount -t tmpfs none {shlex.quote(str(jobs.work_dir))} && exec "$@"'
+    python.write_text(f"""#!/bin/sh
+set -- {shlex.quote(sys.executable)} "$@"
+if [ "$SLURMD_NODENAME" = n1 ]; then set -- unshare --mount sh -c {shlex.quote(mount)} sh "$@"; fi
+exec "$@"
+""")
+    python.chmod(0o755)
+    job = jobs.submit(GPUS='2', GPUS_PER_NODE='1', PYTHON=str(python))
+    jobs.wait_for_step(13)
+    cluster.signal(job, 'SIGUSR1')
+    assert cluster.finish(job)['JobState'] == 'COMPLETED', jobs.log()
+    assert jobs.steps() == jobs.steps(straight(2))
+    assert 'is sent to the processes [1]' in jobs.log()
