@@ -13,6 +13,7 @@ from torch import nn
 
 from ..registry import WEIGHT_INITIALIZERS
 from ..version import __version__
+from ..weights.containers import unwrap
 from ..weights.convert import Account, account
 from ..weights.readers import read_file
 from .checkpoint import verify_checkpoint, write_atomically
@@ -44,16 +45,18 @@ class OfficialWeights:
     Args:
         checkpoint: a local file of any format that `weights/readers.py` knows.
         layout: as in `account`.
+        key: which of several weights in the file to take, see `unwrap`.
         skip: as in `account`; names are those of the part.
     """
 
-    def __init__(self, checkpoint: str, layout: str | None = None, skip: Sequence[str] = ()):
+    def __init__(self, checkpoint: str, layout: str | None = None, skip: Sequence[str] = (), key: str | None = None):
         self.checkpoint = checkpoint
         self.layout = layout
         self.skip = skip
+        self.key = key
 
     def __call__(self, module: nn.Module):
-        made = account(read_file(self.checkpoint), module, self.layout, skip=self.skip).check()
+        made = account(unwrap(read_file(self.checkpoint), self.key), module, self.layout, skip=self.skip).check()
         module.load_state_dict(made.state, strict=False)
         # mmengine goes on to the children, whose own initialisation would undo this.
         for child in module.modules():

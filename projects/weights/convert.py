@@ -16,7 +16,7 @@ from .containers import Weights, unwrap
 from .errors import WeightsDoNotFit
 from .keys import Conversion
 from .layout import WeightLayout, is_classifier
-from .readers import WeightFile
+from .readers import WeightFile, is_finite
 
 SHOWN = 5  # lines of a kind that a refusal has room for
 
@@ -136,7 +136,7 @@ def account(
     """
     found = unwrap(checkpoint)
     official = found.state
-    layout = find_layout(set(official), layout)
+    layout = find_layout(set(official), layout, found.kind)
     if target is None:
         target = layout.target(model)
     part = model.get_submodule(target)
@@ -216,7 +216,7 @@ def _problems(
         'not finite': [
             f'{prefix}{name} <- {", ".join(made.sources[name])}: NaN or infinity'
             for name, tensor in made.state.items()
-            if numbers and name not in skipped and tensor.is_floating_point() and not tensor.isfinite().all()
+            if numbers and name not in skipped and not is_finite(tensor)
         ],
         'refused': [f'{prefix}{name} <- {reason}' for name, reason in made.refused.items() if name not in skipped],
         'skip patterns without effect': [
@@ -226,8 +226,14 @@ def _problems(
     return {group: lines for group, lines in groups.items() if lines}
 
 
-def find_layout(keys: set[str], layout: str | type[WeightLayout] | None = None) -> type[WeightLayout]:
-    """The layout of that name, or the only one that recognises the names."""
+def find_layout(
+    keys: set[str], layout: str | type[WeightLayout] | None = None, file: str = 'the checkpoint'
+) -> type[WeightLayout]:
+    """The layout of that name, or the only one that recognises the names.
+
+    Args:
+        file: what the names come from, for messages.
+    """
     if isinstance(layout, type):
         return layout
     WEIGHT_LAYOUTS.import_from_location()
@@ -238,13 +244,14 @@ def find_layout(keys: set[str], layout: str | type[WeightLayout] | None = None) 
         return known[layout]
 
     found = [name for name, candidate in known.items() if candidate.matches(keys)]
-    if len(found) != 1:
-        what = f'{" and ".join(found)} fit' if found else 'none fits'
+    if not found:
         raise WeightsDoNotFit(
-            f'the layout of the checkpoint is not clear: of {", ".join(sorted(known))}, {what} its '
-            f'names, as {", ".join(sorted(keys)[:4])}. Name one (--layout). Weights that have the '
-            'names of the model need no conversion.'
+            f'{file} has names that no layout knows, as {", ".join(sorted(keys)[:4])}. Names of the model itself need '
+            'no conversion: load_from, or init_cfg=dict(type="Pretrained"), takes the file as it is. Layouts that can '
+            f'be named (--layout): {", ".join(sorted(known))}'
         )
+    if len(found) > 1:
+        raise WeightsDoNotFit(f'{file} may be of several layouts, {" or ".join(found)}; name one (--layout)')
     return known[found[0]]
 
 

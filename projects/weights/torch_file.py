@@ -96,8 +96,8 @@ def _explain(path: str, error: Exception) -> RuntimeError:
     size = osp.getsize(path)
     reason = text.strip().splitlines()[-1] if text.strip() else type(error).__name__
     return CorruptCheckpoint(
-        f'{path} ({size} bytes) is no readable checkpoint: it is truncated, or another kind of file ({reason}). '
-        'Fetch or copy it again, or resume from an earlier one.'
+        f'{path} ({size} bytes) is no readable checkpoint: it begins as a torch file and cannot be read to its end '
+        f'({reason}). Fetch or copy it again, or resume from an earlier one.'
     )
 
 

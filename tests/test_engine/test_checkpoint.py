@@ -50,7 +50,7 @@ def test_hostile_checkpoint_is_refused_by_every_door(hostile, load):
     path, owned = hostile
     with pytest.raises(UnsafeCheckpoint, match='system') as error:
         load(path)
-    assert path in str(error.value) and '--trust-checkpoint' in str(error.value)
+    assert osp.basename(path) in str(error.value) and '--trust-checkpoint' in str(error.value)
     assert not owned.exists()
 
 

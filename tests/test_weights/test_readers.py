@@ -214,3 +214,4 @@ class TestFinite:
 
     def test_large_numbers_and_integers_pass(self):
         check_finite({'a': torch.full((100,), 65504.0).half(), 'b': torch.tensor([1, 2]), 'c': None}, 'x.pth')
+        check_finite([torch.zeros(0), torch.tensor(3e38), torch.tensor(True)], 'x.pth')
