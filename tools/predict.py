@@ -1,4 +1,4 @@
-"""Detect objects in pictures: `python tools/predict.py IMAGE_OR_FOLDER CONFIG CHECKPOINT`."""
+"""Predict images or volumes: `python tools/predict.py IMAGE_OR_FOLDER CONFIG CHECKPOINT`."""
 
 import argparse
 import os.path as osp
@@ -10,16 +10,18 @@ import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.engine import cli
 from mmparts.inference.detector import Detector, Failure, find_images
 from mmparts.inference.predictions import Records
+from mmparts.inference.volumes import CleanUp, ExportFailed, VolumePredictor, predict_volumes, takes_volumes
 from mmparts.tasks import task_of
 from mmparts.visualization.pictures import file_name, save
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description='Detect objects in an image or in the images of a folder: writes '
-        'pictures and predictions.json. Exit code 1 if an image failed.'
+        description='Predict an image or the images of a folder: writes pictures and predictions.json. Of volumes: '
+        'a volume, a folder of them, or a data set; writes label files with their geometry, too. Exit code 1 if one '
+        'failed.'
     )
-    parser.add_argument('images', help='an image or a folder')
+    parser.add_argument('images', help='an image, a volume, or a folder of them')
     parser.add_argument('config', help='the config that the model was trained with; it is Python code and is run')
     parser.add_argument('checkpoint', help='its weights (.pth)')
     parser.add_argument('--out', default='predictions', metavar='DIR', help='where to write (default: predictions)')
@@ -32,12 +34,19 @@ def main() -> int:
         help='images at a time (default 1). Only images of one size share a batch, so no detection depends on what '
         'else is predicted; what remains is rounding, some 1e-6 of a score',
     )
+    volumes = parser.add_argument_group('volumes')
+    volumes.add_argument('--folds', nargs='+', default=[], metavar='CKPT', help='more checkpoints: mean probability')
+    volumes.add_argument('--largest', action='store_true', help='keep only the largest piece of each class')
+    volumes.add_argument('--min-volume', type=float, default=0.0, help='drop pieces of fewer cubic millimetres')
+    volumes.add_argument('--suffix', default='.nii.gz', help='of label files: .nii.gz, .nii, .mha, .nrrd, .npz')
     cli.add_common(parser)
     args = parser.parse_args()
 
     cfg = cli.prepare(args)
     cli.refuse_outputs({'--out': args.out}, {'image or folder': args.images, 'checkpoint': args.checkpoint}, cfg)
     cli.require_whole_model()
+    if takes_volumes(cfg):
+        return run_volumes(args, cfg)
     paths = find_images(args.images)
     if osp.realpath(args.out) == osp.realpath(osp.dirname(paths[0]) or '.'):
         raise SystemExit(f'error: --out {args.out} is the folder of the images, whose files would be written over')
@@ -63,5 +72,13 @@ def main() -> int:
     return 1 if failures else 0
 
 
+def run_volumes(args: argparse.Namespace, cfg) -> int:
+    checkpoints = [cli.require_file(path, 'checkpoint') for path in (args.checkpoint, *args.folds)]
+    predictor = VolumePredictor(cfg, checkpoints, args.device, CleanUp(args.largest, args.min_volume))
+    failures = predict_volumes(args.images, cfg, predictor, args.out, args.suffix)
+    print(f'{failures} failed; {osp.join(args.out, "predictions.json")}')
+    return 1 if failures else 0
+
+
 if __name__ == '__main__':
-    cli.run(main)
+    cli.run(main, ExportFailed, ValueError)
