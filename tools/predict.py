@@ -47,7 +47,7 @@ def main() -> int:
     cli.require_whole_model()
     if takes_volumes(cfg):
         return run_volumes(args, cfg)
-    paths = find_images(args.images)
+    paths = find_images(args.images, cfg)
     if osp.realpath(args.out) == osp.realpath(osp.dirname(paths[0]) or '.'):
         raise SystemExit(f'error: --out {args.out} is the folder of the images, whose files would be written over')
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), args.device)

@@ -22,6 +22,7 @@ INTERLEAVES = dict(  # axes in the file, and their order as H W B
     bil=('lines bands samples', (0, 2, 1)),
     bip=('lines samples bands', (0, 1, 2)),
 )
+SUFFIXES = ('.mat', '.hdr', '.npz')  # of what a user names; ENVI's data lie beside their header
 ENVI_DATA = ('', '.img', '.dat', '.raw', '.bsq', '.bil', '.bip')
 
 
@@ -220,6 +221,8 @@ class CubeDataset(BaseDataset):
         files: paths below ``data_root``; a dict gives ``img_path``, ``seg_map_path`` and ``rows`` (first, end).
         repeats: visits of each file in an epoch.
     """
+
+    suffixes = SUFFIXES
 
     def __init__(self, files: list[str | dict], data_root: str = '', repeats: int = 1, **kwargs):
         self.files = [dict(img_path=each) if isinstance(each, str) else dict(each) for each in files]

@@ -62,7 +62,9 @@ class LoadForeground(BaseTransform):
         self.backend_args = backend_args
 
     def transform(self, results: dict) -> dict:
-        path = results['seg_map_path']
+        path = results.get('seg_map_path')
+        if path is None:  # an image to predict
+            return results
         numbers = cv2.imdecode(np.frombuffer(get(path, backend_args=self.backend_args), np.uint8), cv2.IMREAD_UNCHANGED)
         if numbers is None or numbers.ndim != 2:
             raise OSError(f'cannot read the map {path}, an image of one channel')

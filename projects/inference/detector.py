@@ -13,10 +13,11 @@ from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
 
-from ..datasets.members import classes_of, pipeline_of
+from ..datasets.members import classes_of, members, pipeline_of
 from ..datasets.unlabelled import SUFFIXES
 from ..engine.checkpoint import load_checkpoint_file
 from ..engine.fit import load_and_account
+from ..registry import DATASETS, resolve
 from ..weights.torch_file import trusted
 
 
@@ -117,8 +118,11 @@ def class_names(cfg: Config, checkpoint: dict) -> list[str] | None:
     return list(classes) if classes else None
 
 
-def find_images(path: str) -> list[str]:
+def find_images(path: str, cfg: Config | None = None) -> list[str]:
     """``path`` itself, or the images of that folder in the order of their names.
+
+    Args:
+        cfg: its test set may take files of other endings (`suffixes`), such as cubes.
 
     Raises:
         FileNotFoundError: Nothing is there, or a folder without images.
@@ -127,7 +131,10 @@ def find_images(path: str) -> list[str]:
         return [path]
     if not osp.isdir(path):
         raise FileNotFoundError(f'no image or folder at {path}')
-    images = sorted(osp.join(path, name) for name in os.listdir(path) if name.lower().endswith(SUFFIXES))
+    endings = SUFFIXES
+    if cfg is not None:
+        endings = getattr(resolve(next(members(cfg.test_dataloader.dataset)), DATASETS), 'suffixes', SUFFIXES)
+    images = sorted(osp.join(path, name) for name in os.listdir(path) if name.lower().endswith(endings))
     if not images:
-        raise FileNotFoundError(f'no images in {path}; known endings: {", ".join(SUFFIXES)}')
+        raise FileNotFoundError(f'no images in {path}; known endings: {", ".join(endings)}')
     return images

@@ -14,6 +14,8 @@ from mmengine.structures import PixelData
 from PIL import Image
 from torch import Tensor, nn
 
+from ..datasets.cubes import SUFFIXES as CUBES
+from ..datasets.cubes import read_cube
 from ..datasets.volumes.files import SUFFIXES, open_volume
 from ..registry import TASKS
 from ..structures import VolumeSample
@@ -44,7 +46,7 @@ class Segmentation(Task):
         model = cfg.get('model', cfg)
         if model.get('dims', 2) == 2:
             return super().size(cfg)
-        tile = (model.get('inference') or {}).get('roi_size') or 96
+        tile = (model.get('inference') or {}).get('size') or 96
         return tuple(tile) if isinstance(tile, (tuple, list)) else (tile,) * model['dims']
 
     def sizes(self, model: nn.Module) -> Sequence[Size]:
@@ -81,6 +83,8 @@ class Segmentation(Task):
 
     def read(self, sample) -> np.ndarray:
         """H W 3, RGB, or of a volume C D H W."""
+        if 'source_shape' not in sample and sample.img_path.endswith(CUBES):
+            return three_bands(read_cube(sample.img_path).array)
         if not sample.img_path.endswith(SUFFIXES):
             return super().read(sample)
         volume = open_volume(sample.img_path).load()
@@ -105,7 +109,9 @@ class Segmentation(Task):
         if image.ndim == 4:
             image, data = sheet_of(image), np.concatenate(slices_of(data), axis=-1)
         labels = data[0].astype(int) if len(data) == 1 else uppermost(data)
-        return [(dict(gt='ground truth', pred='prediction')[prefix], draw_map(image, labels, classes))]
+        background = 0 if classes and classes[0] == 'background' else None
+        heading = dict(gt='ground truth', pred='prediction')[prefix]
+        return [(heading, draw_map(image, labels, classes, background=background))]
 
 
 def sample_type(dims: int) -> type:
@@ -151,6 +157,13 @@ def read_labels(path: str, info: dict) -> np.ndarray:
     for old, new in (info.get('label_map') or {}).items():
         mapped[labels == old] = new
     return mapped
+
+
+def three_bands(cube: np.ndarray) -> np.ndarray:
+    """H W 3 of 0 to 255: bands of a cube H W B at three quarters, half and a quarter of its spectrum."""
+    bands = cube[..., [int(place * cube.shape[2]) for place in (0.75, 0.5, 0.25)]].astype(float)
+    low, high = np.percentile(bands, (1, 99), axis=(0, 1))
+    return (255 * np.clip((bands - low) / np.maximum(high - low, 1e-6), 0, 1)).astype(np.uint8)
 
 
 def slices_of(volume: np.ndarray) -> list[np.ndarray]:

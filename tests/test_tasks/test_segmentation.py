@@ -111,7 +111,7 @@ def test_a_config_of_mmseg_is_counted():
 
 
 def test_the_size_of_volumes_is_the_tile_of_inference():
-    cfg = dict(model=segmentor(3, inference=dict(roi_size=(64, 64, 32))))
+    cfg = dict(model=segmentor(3, inference=dict(size=(64, 64, 32))))
     assert Segmentation().size(cfg) == (64, 64, 32)
     assert Segmentation().size(dict(model=segmentor(3))) == (96, 96, 96)
     assert Segmentation().size(dict(model=segmentor(2))) == (512, 512)

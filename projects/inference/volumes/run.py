@@ -2,7 +2,6 @@
 
 import json
 import os.path as osp
-import resource
 import sys
 
 import numpy as np
@@ -32,6 +31,7 @@ def predict_volumes(path: str, cfg: Config, predictor: VolumePredictor, out: str
         ExportFailed: a label file could not be written.
     """
     cases, records, task = find_cases(path, cfg, predictor.meta), [], task_of(predictor.models[0])
+    refuse_inputs([cases.get_data_info(i) for i in range(len(cases))], out, suffix)
     metric = metric_of(cfg, osp.join(out, 'cases.csv'))
     metric.dataset_meta = cases.metainfo
     with Exporter() as exporter:
@@ -55,6 +55,15 @@ def predict_volumes(path: str, cfg: Config, predictor: VolumePredictor, out: str
     document = dict(config=cfg.filename, classes=list(cases.metainfo['classes']), scores=scores, predictions=records)
     write_atomically(json.dumps(document, indent=1).encode(), osp.join(out, 'predictions.json'))
     return sum('error' in each for each in records)
+
+
+def refuse_inputs(infos: list[dict], out: str, suffix: str):
+    """Raise ValueError if a label file would be written over a file that is read."""
+    read = {osp.realpath(path) for info in infos for path in (*info['img_paths'], info['seg_map_path']) if path}
+    for info in infos:
+        target = osp.join(out, f'{info["case"]}{suffix}')
+        if osp.realpath(target) in read:
+            raise ValueError(f'the prediction of {info["case"]} would replace its input {target}')
 
 
 def metric_of(cfg: Config, csv_file: str) -> VolumeMetric:
@@ -85,6 +94,8 @@ def record(sample: VolumeSample, meta: dict) -> dict:
 
 def peak_megabytes() -> int:
     """Largest memory of this process so far."""
+    import resource  # not on Windows
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1 << 20 if sys.platform == 'darwin' else 1 << 10)
 
 
