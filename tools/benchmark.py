@@ -48,10 +48,12 @@ def arguments() -> argparse.Namespace:
         metavar='SIDE',
         help="size of the images, H W, or D H W of volumes; default: that of the config's test pipeline",
     )
-    parser.add_argument('--batch-size', type=int, default=1, help='images a step, for --speed and --train (default 1)')
-    parser.add_argument('--device', default=get_device(), help='default: %(default)s')
+    parser.add_argument(
+        '--batch-size', type=cli.whole(1), default=1, help='images a step, for --speed and --train (default 1)'
+    )
+    parser.add_argument('--device', type=cli.device, default=get_device(), help='default: %(default)s')
     parser.add_argument('--amp-dtype', choices=['float16', 'bfloat16'], help='mixed precision, for --speed and --train')
-    parser.add_argument('--rounds', type=int, default=10, help='repetitions (default 10); of races at least 5')
+    parser.add_argument('--rounds', type=cli.whole(1), default=10, help='repetitions (default 10); of races at least 5')
     parser.add_argument(
         '--seconds',
         type=float,

@@ -20,7 +20,7 @@ def main():
     )
     parser.add_argument('--split', choices=('train', 'val', 'test'), default='train', help='which dataloader')
     parser.add_argument('--out', default='work_dirs/browse', help='folder for the pictures')
-    parser.add_argument('--num', type=int, default=12, help='pictures to draw')
+    parser.add_argument('--num', type=cli.whole(1), default=12, help='pictures to draw')
     parser.add_argument(
         '--cfg-options',
         nargs='+',

@@ -26,8 +26,8 @@ def main() -> int | None:
         help='a config of the generated set',
     )
     parser.add_argument('--data', default='data/shapes', help='folder of the generated set; made when absent')
-    parser.add_argument('--images', type=int, default=1500, help='training pictures to generate')
-    parser.add_argument('--val-images', type=int, default=200, help='unseen pictures to generate')
+    parser.add_argument('--images', type=cli.whole(1), default=1500, help='training pictures to generate')
+    parser.add_argument('--val-images', type=cli.whole(1), default=200, help='unseen pictures to generate')
     # One thread each: for nets this small two processes are faster than two threads that wake for every op.
     most = max(number for number in PROCESSES if number <= cli.default_processes())
     parser.add_argument(

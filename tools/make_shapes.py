@@ -10,11 +10,11 @@ from mmparts.engine import cli
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--out', default='data/shapes', help='folder to write')
-    parser.add_argument('--images', type=int, default=800, help='training pictures')
-    parser.add_argument('--val-images', type=int, default=200, help='validation pictures')
-    parser.add_argument('--size', type=int, default=128, help='longer side of the pictures, in pixels')
+    parser.add_argument('--images', type=cli.whole(1), default=800, help='training pictures')
+    parser.add_argument('--val-images', type=cli.whole(1), default=200, help='validation pictures')
+    parser.add_argument('--size', type=cli.whole(16), default=128, help='longer side of the pictures, in pixels')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other pictures')
-    parser.add_argument('--workers', type=int, default=1, help='processes that draw; the result is the same')
+    parser.add_argument('--workers', type=cli.whole(1), default=1, help='processes that draw; the result is the same')
     parser.add_argument('--overwrite', action='store_true', help='replace a set made with other parameters')
     make_shapes(**vars(parser.parse_args()))
 

@@ -25,11 +25,13 @@ def main() -> int:
     parser.add_argument('config', help='the config that the model was trained with; it is Python code and is run')
     parser.add_argument('checkpoint', help='its weights (.pth)')
     parser.add_argument('--out', default='predictions', metavar='DIR', help='where to write (default: predictions)')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='lowest score to keep (default 0.3)')
-    parser.add_argument('--device', default=get_device(), help='cpu, cuda:0 ... (default: a GPU if there is one)')
+    parser.add_argument('--score-thr', type=cli.share, default=0.3, help='lowest score to keep (default 0.3)')
+    parser.add_argument(
+        '--device', type=cli.device, default=get_device(), help='cpu, cuda:0 ... (default: a GPU if there is one)'
+    )
     parser.add_argument(
         '--batch-size',
-        type=int,
+        type=cli.whole(1),
         default=1,
         help='images at a time (default 1). Only images of one size share a batch, so no detection depends on what '
         'else is predicted; what remains is rounding, some 1e-6 of a score',

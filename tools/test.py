@@ -7,6 +7,7 @@ from mmengine.registry import RUNNERS
 from mmengine.runner import Runner
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
+from mmparts.analysis.preflight import check_or_exit
 from mmparts.engine import cli
 from mmparts.engine.picture_hook import draw_test_images
 from mmparts.inference.predictions import dump_metric
@@ -21,10 +22,10 @@ def main() -> None:
     )
     parser.add_argument('--out', metavar='FILE', help='write the predictions to FILE (.json or .pkl)')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures: predictions beside the ground truth')
-    parser.add_argument('--score-thr', type=float, default=0.3, help='draw boxes from this score on (default 0.3)')
+    parser.add_argument('--score-thr', type=cli.share, default=0.3, help='draw boxes from this score on (default 0.3)')
     args = parser.parse_args()
 
-    cfg = cli.prepare(args)
+    cfg = cli.prepare(args, check_or_exit)
     cli.refuse_outputs(
         {'--out': args.out, '--show-dir': args.show_dir, '--work-dir': cfg.work_dir},
         {'config': args.config, 'checkpoint': args.checkpoint},

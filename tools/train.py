@@ -30,11 +30,14 @@ def main() -> None:
         help='scale the learning rate by (processes x batch size) / base_batch_size of the config',
     )
     parser.add_argument(
-        '--max-requeues', type=int, metavar='N', help='in a Slurm job: how often it is queued again (default 100)'
+        '--max-requeues',
+        type=cli.whole(0),
+        metavar='N',
+        help='in a Slurm job: how often it is queued again (default 100)',
     )
     args = parser.parse_args()
 
-    cfg = cli.prepare(args)
+    cfg = cli.prepare(args, check_or_exit)
     cli.refuse_outputs({'--work-dir': cfg.work_dir}, {}, cfg)
     if args.amp or args.amp_dtype:
         cli.set_amp(cfg, args.amp_dtype)
@@ -58,6 +61,7 @@ if __name__ == '__main__':
     from mmengine.runner import Runner
 
     import mmparts  # noqa: F401  makes mmparts configs and parts known
+    from mmparts.analysis.preflight import check_or_exit
     from mmparts.engine import cli
     from mmparts.engine.signals import stop
 

@@ -33,7 +33,7 @@ def main() -> None:
     which.add_argument('--object', type=int, default=0, metavar='K', help='the K-th best detection, from 0 (default 0)')
     which.add_argument('--query', type=int, metavar='Q', help='a query, whether it detects anything or not')
     which.add_argument(
-        '--score-thr', type=float, metavar='S', help=f'all detections from this score on, {MOST} at most'
+        '--score-thr', type=cli.share, metavar='S', help=f'all detections from this score on, {MOST} at most'
     )
     parser.add_argument(
         '--layer',
@@ -47,7 +47,9 @@ def main() -> None:
     )
     parser.add_argument('--heads', action='store_true', help='also each attention head on its own')
     parser.add_argument('--out', default='attention.png', metavar='FILE', help='the picture (default: attention.png)')
-    parser.add_argument('--device', default=get_device(), help='cpu, cuda:0 ... (default: a GPU if there is one)')
+    parser.add_argument(
+        '--device', type=cli.device, default=get_device(), help='cpu, cuda:0 ... (default: a GPU if there is one)'
+    )
     cli.add_common(parser)
     args = parser.parse_args()
 

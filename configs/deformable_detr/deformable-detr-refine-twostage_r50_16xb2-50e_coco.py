@@ -5,3 +5,9 @@ _base_ = [
     '../_base_/schedules/schedule_deformable_50e.py',
     '../_base_/detection_runtime.py',
 ]
+# Two stages have no learned points, whose rate the schedule lowers.
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys=dict(_delete_=True, backbone=dict(lr_mult=0.1, decay_mult=1.0), sampling_offsets=dict(lr_mult=0.1))
+    )
+)

@@ -7,6 +7,7 @@ ways of their own. A config is code: reading one runs it, and imports its ``cust
 
 import difflib
 import inspect
+import os.path as osp
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from torch.utils.data import DataLoader
 
 from ..registry import MODELS as OURS
 from ..registry import Keywords, keywords
+from .config_sources import read, unused
+from .config_values import faults
 
 Keys = tuple[str | int, ...]  # the way to an entry of a config
 
@@ -117,6 +120,11 @@ RUNNER = parameters(Runner) - {'self'} | {
 }
 
 
+# Names that a runner or a tool of ours reads.
+READ = RUNNER | {'find_unused_parameters', 'runner_type', 'strategy', 'compile'}
+VALUED = RUNNER - {'work_dir', 'env_cfg', 'visualizer', 'custom_imports'}  # whose values are looked at
+
+
 @dataclass(frozen=True)
 class Finding:
     """Something wrong.
@@ -145,6 +153,22 @@ class ConfigCheck:
         with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmengine')):
             for name in cfg:
                 self._check_root(name, cfg[name])
+                if name in VALUED:
+                    self.findings += [Finding(dotted(keys), problem) for keys, problem in faults(cfg[name], (name,))]
+        if cfg.filename and cfg.filename.endswith('.py'):
+            self._check_unused(cfg.filename)
+
+    def _check_unused(self, file: str) -> None:
+        """Variables of the config, and overrides in its bases, that have no effect."""
+        for name, path, overridden in unused(file, READ):
+            where = '' if path == file else f' of {osp.relpath(path)}'
+            if overridden:
+                kept = f'what {osp.relpath(overridden)} made of its own `{name}` stays as it is'
+            else:
+                kept = 'a config is what stands under the names that a runner reads'
+            close = [] if overridden else difflib.get_close_matches(name, RUNNER, n=1, cutoff=0.75)
+            question = f'did you mean `{close[0]}`? ' if close else ''
+            self._add((name,), f'nothing reads this variable{where}; {question}{kept}')
 
     def _check_root(self, name: str, value) -> None:
         for pattern, (kinds, nested) in ROOTS.items():
@@ -155,9 +179,6 @@ class ConfigCheck:
                 self._check_names(value, (name,), names, name)
         if name == 'optim_wrapper' and 'constructor' not in value:
             self._check_names(value.get('paramwise_cfg') or {}, (name, 'paramwise_cfg'), PARAMWISE, 'paramwise_cfg')
-        if name not in RUNNER and not any(re.fullmatch(pattern, name) for pattern in ROOTS):
-            for close in difflib.get_close_matches(name, RUNNER, n=1, cutoff=0.88):
-                self._add((name,), f'nothing reads `{name}`; did you mean `{close}`?')
 
     def _walk(self, value, keys: Keys, kinds: tuple[str, ...], nested: dict) -> None:
         """Check ``value`` and what is in it; ``kinds`` are the registries of the parts at this place."""
@@ -282,7 +303,7 @@ def leftover(file: str, keys: Keys, key: str, kind: str | type) -> tuple[str, st
     """(file, type) of the base from which a dict that is now a ``kind`` inherited ``key`` as a part of another type."""
     for base in Config._get_base_files(file):
         path, _ = Config._get_cfg_path(base, file)
-        part = entry(Config.fromfile(path, import_custom_modules=False), keys)
+        part = entry(read(path), keys)
         if isinstance(part, dict) and key in part and part.get('type') not in (None, kind):
             return base, part['type']
         deeper = leftover(path, keys, key, kind)

@@ -7,6 +7,7 @@ from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFi
 from ..weights.torch_file import trusted
 from .amp import Bfloat16OptimWrapper
 from .buffers import BufferHook
+from .check_paramwise import CheckParamwiseHook
 from .checkpoint import find_resumable, install, load_checkpoint_file
 from .checkpoint_hook import SafeCheckpointHook
 from .consensus import ConsensusHook
@@ -28,6 +29,7 @@ install()
 __all__ = [
     'Bfloat16OptimWrapper',
     'BufferHook',
+    'CheckParamwiseHook',
     'ConsensusHook',
     'CorruptCheckpoint',
     'EpochLoop',

@@ -23,6 +23,7 @@ from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFi
 from ..weights.torch_file import TRUST_VARIABLE
 from . import slurm
 from .consensus import Disagreement, control, decided
+from .errors import config_place, explain, foreseen
 from .fit import MINIMUM_VARIABLE
 from .interrupt import Interrupted
 from .lock import WorkDirInUse, WorkDirLock
@@ -35,7 +36,8 @@ from .signals import stop
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')
 # Work dirs that this process has claimed.
 locks: list[WorkDirLock] = []
-# What a user can act on: shown as a message, without a traceback.
+DEBUG_VARIABLE = 'MMPARTS_DEBUG'
+# What a user can act on: their words are all there is to say.
 USER_ERRORS = (
     FileNotFoundError,
     CorruptCheckpoint,
@@ -92,6 +94,45 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help='unpickle arbitrary objects from checkpoints: only for files whose maker you know',
     )
+    parser.add_argument('--debug', action='store_true', help='show the traceback of an error, not its message alone')
+
+
+def whole(least: int) -> Callable[[str], int]:
+    """A type for arguments: whole numbers from ``least``."""
+
+    def number(text: str) -> int:
+        if not text.lstrip('-').isdigit() or int(text) < least:
+            raise argparse.ArgumentTypeError(f'{text!r}; a whole number from {least} is needed')
+        return int(text)
+
+    return number
+
+
+def share(text: str) -> float:
+    """A type for arguments: numbers from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = float('nan')
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f'{text!r}; a number from 0 to 1 is needed')
+    return value
+
+
+def device(text: str) -> str:
+    """A type for arguments: a device that this machine has."""
+    try:
+        wanted = torch.device(text)
+    except RuntimeError:
+        raise argparse.ArgumentTypeError(f'{text!r}; write cpu, cuda, cuda:0 ... or mps') from None
+    if wanted.type == 'cuda':
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if (wanted.index or 0) >= count:
+            has = f'has {count} GPUs, from cuda:0' if count else 'has no GPU that torch can use; write cpu'
+            raise argparse.ArgumentTypeError(f'{text!r}; this machine {has}')
+    if wanted.type == 'mps' and not torch.backends.mps.is_available():
+        raise argparse.ArgumentTypeError(f'{text!r}; this machine has none; write cpu')
+    return text
 
 
 def load_config(path: str, options: dict | None = None) -> Config:
@@ -106,10 +147,20 @@ def load_config(path: str, options: dict | None = None) -> Config:
     try:
         path = find_config(path)
         refuse_yaml(path)
-        cfg = Config.fromfile(path)
+        cfg = read_config(path)
         return merge_options(cfg, options)
     except ValueError as error:
         raise SystemExit(f'error: {error}') from error
+
+
+def read_config(path: str) -> Config:
+    """``Config.fromfile``, whose errors name the file and the line."""
+    try:
+        return Config.fromfile(path)
+    except Exception as error:
+        if '--debug' in sys.argv or os.environ.get(DEBUG_VARIABLE):
+            raise
+        raise ValueError(f'{path} cannot be read: {type(error).__name__}: {error}{config_place(error)}') from error
 
 
 def refuse_yaml(path: str) -> None:
@@ -144,12 +195,18 @@ def find_config(path: str) -> str:
     raise FileNotFoundError(f'no config at {path}. {advice}')
 
 
-def prepare(args: argparse.Namespace) -> Config:
-    """The config that ``args`` of :func:`parser` describe; also sets what has to be set before a runner exists."""
+def prepare(args: argparse.Namespace, check: Callable[[Config, dict | None], None] | None = None) -> Config:
+    """The config that ``args`` of :func:`parser` describe; also sets what has to be set before a runner exists.
+
+    Args:
+        check: is called with the config and the options of the command line, before anything starts.
+    """
     os.environ.setdefault('LOCAL_RANK', str(getattr(args, 'local_rank', 0)))
     if args.trust_checkpoint:
         os.environ[TRUST_VARIABLE] = '1'
     cfg = load_config(args.config, args.cfg_options)
+    if check is not None:
+        check(cfg, args.cfg_options)
     cfg.launcher = getattr(args, 'launcher', 'none')
     if cfg.launcher == 'slurm':
         slurm.to_environment()
@@ -317,10 +374,10 @@ def flush_subnormals() -> None:
 
 
 def run(main: Callable[[], int | None], *errors: type[Exception]) -> None:
-    """Call ``main`` and exit; an error that the user can act on is printed without a traceback, with exit code 1.
+    """Call ``main`` and exit; an error is printed as one message, with exit code 1; ``--debug`` prints its traceback.
 
     Args:
-        errors: Such errors of this tool, beside those of all.
+        errors: Errors of this tool whose words are all there is to say, beside those of all.
     """
     flush_subnormals()
     code = None
@@ -328,8 +385,13 @@ def run(main: Callable[[], int | None], *errors: type[Exception]) -> None:
         sys.exit(main())
     except Interrupted as stopped:
         code = stopped.code
-    except (*USER_ERRORS, *errors) as error:
-        sys.exit(f'error: {error}')
+    except Exception as error:
+        if '--debug' in sys.argv or os.environ.get(DEBUG_VARIABLE):
+            raise
+        if isinstance(error, (*USER_ERRORS, *errors)):
+            sys.exit(f'error: {error}')
+        hint = '' if foreseen(error) else f'. {DEBUG_VARIABLE}=1 or --debug shows the traceback'
+        sys.exit(f'error: {explain(error)}{hint}')
     finally:
         while locks:
             locks.pop().release()

@@ -142,7 +142,7 @@ def test_what_another_backbone_leaves_over_is_explained(tmp_path):
         "param_scheduler = [dict(type='LinearLR', start_factor=0.1, end=2, by_epoch=True, convert_to_iter_based=True)]",
         "custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.1, gamma=2, priority=49)]",
         "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic', accumulative_counts=2)",
-        'my_number = 3\ntest_pipeline_of_mine = []',
+        'my_number = 3\n_mine = []\nmodel = dict(num_queries=my_number)',
     ],
 )
 def test_what_is_right_passes(tmp_path, change):
