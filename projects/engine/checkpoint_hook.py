@@ -16,6 +16,7 @@ from ..weights.errors import WeightsDoNotFit
 from .buffers import KEY, gather_buffers
 from .checkpoint import BACKEND, POINTER, make_plain, remove_leftovers, write_atomically
 from .fit import last_fit
+from .paramwise import regroup
 
 # Saved when a run is asked to stop; the next regular save takes its place.
 INTERRUPTED = 'interrupted.pth'
@@ -39,6 +40,11 @@ class SafeCheckpointHook(CheckpointHook):
         self.keep_ckpt_ids = deque(getattr(self, 'keep_ckpt_ids', ()))
         if is_main_process() and osp.isdir(self.out_dir):
             remove_leftovers(self.out_dir)
+
+    def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
+        optimizer = getattr(getattr(runner, 'optim_wrapper', None), 'optimizer', None)
+        if optimizer is not None and regroup(checkpoint, optimizer):
+            runner.logger.info('the checkpoint has an optimizer group for each tensor; brought to one for each setting')
 
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         if getattr(self, 'rank_buffers', None) is not None:

@@ -102,3 +102,17 @@ def test_one_line_says_what_groups_there_are(capsys, caplog):
     finally:
         module.print_log = original
     assert both_lines == ['11 parameters in 4 groups, rates 0.001, 0.01; 1 frozen']
+
+
+def test_a_run_of_before_resumes_through_the_runner(make_runner):
+    """A schedule, an optimizer and weights saved with a group for each tensor go on as if nothing had changed."""
+    paramwise = dict(custom_keys={'weight': dict(lr_mult=0.5)})
+    plain = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.05), paramwise_cfg=paramwise)
+    make_runner(2, optim_wrapper=plain).train()
+    straight = make_runner(4, 'straight', optim_wrapper=plain)
+    straight.train()
+    merged = dict(plain, constructor='mmparts.ParamwiseConstructor')
+    resumed = make_runner(4, resume=True, optim_wrapper=merged)
+    resumed.train()
+    for a, b in zip(straight.model.parameters(), resumed.model.parameters()):
+        assert torch.allclose(a, b, atol=1e-6)

@@ -3,6 +3,7 @@ train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=60)
 
 optim_wrapper = dict(
     type='OptimWrapper',
+    constructor='mmparts.ParamwiseConstructor',
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-4),
     clip_grad=dict(max_norm=0.1, norm_type=2),
 )
