@@ -108,11 +108,13 @@ def test_a_run_of_before_resumes_through_the_runner(make_runner):
     """A schedule, an optimizer and weights saved with a group for each tensor go on as if nothing had changed."""
     paramwise = dict(custom_keys={'weight': dict(lr_mult=0.5)})
     plain = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=0.05), paramwise_cfg=paramwise)
-    make_runner(2, optim_wrapper=plain).train()
-    straight = make_runner(4, 'straight', optim_wrapper=plain)
+    keep = dict(checkpoint=dict(max_keep_ckpts=-1))
+    straight = make_runner(4, 'straight', keep, optim_wrapper=plain)
     straight.train()
     merged = dict(plain, constructor='mmparts.ParamwiseConstructor')
-    resumed = make_runner(4, resume=True, optim_wrapper=merged)
+    half_way = f'{straight.work_dir}/epoch_2.pth'
+    resumed = make_runner(4, 'resumed', load_from=half_way, resume=True, optim_wrapper=merged)
     resumed.train()
+    assert len(resumed.optim_wrapper.optimizer.param_groups) < len(straight.optim_wrapper.optimizer.param_groups)
     for a, b in zip(straight.model.parameters(), resumed.model.parameters()):
         assert torch.allclose(a, b, atol=1e-6)
