@@ -45,7 +45,7 @@ def make_runner(tmp_path, monkeypatch):
             sampler=dict(type='DefaultSampler', shuffle=True),
         )
         cfg = dict(
-            model=dict(type='Toy', **(model or {})),
+            model={'type': 'Toy', **(model or {})},
             work_dir=str(tmp_path / work_dir),
             train_dataloader=loader,
             val_dataloader=loader,
