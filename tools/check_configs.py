@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.analysis import paper_table
+from mmparts.analysis import model_cards, paper_map, paper_table
 from mmparts.analysis.config_check import ConfigCheck, Finding
 from mmparts.analysis.config_files import (
     between,
@@ -30,12 +30,25 @@ from mmparts.tasks import task_of
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = ROOT / 'configs'
-PAPERS = ROOT / 'projects' / 'detr' / 'README.md'
+
+# Generated parts of documents: file -> the marks around it, and what makes it for that file.
+GENERATED = {
+    ROOT / 'projects' / 'detr' / 'README.md': (
+        paper_table.MARKS,
+        lambda file: paper_table.tables(CONFIGS / '_base_' / 'models', file),
+    ),
+    ROOT / 'projects' / 'README.md': (paper_map.MARKS, lambda file: paper_map.table(ROOT, file)),
+    ROOT / 'docs' / 'models.md': (
+        model_cards.MARKS,
+        lambda file: model_cards.table(model_cards.cards(ROOT), ROOT, file),
+    ),
+}
 
 EPILOG = """
 Checked are: every `type` exists in the registry that its place asks for; every keyword is in the signature of its class
 (model, data, pipelines, evaluators, hooks, schedules, optimiser); for configs in configs/ also file name, first line,
-metafile.yml, README.md and model-index.yml, and the tables paper x parts of projects/detr/README.md. Nothing is built.
+metafile.yml, README.md and model-index.yml, the tables paper x parts of projects/detr/README.md, the map of papers in
+projects/README.md, and docs/models.md. Nothing is built.
 Not seen are: values, missing arguments, keywords of a class that takes any (--unseen lists the places), parts that
 libraries look up elsewhere (nms, roi_layer). A config is code and is run when it is read, as in training: do not check
 one from a source that you do not trust.
@@ -86,28 +99,31 @@ def check_files(paths: list[Path]) -> dict[Path, list[Finding]]:
         for file, finding in check_folder(folder, ROOT):
             findings.setdefault(file, []).append(finding)
     findings[ROOT / 'model-index.yml'] = [*check_index(ROOT)]
-    text = PAPERS.read_text(encoding='utf-8')
-    if with_papers(text) != text:
-        findings[PAPERS] = [
-            Finding(
-                'table of papers', 'is not what configs/_base_/models say; run tools/check_configs.py --write-readmes'
-            )
-        ]
+    for check in (paper_map.check_papers, model_cards.check_cards):
+        for file, finding in check(ROOT):
+            findings.setdefault(file, []).append(finding)
+    for file in GENERATED:
+        text = file.read_text(encoding='utf-8')
+        if renewed(file, text) != text:
+            stale = Finding('generated part', 'is out of date; run tools/check_configs.py --write-readmes')
+            findings.setdefault(file, []).append(stale)
     return findings
 
 
-def with_papers(text: str) -> str:
-    """The README of the set-prediction family with its tables paper x parts brought up to date."""
-    return between(paper_table.MARKS, text, paper_table.tables(CONFIGS / '_base_' / 'models', PAPERS))
+def renewed(file: Path, text: str) -> str:
+    """A document with its generated part brought up to date."""
+    marks, made = GENERATED[file]
+    return between(marks, text, made(file))
 
 
 def write_readmes() -> None:
     for metafile in sorted(CONFIGS.glob('*/metafile.yml')):
         readme = metafile.with_name('README.md')
         text = readme.read_text(encoding='utf-8')
-        write(readme, text, with_table(text, read_metafile(metafile)))
-    text = PAPERS.read_text(encoding='utf-8')
-    write(PAPERS, text, with_papers(text))
+        write(readme, text, with_table(text, read_metafile(metafile), readme, ROOT))
+    for file in GENERATED:
+        text = file.read_text(encoding='utf-8')
+        write(file, text, renewed(file, text))
 
 
 def write(readme: Path, old: str, new: str) -> None:
@@ -140,8 +156,8 @@ def main() -> int:
     parser.add_argument(
         '--write-readmes',
         action='store_true',
-        help='first bring the tables of configs/*/README.md in step with metafile.yml, and those of '
-        'projects/detr/README.md with configs/_base_/models',
+        help='first write all that is generated: the tables of configs/*/README.md, the map of papers in '
+        'projects/README.md and docs/models.md from metafile.yml, projects/detr/README.md from configs/_base_/models',
     )
     args = parser.parse_args()
     warnings.simplefilter('ignore')

@@ -1,5 +1,6 @@
 """Holds the files around configs against each other: names, first lines, metafiles, READMEs, the model index."""
 
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import yaml
 from mmengine.config import Config
 
+from ..tasks.base import tasks
 from .config_check import Finding
 
 WORD = r'[a-z0-9]+(-[a-z0-9]+)*'
@@ -28,7 +30,9 @@ MOST_BASES = 5  # above a base: the longest row of papers that build on each oth
 RESULT = r'\d+\.\d+|\b(AP|mAP|AP50|PQ|mIoU|Dice)\b\W*\d'
 SOURCE = r'\(paper\)|`[^`]+`|tools/\w+\.py'
 
-METRICS = ('box AP', 'mask AP', 'PQ', 'mIoU')  # that a table of models shows, where a model has them
+# What a table of models shows, where a model has it, in this order.
+METRICS = tuple(dict.fromkeys(metric for task in tasks() for metric in task.metrics))
+PACKAGE = 'projects'
 TABLE = ('<!-- models: made by tools/check_configs.py --write-readmes from metafile.yml -->', '<!-- /models -->')
 
 
@@ -133,7 +137,7 @@ def check_folder(folder: Path, root: Path) -> Iterator[tuple[Path, Finding]]:
         for config in sorted(folder.glob('*.py')):
             if f']({config.name})' not in text:
                 yield readme, Finding('configs', f'does not link {config.name}')
-        if metafile.is_file() and with_table(text, read_metafile(metafile)) != text:
+        if metafile.is_file() and with_table(text, read_metafile(metafile), readme, root) != text:
             yield (
                 readme,
                 Finding('table of models', 'is not what metafile.yml says; run tools/check_configs.py --write-readmes'),
@@ -229,9 +233,20 @@ def ours_of(model: dict, metric: str) -> str:
     )
 
 
-def with_table(text: str, meta: dict) -> str:
-    """A README with its table of models brought up to date; unchanged where it has no place for one."""
-    return between(TABLE, text, table(meta))
+def with_table(text: str, meta: dict, readme: Path, root: Path) -> str:
+    """A README with links to its code and its table of models brought up to date; unchanged without a place for them."""
+    code = ', '.join(filter(None, (files(one, root, readme) for one in meta.get('Collections') or [])))
+    return between(TABLE, text, f'Code: {code}\n\n{table(meta)}' if code else table(meta))
+
+
+def files(collection: dict, root: Path, links_from: Path) -> str:
+    """Links to the files of a paper, from a README."""
+    return ', '.join(link(root / name, root, links_from) for name in collection.get('Files') or [])
+
+
+def link(path: Path, root: Path, links_from: Path) -> str:
+    shown = path.relative_to(root / PACKAGE) if path.is_relative_to(root / PACKAGE) else path.relative_to(root)
+    return f'[{shown}]({os.path.relpath(path, links_from.parent)})'
 
 
 def between(marks: tuple[str, str], text: str, new: str) -> str:
