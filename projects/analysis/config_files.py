@@ -234,7 +234,7 @@ def ours_of(model: dict, metric: str) -> str:
 
 
 def with_table(text: str, meta: dict, readme: Path, root: Path) -> str:
-    """A README with links to its code and its table of models brought up to date; unchanged without a place for them."""
+    """A README with links to its code and its table of models renewed; unchanged where it has no place for them."""
     code = ', '.join(filter(None, (files(one, root, readme) for one in meta.get('Collections') or [])))
     return between(TABLE, text, f'Code: {code}\n\n{table(meta)}' if code else table(meta))
 

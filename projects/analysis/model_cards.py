@@ -1,7 +1,7 @@
 """One row for each system: what it counts, what it is held against, which official files it takes, what it reached.
 
-All of it stands in the metafiles of the configs. A model's ``System`` names its row (default: its collection); the first
-model of a system gives the row its config, the numbers measured here come from all of them. Of a collection:
+All of it stands in the metafiles of the configs. A model's ``System`` names its row (default: its collection); the
+first model of a system gives the row its config, the numbers measured here come from all of them. Of a collection:
 ``Licence`` (of the authors' code), ``Layout`` (of their files, `WEIGHT_LAYOUTS`). Of a model:
 
 * ``Reference``: ``Parameters``, what the authors' code or the paper counts, and options of the model for which it does
@@ -33,10 +33,7 @@ COLUMNS = (
     'trained_on',
     'result',
 )
-MARKS = (
-    '<!-- cards: made by tools/check_configs.py --write-readmes from configs/*/metafile.yml -->',
-    '<!-- /cards -->',
-)
+MARKS = ('<!-- cards: made by tools/check_configs.py --write-readmes from metafile.yml -->', '<!-- /cards -->')
 
 
 def systems(root: Path) -> dict[str, list[tuple[dict, dict]]]:
@@ -105,9 +102,9 @@ def check_cards(root: Path) -> Iterator[tuple[Path, Finding]]:
         for one in (*(meta.get('Collections') or []), *(meta.get('Models') or [])):
             where = str(one.get('Name'))
             layout, parity = one.get('Layout'), one.get('Parity') or {}
-            if layout is not None and WEIGHT_LAYOUTS.get(layout) is None:
-                there = ', '.join(sorted(WEIGHT_LAYOUTS.module_dict))
-                yield path, Finding(where, f'Layout is {layout}; there is {there}')
+            if layout is not None and path.parent.name not in getattr(WEIGHT_LAYOUTS.get(layout), 'papers', ()):
+                there = [name for name, kind in WEIGHT_LAYOUTS.module_dict.items() if path.parent.name in kind.papers]
+                yield path, Finding(where, f'Layout is {layout}; for {path.parent.name} there is {there or "none"}')
             if parity and not (root / str(parity.get('Test'))).is_file():
                 yield path, Finding(where, f'Parity, Test is {parity.get("Test")}: no such file')
             if parity and not parity.get('Against'):

@@ -1,7 +1,7 @@
 """Where a paper is: its file or folder in the package, and its configs; read from the metafiles.
 
-A collection of a metafile names its ``Files``: what the paper added to the package. The folder of its configs has the name
-of one of them; a paper that added none, because it is a choice of parts that were there, says so in ``Note``.
+A collection of a metafile names its ``Files``: what the paper added to the package. The folder of its configs has the
+name of one of them; a paper that added none, because it is a choice of parts that were there, says so in ``Note``.
 """
 
 from collections.abc import Iterator
@@ -10,10 +10,7 @@ from pathlib import Path
 from .config_check import Finding
 from .config_files import PACKAGE, files, link, read_metafile
 
-MARKS = (
-    '<!-- papers: made by tools/check_configs.py --write-readmes from configs/*/metafile.yml -->',
-    '<!-- /papers -->',
-)
+MARKS = ('<!-- papers: made by tools/check_configs.py --write-readmes from metafile.yml -->', '<!-- /papers -->')
 
 
 def collections(root: Path) -> list[tuple[Path, dict]]:
@@ -44,21 +41,12 @@ def check_papers(root: Path) -> Iterator[tuple[Path, Finding]]:
             if not (root / name).exists():
                 yield path, Finding(where, f'Files names {name}: no such file or folder')
         own = [each for each in named if Path(each).stem == path.parent.name]
-        there = same_name(root / PACKAGE, path.parent.name)
+        there = [str(each.relative_to(root)) for each in same_name(root / PACKAGE, path.parent.name)]
         if there and not own:
-            yield (
-                path,
-                Finding(where, f'Files should name {there[0].relative_to(root)}, which is called as its configs'),
-            )
+            yield path, Finding(where, f'Files should name {there[0]}, which is called as its configs')
         if not own and not there and not one.get('Note'):
-            yield (
-                path,
-                Finding(
-                    where,
-                    f'no file or folder of {PACKAGE} is called {path.parent.name}; name what the paper added so, list it '
-                    'in Files, or say in Note that it is a choice of parts that were there',
-                ),
-            )
+            advice = 'call what the paper added so, or say in Note that it is a choice of parts that were there'
+            yield path, Finding(where, f'no file or folder of {PACKAGE} is called {path.parent.name}; {advice}')
 
 
 def same_name(package: Path, name: str) -> list[Path]:

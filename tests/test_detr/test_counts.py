@@ -1,53 +1,30 @@
-"""Parameter counts of the shipped configs are those of the official models with 91 classes."""
+"""Parameter counts are those of official models; of shipped configs as a whole: test_analysis/test_model_cards.py."""
 
 import pytest
 import tiny
 from mmengine.config import Config
 
 from mmparts.analysis.complexity import Parameters, build_on_meta
+from mmparts.analysis.model_cards import reference, systems
 
-COUNTS = {
-    'detr/detr_r50_8xb2-150e_coco.py': 41_524_768,
-    'detr/detr_r50_8xb2-500e_coco.py': 41_524_768,
-    'detr/detr_r50-dc5_8xb2-500e_coco.py': 41_524_768,
-    'detr/detr_r101_8xb2-500e_coco.py': 60_464_672,
-    'detr/detr_r101-dc5_8xb2-500e_coco.py': 60_464_672,
-    'detr/detr-masks_r50_8xb2-150e_coco-instance.py': 42_858_425,
-    'deformable_detr/deformable-detr_r50_16xb2-50e_coco.py': 40_069_665,
-    'deformable_detr/deformable-detr-singlescale_r50_16xb2-50e_coco.py': 34_066_593,
-    'deformable_detr/deformable-detr-refine_r50_16xb2-50e_coco.py': 40_849_660,
-    'deformable_detr/deformable-detr-refine-twostage_r50_16xb2-50e_coco.py': 41_181_529,
-    'dab_detr/dab-detr_r50_8xb2-50e_coco.py': 43_671_517,
-    'dab_detr/dab-detr_r50-dc5_8xb2-50e_coco.py': 43_671_517,
-    'dab_detr/dab-detr-3pattern_r50_8xb2-50e_coco.py': 43_672_285,
-    'dab_detr/dab-detr_r101_8xb2-50e_coco.py': 62_611_421,
-    'dab_detr/dab-deformable-detr_r50_8xb2-50e_coco.py': 47_405_994,
-    'dn_detr/dn-detr_r50_8xb2-50e_coco.py': 43_694_977,
-    'dn_detr/dn-detr-3pattern_r50_8xb2-50e_coco.py': 43_695_745,
-    'dn_detr/dn-deformable-detr_r50_8xb2-50e_coco.py': 47_429_154,
-    'dn_detr/dn-detr-deformable-encoder-3pattern_r50_16xb1-50e_coco.py': 48_488_589,
-    'h_detr/h-deformable-detr_r50_8xb2-12e_coco.py': 47_946_073,
-    'h_detr/h-deformable-detr_r50_8xb2-36e_coco.py': 47_946_073,
-    'h_detr/h-deformable-detr-one2one_r50_8xb2-12e_coco.py': 47_562_073,
-    'h_detr/h-deformable-detr-plain_r50_8xb2-12e_coco.py': 47_485_273,
-    'dino/dino-4scale_r50_8xb2-12e_coco.py': 46_893_182,
-    'dino/dino-5scale_r50_8xb2-12e_coco.py': 47_255_806,
-    'dino/dino-4scale_r101_8xb2-12e_coco.py': 65_833_086,
-}
+# What the authors' codes count, from the metafiles: (config, count, options of the model).
+REFERENCES = [
+    (model['Config'], *reference(model))
+    for members in systems(tiny.CONFIGS.parent).values()
+    for model, _ in members
+    if 'Reference' in model
+]
 FROZEN = 222_400  # convolutions of the stem and the first stage
 
 
-@pytest.mark.parametrize('name', COUNTS)
-def test_parameter_count(name):
-    """The official code keeps the norms of its ResNet in buffers, which do not count; and it trains all else but the
-    stem and the first stage."""
-    cfg = Config.fromfile(tiny.CONFIGS / name)
-    cfg.model.num_classes = 91
-
-    parameters = Parameters.of(build_on_meta(cfg))
-
-    assert parameters.without_frozen_norms == COUNTS[name]
-    assert parameters.trainable == COUNTS[name] - FROZEN
+@pytest.mark.parametrize(
+    ('config', 'count', 'options'), [row for row in REFERENCES if row[2] == dict(num_classes=91)], ids=str
+)
+def test_the_stem_and_the_first_stage_are_not_trained(config, count, options):
+    """The official code keeps the norms of its ResNet in buffers, which do not count."""
+    cfg = Config.fromfile(tiny.CONFIGS.parent / config)
+    cfg.merge_from_dict(dict(model=options))
+    assert Parameters.of(build_on_meta(cfg)).trainable == count - FROZEN
 
 
 @pytest.mark.parametrize(

@@ -327,23 +327,40 @@ def test_a_new_folder_must_be_listed(repository):
     assert 'configs/new/metafile.yml' in finding.problem
 
 
-def test_a_stale_table_of_papers_is_found(tmp_path):
+@pytest.mark.parametrize(
+    ('part', 'old'),
+    [
+        ('projects/detr/README.md', '| OneToMany |'),
+        ('projects/detr/README.md', 'DeformableCrossAttention'),
+        ('projects/README.md', 'detr/h_detr.py'),
+        ('docs/models.md', '46,884,712'),
+    ],
+)
+def test_a_stale_generated_part_is_renewed(part, old):
+    renewed = runpy.run_path(str(TOOL))['renewed']
+    text = (ROOT / part).read_text()
+    start = text.index('made by tools/check_configs.py')
+    assert old in text[start:] and renewed(ROOT / part, text) == text
+    assert renewed(ROOT / part, text[:start] + text[start:].replace(old, 'something else', 1)) == text
+
+
+def test_a_stale_generated_part_is_a_finding(tmp_path):
     tool = runpy.run_path(str(TOOL))
-    papers = tmp_path / 'README.md'
-    text = tool['PAPERS'].read_text()
-    tool['check_files'].__globals__['PAPERS'] = papers
-    for old, new in (('| OneToMany |', '| TwoToMany |'), ('DeformableCrossAttention', 'DeformedCrossAttention')):
-        papers.write_text(text.replace(old, new, 1) if old in text else pytest.fail(old))
-        (finding,) = tool['check_files']([])[papers]
-        assert '--write-readmes' in finding.problem
+    generated = tool['GENERATED']
+    page = tmp_path / 'models.md'
+    generated[page] = (('<!-- a -->', '<!-- /a -->'), lambda file: 'new')
+    page.write_text('<!-- a -->\nold\n<!-- /a -->')
+    (finding,) = tool['check_files']([])[page]
+    assert '--write-readmes' in finding.problem
 
 
 def test_table_is_made_from_the_metafile():
-    meta = read_metafile(ROOT / 'configs' / 'dino' / 'metafile.yml')
-    made = with_table(f'before\n{TABLE[0]}\nold\n{TABLE[1]}\nafter', meta)
+    meta, readme = read_metafile(ROOT / 'configs' / 'dino' / 'metafile.yml'), ROOT / 'configs' / 'dino' / 'README.md'
+    made = with_table(f'before\n{TABLE[0]}\nold\n{TABLE[1]}\nafter', meta, readme, ROOT)
     assert 'old' not in made and made.startswith('before\n') and made.endswith('\nafter')
     assert '| 46,884,712 | 49.0 | - |' in made
-    assert with_table(made, meta) == made
+    assert '[detr/queries.py](../../projects/detr/queries.py)' in made
+    assert with_table(made, meta, readme, ROOT) == made
 
 
 MODELS = [
