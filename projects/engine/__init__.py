@@ -14,6 +14,7 @@ from .consensus import ConsensusHook
 from .convert import OfficialWeights
 from .fine_tune import FineTuneHook
 from .fit import Fit, load_and_account
+from .freeze import Freeze
 from .interrupt import Interrupted, InterruptHook
 from .layer_decay import LayerDecayConstructor
 from .loops import EpochLoop, IterLoop
@@ -35,6 +36,7 @@ __all__ = [
     'EpochLoop',
     'FineTuneHook',
     'Fit',
+    'Freeze',
     'InterruptHook',
     'LayerDecayConstructor',
     'Interrupted',

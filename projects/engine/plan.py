@@ -12,8 +12,7 @@ from mmengine.dist import get_world_size
 from mmengine.optim import OptimWrapperDict
 from mmengine.runner import EpochBasedTrainLoop
 
-# What a resume may change without being asked, as long as a step sees as many images.
-LAYOUT = ('processes', 'batch_size')
+RATES = ('lr', 'initial_lr', 'momentum', 'initial_momentum')
 WORDS = dict(
     by='unit of the plan', length='length', images='images of the data set', schedule='schedule', lr='learning rates'
 )
@@ -81,10 +80,11 @@ def _same_step(old: dict, new: dict) -> str:
     return f'Resume with train_dataloader.batch_size={batch}'
 
 
-def replan(runner, checkpoint: dict, old: dict, new: dict) -> None:
-    """Move ``checkpoint`` to the same image of the epoch in steps of the new size, with the rates of a fresh start.
+def replan(runner, checkpoint: dict, old: dict, new: dict) -> list[dict]:
+    """Move ``checkpoint`` to the same image of the epoch in steps of the new size, without its schedules.
 
-    :func:`advance` brings the schedules there once everything is loaded.
+    Returns:
+        The rates of a fresh start, for each group of the optimizer; :func:`advance` goes on from them.
     """
     meta = checkpoint['meta']
     if new['by'] == 'epochs':
@@ -95,21 +95,18 @@ def replan(runner, checkpoint: dict, old: dict, new: dict) -> None:
 
     if isinstance(runner.optim_wrapper, OptimWrapperDict):
         raise PlanChanged('a run with several optimizers cannot be planned anew; resume it as it was')
-    saved = checkpoint['optimizer']['param_groups']
-    for group, fresh in zip(saved, runner.optim_wrapper.optimizer.param_groups):
-        group.update({key: fresh[key] for key in ('lr', 'initial_lr') if key in fresh})
-    base = getattr(runner.optim_wrapper, 'base_param_settings', None)
-    if base is not None:
-        checkpoint['optimizer']['base_param_settings'] = base
+    return [{key: group[key] for key in RATES if key in group} for group in runner.optim_wrapper.param_groups]
 
 
-def advance(runner, epoch: int, iteration: int) -> None:
-    """Let fresh schedules take the steps that a run takes to get to ``iteration``, epoch by epoch."""
+def advance(runner, rates: list[dict]) -> None:
+    """Let fresh schedules take the steps that a run takes to get to where ``runner`` is, epoch by epoch."""
+    for group, fresh in zip(runner.optim_wrapper.param_groups, rates):
+        group.update(fresh)
     schedulers = runner.param_schedulers or []
     length = len(runner.train_dataloader) if isinstance(runner.train_loop, EpochBasedTrainLoop) else 0
     with warnings.catch_warnings():
         warnings.simplefilter('ignore')  # torch's, that the optimizer takes no step
-        for step in range(1, iteration + 1):
+        for step in range(1, runner.iter + 1):
             _step(schedulers, by_epoch=False)
             if length and step % length == 0:
                 _step(schedulers, by_epoch=True)

@@ -35,7 +35,8 @@ class ProgressHook(Hook):
             raise ValueError(f"resume_schedule is {resume_schedule!r}; it can be None or 'extend'")
         self.extend = resume_schedule == 'extend'
         self.found = {}
-        self.resumable = self.replanned = False
+        self.rates = None
+        self.resumable = False
 
     def before_run(self, runner) -> None:
         loop, val_loop = runner._train_loop, runner._val_loop
@@ -70,16 +71,16 @@ class ProgressHook(Hook):
 
     def _hold_to_plan(self, runner, checkpoint: dict, old: dict) -> None:
         layout = [f'{plan["processes"]} x {plan["batch_size"]}' for plan in (old, self.plan)]
-        self.replanned = settle(old, self.plan, self.extend)
-        if self.replanned:
-            replan(runner, checkpoint, old, self.plan)
-        if self.replanned or layout[0] != layout[1]:
+        replanned = settle(old, self.plan, self.extend)
+        if replanned:
+            self.rates = replan(runner, checkpoint, old, self.plan)
+        if replanned or layout[0] != layout[1]:
             meta = checkpoint['meta']
             seen = meta['progress']['batch'] * images_a_step(self.plan)
             runner.logger.warning(
                 f'resumed by images: {layout[0]} a step before, {layout[1]} now; goes on in epoch {meta["epoch"] + 1} '
                 f'after {seen} of {self.plan["images"]} images, as iteration {meta["iter"] + 1}'
-                + (f', schedules planned anew with rates {self.plan["lr"]}' if self.replanned else '')
+                + (f', schedules planned anew with rates {self.plan["lr"]}' if replanned else '')
             )
 
     def before_train(self, runner) -> None:
@@ -94,8 +95,8 @@ class ProgressHook(Hook):
         loop.owes_validation = self.found.get('owes_validation', False)
         if self.found and self.buffers is not None:
             restore_buffers(runner.model, self.buffers)
-        if self.replanned:
-            advance(runner, loop.epoch, loop.iter)
+        if self.rates is not None:
+            advance(runner, self.rates)
         require_same_place(runner)
 
 

@@ -12,7 +12,7 @@ optim_wrapper = dict(
 
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=50),
-    dict(type='CosineAnnealingLR', convert_to_iter_based=True, eta_min=1e-5),
+    dict(type='CosineAnnealingLR', convert_to_iter_based=True, eta_min_ratio=0.01),
 ]
 
 auto_scale_lr = dict(enable=False, base_batch_size=8)
