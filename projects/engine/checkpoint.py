@@ -14,6 +14,7 @@ import logging
 import os
 import os.path as osp
 import re
+import socket
 from collections import Counter, OrderedDict
 from typing import Any
 
@@ -29,6 +30,7 @@ from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint
 from ..weights.readers import check_bytes, check_finite, read_file
 from ..weights.torch_file import PickledHistory, read_torch, trusted
 from .fit import load_and_account
+from .lock import process_start
 
 BACKEND = 'mmparts.atomic'
 POINTER = 'last_checkpoint'
@@ -113,7 +115,7 @@ def write_atomically(data: bytes, path: str, verify=None) -> None:
     """
     folder, name = osp.split(osp.abspath(path))
     os.makedirs(folder, exist_ok=True)
-    temporary = osp.join(folder, f'.{name}.{os.getpid()}.tmp')
+    temporary = osp.join(folder, f'.{name}.{socket.gethostname()}.{os.getpid()}.tmp')
     try:
         with open(temporary, 'wb') as file:
             file.write(data)
@@ -134,10 +136,13 @@ def write_atomically(data: bytes, path: str, verify=None) -> None:
 
 
 def remove_leftovers(folder: str) -> None:
-    """Delete the temporary files of saves that were killed."""
+    """Delete the temporary files of saves that were killed: those of processes of this machine that are no more."""
+    own = re.escape(socket.gethostname())
     for name in os.listdir(folder):
-        if re.fullmatch(r'\..+\.\d+\.tmp', name):
-            os.remove(osp.join(folder, name))
+        found = re.fullmatch(rf'\..+\.{own}\.(\d+)\.tmp', name)
+        if found and process_start(int(found[1])) is None:
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(osp.join(folder, name))
 
 
 def verify_checkpoint(path: str) -> None:
@@ -182,13 +187,27 @@ def _candidates(work_dir: str) -> list[str]:
         return []
     files = [osp.join(work_dir, name) for name in os.listdir(work_dir) if name.endswith('.pth')]
     files.sort(key=osp.getmtime, reverse=True)
-    pointer = osp.join(work_dir, POINTER)
-    if osp.isfile(pointer):
-        with open(pointer, encoding='utf-8') as file:
-            last = file.read().strip()
-        if last:
-            files = [last] + [file for file in files if osp.abspath(file) != osp.abspath(last)]
+    last = _pointed(work_dir)
+    if last:
+        files = [last] + [file for file in files if osp.abspath(file) != osp.abspath(last)]
     return files
+
+
+def _pointed(work_dir: str) -> str | None:
+    """The file that ``last_checkpoint`` names, which lies in ``work_dir``, or in an ``out_dir`` of the same name.
+
+    Another folder's is not taken: in a copy of a work dir, older pointers name the original.
+    """
+    pointer = osp.join(work_dir, POINTER)
+    if not osp.isfile(pointer):
+        return None
+    with open(pointer, encoding='utf-8') as file:
+        last = file.read().strip()
+    if not last:
+        return None
+    path = osp.join(work_dir, last)
+    same_name = osp.basename(osp.dirname(osp.abspath(path))) == osp.basename(osp.abspath(work_dir))
+    return path if same_name else osp.join(work_dir, osp.basename(last))
 
 
 def load_from_local(filename: str, map_location: Any = None) -> Any:

@@ -5,6 +5,7 @@ renames, moves the pointer, and only then removes.
 """
 
 import os.path as osp
+import re
 from collections import deque
 
 from mmengine.dist import is_main_process
@@ -12,10 +13,11 @@ from mmengine.hooks import CheckpointHook
 from mmengine.model import is_model_wrapper
 
 from ..registry import HOOKS
-from ..weights.errors import WeightsDoNotFit
+from ..weights.errors import CorruptCheckpoint, WeightsDoNotFit
 from .buffers import KEY, gather_buffers
-from .checkpoint import BACKEND, POINTER, make_plain, remove_leftovers, write_atomically
+from .checkpoint import BACKEND, POINTER, check_numbers, make_plain, remove_leftovers, write_atomically
 from .fit import last_fit
+from .nan_guard import NonFiniteLoss
 from .paramwise import regroup
 
 # Saved when a run is asked to stop; the next regular save takes its place.
@@ -36,8 +38,12 @@ class SafeCheckpointHook(CheckpointHook):
         if not remote and self.backend_args is None and self.file_client_args is None:
             self.backend_args = dict(backend=BACKEND)
         self._check_resumed(runner)
+        self._trim(runner)
         super().before_train(runner)
+        self._put_best({key: self._own(path) for key, path in self._take_best().items()})
         self.keep_ckpt_ids = deque(getattr(self, 'keep_ckpt_ids', ()))
+        for step in self.surplus:
+            self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step)))
         if is_main_process() and osp.isdir(self.out_dir):
             remove_leftovers(self.out_dir)
 
@@ -49,7 +55,40 @@ class SafeCheckpointHook(CheckpointHook):
     def before_save_checkpoint(self, runner, checkpoint: dict) -> None:
         if getattr(self, 'rank_buffers', None) is not None:
             checkpoint[KEY] = self.rank_buffers
+        self._require_finite(runner, checkpoint)
+        info = checkpoint['message_hub']['runtime_info']
+        for key in info:
+            if key == 'last_ckpt' or key.startswith('best_ckpt'):
+                info[key] = osp.basename(str(info[key]))  # the folder may be moved or copied
         make_plain(checkpoint)
+
+    def _require_finite(self, runner, checkpoint: dict) -> None:
+        """Keep weights with NaN, which a gradient of a finite loss may bring, from taking the place of good ones."""
+        try:
+            check_numbers(checkpoint, f'the model at epoch {runner.epoch + 1}, iteration {runner.iter + 1},')
+        except CorruptCheckpoint as error:
+            raise NonFiniteLoss(
+                f'{error}. It was not saved; the files in {self.out_dir} are those of before. Lower the learning rate '
+                'or clip the gradients (optim_wrapper.clip_grad), and resume'
+            ) from error
+
+    def _trim(self, runner) -> None:
+        """Take from a resumed file only what this hook would have written there: it may be anybody's.
+
+        Its list of kept checkpoints and the name of its best one decide what is deleted later.
+        """
+        hub = runner.message_hub
+        ids = [each for each in hub.runtime_info.get('keep_ckpt_ids', ()) if type(each) is int]
+        surplus = max(len(ids) - self.max_keep_ckpts, 0) if self.max_keep_ckpts > 0 else 0
+        self.surplus, ids = ids[:surplus], ids[surplus:]
+        if 'keep_ckpt_ids' in hub.runtime_info:
+            hub.update_info('keep_ckpt_ids', ids)
+
+    def _own(self, path: str) -> str | None:
+        """The best checkpoint of that name in this folder; None for a file that is not one."""
+        own = self.file_backend.join_path(self.out_dir, osp.basename(str(path)))
+        pattern = 'best_.*' + re.escape(self.filename_tmpl).replace(re.escape('{}'), r'\d+')
+        return own if re.fullmatch(pattern, osp.basename(own)) and self.file_backend.isfile(own) else None
 
     def _check_resumed(self, runner) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
@@ -96,7 +135,8 @@ class SafeCheckpointHook(CheckpointHook):
         self.rank_buffers = None
         if is_main_process():
             path = self.file_backend.join_path(self.out_dir, name)
-            write_atomically(path.encode(), osp.join(runner.work_dir, POINTER))
+            inside = osp.abspath(self.out_dir) == osp.abspath(runner.work_dir)
+            write_atomically((name if inside else path).encode(), osp.join(runner.work_dir, POINTER))
 
     def _keep(self, runner, step: int) -> list[int]:
         """Note that ``step`` is being saved; returns the steps to remove afterwards."""
@@ -141,7 +181,5 @@ class SafeCheckpointHook(CheckpointHook):
     def _remove(self, path: str) -> None:
         if not is_main_process():
             return
-        if self.file_backend.isfile(path):
+        if self.file_backend.isfile(path):  # never a folder, whatever is in it
             self.file_backend.remove(path)
-        elif self.file_backend.isdir(path):  # DeepSpeed saves folders
-            self.file_backend.rmtree(path)

@@ -57,7 +57,7 @@ class WorkDirLock:
     @staticmethod
     def identity() -> dict:
         pid = os.getpid()
-        return dict(host=socket.gethostname(), pid=pid, started=_start(pid), job=os.environ.get('SLURM_JOB_ID'))
+        return dict(host=socket.gethostname(), pid=pid, started=process_start(pid), job=os.environ.get('SLURM_JOB_ID'))
 
     def _owner(self) -> dict | None:
         try:
@@ -70,7 +70,7 @@ class WorkDirLock:
     def _lives(self, owner: dict) -> bool:
         mine = self.identity()
         if owner.get('host') == mine['host']:
-            return _start(owner.get('pid', -1)) == owner.get('started') is not None
+            return process_start(owner.get('pid', -1)) == owner.get('started') is not None
         if mine['job'] and owner.get('job') == mine['job']:
             return False
         return time.time() - owner['touched'] < STALE_SECONDS
@@ -96,7 +96,7 @@ class WorkDirLock:
         )
 
 
-def _start(pid: int) -> str | None:
+def process_start(pid: int) -> str | None:
     """When a process of this machine started, in the kernel's ticks; None where there is no such process.
 
     Together with its number this tells it from a later process of the same number.

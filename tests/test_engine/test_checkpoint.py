@@ -3,6 +3,8 @@
 import os
 import os.path as osp
 import pickle
+import socket
+import subprocess
 
 import numpy as np
 import pytest
@@ -300,8 +302,12 @@ def test_auto_resume_does_not_pass_over_an_unsafe_checkpoint(tmp_path, hostile):
 
 
 def test_leftovers_of_a_killed_save_are_removed(make_runner):
+    """Not those of a process that lives, or of another machine."""
     runner = make_runner(1)
-    leftover = osp.join(runner.work_dir, '.epoch_1.pth.123.tmp')
-    open(leftover, 'w').close()
+    host, ended = socket.gethostname(), subprocess.Popen(['true'])
+    ended.wait()
+    names = [f'.epoch_1.pth.{each}.tmp' for each in (f'{host}.{ended.pid}', f'{host}.{os.getppid()}', 'elsewhere.1')]
+    for name in names:
+        open(osp.join(runner.work_dir, name), 'w').close()
     runner.train()
-    assert not osp.exists(leftover)
+    assert [osp.exists(osp.join(runner.work_dir, name)) for name in names] == [False, True, True]
