@@ -21,6 +21,7 @@ class Diagnosis:
         gradients: the first tensors of the way back, outputs of modules or parameters.
         weights: parameters and buffers that were bad before the step.
         inputs: entries of the batch that were.
+        stopped: what refused to go on with such numbers, before there was a loss.
     """
 
     terms: dict[str, float] = field(default_factory=dict)
@@ -28,9 +29,10 @@ class Diagnosis:
     gradients: list[str] = field(default_factory=list)
     weights: list[str] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
+    stopped: str = ''
 
     def __bool__(self) -> bool:
-        return bool(self.terms or self.forward or self.gradients or self.weights or self.inputs)
+        return bool(self.terms or self.forward or self.gradients or self.weights or self.inputs or self.stopped)
 
     def lines(self, most: int = 3) -> list[str]:
         """For a message, the likely cause first."""
@@ -40,6 +42,7 @@ class Diagnosis:
             ('first bad output', self.forward),
             ('bad losses', [f'{name}={value}' for name, value in self.terms.items()]),
             ('first bad gradients', self.gradients),
+            ('stopped by', [self.stopped] if self.stopped else []),
         ):
             if names:
                 more = f' and {len(names) - most} more' if len(names) > most else ''
@@ -71,9 +74,11 @@ def diagnose(model: nn.Module, batch: Any, states: dict | None = None, context=n
             with context():
                 losses = model(**model.data_preprocessor(batch, True), mode='loss')
             total, terms = model.parse_losses(losses)
-            bad = {name: float(value) for name, value in terms.items() if is_bad(value)}
+            bad = {name: float(value.detach()) for name, value in terms.items() if is_bad(value)}
             found.terms = {name: value for name, value in bad.items() if name != 'loss'} or bad  # 'loss' is their sum
             total.backward()
+    except FloatingPointError as error:  # by which the matching refuses such predictions
+        found.stopped = str(error)
     finally:
         for handle in handles:
             handle.remove()

@@ -47,11 +47,24 @@ class NanGuardHook(Hook):
     def before_train(self, runner) -> None:
         wrapper = runner.optim_wrapper
         self.batch, self.states, self.loss, self.batch_idx = None, None, None, 0
+        self._guard_step(runner)
         if not isinstance(wrapper, OptimWrapper) or hasattr(wrapper, 'loss_scaler'):
             return
         self._remember_loss(wrapper)
         by_norm = bool(wrapper.clip_grad_kwargs) and 'max_norm' in wrapper.clip_grad_kwargs
         self._guard(runner, wrapper, '_clip_grad' if by_norm else 'step')
+
+    def _guard_step(self, runner) -> None:
+        """Report numbers that a part refuses before there is a loss, as the matching does."""
+        step = runner.model.train_step
+
+        def guarded(data, optim_wrapper):
+            try:
+                return step(data, optim_wrapper)
+            except FloatingPointError as error:
+                raise NonFiniteLoss(self._report(runner, 'what the model predicts')) from error
+
+        runner.model.train_step = guarded
 
     def _remember_loss(self, wrapper: OptimWrapper) -> None:
         backward = wrapper.backward

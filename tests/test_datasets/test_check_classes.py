@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmdet.datasets import ConcatDataset
 from mmengine.config import Config
 from mmengine.model import BaseModel
 from mmengine.optim import OptimWrapper
@@ -9,7 +10,8 @@ from mmengine.runner import Runner
 from mmengine.structures import InstanceData
 from torch import nn
 
-from mmparts.datasets import CheckClassesHook, set_data_root
+from mmparts.datasets import CheckClassesHook, CheckedCocoDataset, set_data_root
+from mmparts.datasets.check_classes import check_model, warn_of_overlap
 from mmparts.datasets.shapes import CLASSES
 
 CONFIG = Path(__file__).parents[2] / 'configs/_base_/datasets/shapes_detection.py'
@@ -106,3 +108,35 @@ def test_a_checkpoint_of_other_classes_is_neither_tested_nor_resumed(build, chec
 def test_a_checkpoint_of_other_classes_may_be_fine_tuned_or_met_by_name(build, checkpoint):
     build(load_from=checkpoint).train()
     build(load_from=checkpoint, val=REVERSED).test()
+
+
+def coco_set(root, **kwargs) -> CheckedCocoDataset:
+    return CheckedCocoDataset(ann_file='ann.json', data_root=str(root), data_prefix=dict(img=''), **kwargs)
+
+
+@pytest.mark.parametrize(
+    ('train', 'val', 'words'),
+    [
+        (None, None, 'the validation set is the training set'),
+        (None, [1], '1 of 1 validation images are trained on, too'),
+        ([0, 1], [1, 2], '1 of 2 validation images are trained on, too'),
+        ([0], [1, 2], None),
+    ],
+)
+def test_images_that_are_trained_on_and_validate_are_told_of(write_coco, monkeypatch, train, val, words):
+    root = write_coco([[('car', 1, 1, 9, 9)]] * 3)
+    lines = []
+    monkeypatch.setattr('mmparts.datasets.check_classes.print_log', lambda line, *_: lines.append(line))
+    warn_of_overlap(coco_set(root, indices=train), coco_set(root, indices=val, test_mode=True))
+    assert len(lines) == (words is not None) and (words or '') in ''.join(lines)
+    warn_of_overlap(ConcatDataset([coco_set(root, indices=train)] * 2), coco_set(root, indices=val))
+    assert len(lines) == 2 * (words is not None), 'in a wrapper, too'
+
+
+def test_a_trained_model_is_not_told_to_change_its_classes():
+    model = torch.nn.Module()
+    model.num_classes = 80
+    with pytest.raises(ValueError, match='Set num_classes=1'):
+        check_model(model, 'train', ('cell',), training=True)
+    with pytest.raises(ValueError, match=r"some of the 80 classes .*allow_missing='\*'.*CheckedCocoMetric\(classes"):
+        check_model(model, 'test', ('cell',), training=False)

@@ -39,6 +39,8 @@ class SpoiltToy(Toy):
         if mode != 'loss':
             return losses
         self.steps += 1
+        if self.steps > 2 and self.spoilt == 'matching':
+            raise FloatingPointError('costs of images/1.jpg are not finite')
         if self.steps > 2:
             x = self.head.weight.sum()
             losses['loss_size'] = self.root(x) if self.spoilt == 'root' else losses['loss_size'] + (x - x).log()
@@ -61,6 +63,16 @@ def test_weights_stay_finite_and_the_first_bad_thing_is_named(make_runner, spoil
     else:
         assert 'bad losses: loss_size=-inf' in text
     assert all(torch.isfinite(value).all() for value in runner.model.state_dict().values())
+
+
+def test_what_a_part_refuses_before_there_is_a_loss_is_reported_too(make_runner):
+    runner = make_runner(model=dict(type='SpoiltToy', spoilt='matching'))
+    with pytest.raises(NonFiniteLoss) as error:
+        runner.train()
+    assert 'what the model predicts is not finite at epoch 1, step 3' in str(error.value)
+    assert 'stopped by: costs of images/1.jpg are not finite' in str(error.value)
+    found, _ = replay(str(error.value).partition('tools/replay.py ')[2].split()[0])
+    assert found.stopped == 'costs of images/1.jpg are not finite'
 
 
 def test_the_bundle_replays_the_step(make_runner):
