@@ -83,7 +83,12 @@ class _WindowAttention(nn.Module):
     def bias(self, grid: WindowGrid, dtype: torch.dtype) -> Tensor:
         """kinds h N N; that of the last grid is remembered where no gradient is asked."""
         weights = self.table_weights()
-        if self.training or torch.is_grad_enabled() and any(each.requires_grad for each in weights):
+        if (
+            torch.compiler.is_compiling()
+            or self.training
+            or torch.is_grad_enabled()
+            and any(each.requires_grad for each in weights)
+        ):
             return self._merge(grid, dtype)
 
         # A weight's version and address tell that it changed; tensors of inference mode must not leave it.

@@ -54,7 +54,7 @@ def measure(
     call, tensors = op.example()
     tensors = [tensor.detach().to(device).requires_grad_(tensor.requires_grad) for tensor in tensors]
     with op.use('reference'):
-        expected = _run(call, [tensor.double() if tensor.is_floating_point() else tensor for tensor in tensors])
+        expected = gradients_of(call, [tensor.double() if tensor.is_floating_point() else tensor for tensor in tensors])
 
     rows = {name: Row(op.name, name, _obstacle(op, name, device, tensors)) for name in op.variants}
     timed = partial(_timed, clock, device, call, tensors)
@@ -62,7 +62,7 @@ def measure(
         if not row.obstacle:
             with op.use(name):
                 row.first, results = timed()
-            row.error = max((_error(*pair) for pair in zip_longest(results, expected)), default=0.0)
+            row.error = max((relative_error(*pair) for pair in zip_longest(results, expected)), default=0.0)
 
     times = {name: [] for name, row in rows.items() if not row.obstacle}
     for _ in range(rounds):
@@ -91,13 +91,13 @@ def _timed(
     clock: Callable[[], float], device: torch.device, call: Callable, tensors: list[Tensor]
 ) -> tuple[float, list[Tensor]]:
     start = clock()
-    results = _run(call, tensors)
+    results = gradients_of(call, tensors)
     if device.type == 'cuda':
         torch.cuda.synchronize(device)
     return 1e3 * (clock() - start), results
 
 
-def _run(call: Callable, tensors: Iterable[Tensor]) -> list[Tensor]:
+def gradients_of(call: Callable, tensors: Iterable[Tensor]) -> list[Tensor]:
     """What the example returns, then the gradients of the inputs that require one."""
     leaves = [tensor.detach().requires_grad_(tensor.requires_grad) for tensor in tensors]
     results = call(*leaves)
@@ -110,7 +110,7 @@ def _run(call: Callable, tensors: Iterable[Tensor]) -> list[Tensor]:
     return [result.detach() for result in results]
 
 
-def _error(ours: Tensor | None, expected: Tensor | None) -> float:
+def relative_error(ours: Tensor | None, expected: Tensor | None) -> float:
     if ours is None or expected is None or ours.shape != expected.shape:
         return float('inf')
     ours, expected = ours.double(), expected.double()
