@@ -100,7 +100,8 @@ def replaced(path, member, data, target):
 
 class TestHostile:
     @pytest.mark.filterwarnings('ignore')
-    def test_torchscript_with_another_global(self, tmp_path):
+    def test_torchscript_with_another_global(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
         torch.jit.script(Towers()).save(str(tmp_path / 'a.pt'))
         pickled = b'\x80\x02cos\nsystem\nX' + len(b'touch owned').to_bytes(4, 'little') + b'touch owned\x85R.'
         replaced(tmp_path / 'a.pt', '/data.pkl', lambda _: pickled, tmp_path / 'b.pt')

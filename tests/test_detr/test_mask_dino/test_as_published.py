@@ -131,7 +131,22 @@ def test_tokens_at_the_border_compete(published):
     assert 0 < count < len(border) and border[-count:].all() != published
 
 
-def test_prior_boxes_and_norm_follow_the_switch(model):
+@pytest.mark.parametrize('published', [False, True])
+def test_the_smallest_prior_boxes_belong_to_one_end_of_the_levels(published):
+    """Box branches that say nothing leave the prior boxes."""
+    model = build(base('mask_dino_r50', as_published=published, num_queries=10000, **STILL)).eval()
+    data = batch(model, sizes=((96, 96), (96, 96)))
+    with torch.no_grad():
+        for layer in model.head.box_branches[0].layers:
+            layer.weight.zero_(), layer.bias.zero_()
+        memory = model.encode(data['inputs'], None)
+        _, proposals = model.queries(memory, model.head)
+    widths, cells = proposals.boxes[0, :, 2], [height * width for height, width in memory.shapes]
+    counts = [int((widths - 0.05 * 2**size).abs().lt(1e-4).sum()) for size in range(4)]
+    assert counts == (cells[::-1] if published else cells)
+
+
+def test_the_norm_follows_the_switch(model):
     data = batch(model, sizes=((96, 96), (96, 96)))
     with torch.no_grad():
         memory = model.eval().encode(data['inputs'], data['data_samples'])
