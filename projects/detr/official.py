@@ -7,6 +7,7 @@ number of heads. What tensors do not show is told by the options that official f
 
 import re
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 from torch import Tensor, nn
@@ -54,7 +55,8 @@ class OfficialLayout(WeightLayout):
 
     @classmethod
     def declared(cls, state: Mapping[str, Tensor], args: Mapping[str, Any]) -> dict[str, Any]:
-        return {word: ALIASES.get(value, value) for word, value in args.items() if word in cls.options}
+        found = {word: value for word, value in args.items() if word in cls.options}
+        return found | {word: ALIASES[str(value)] for word, value in found.items() if str(value) in ALIASES}
 
 
 def advice(model: nn.Module) -> dict[str, str]:
@@ -68,29 +70,35 @@ def advice(model: nn.Module) -> dict[str, str]:
 
 
 def built(model: nn.Module) -> dict[str, Any]:
-    """The options that would build a detector."""
-    encoder, decoder = model.encoder, model.decoder
-    own, cross = encoder.layers[0].self_attn, decoder.layers[0].cross_attn
-    sines = encoder.positional_encoding
+    """The options that would build a detector; without those that its parts do not know."""
+    temperature = _of(model, 'encoder.positional_encoding.temperature')
+    levels = _of(model, 'encoder.level_embed')
     found = dict(
         two_stage=hasattr(model.queries, 'class_branch'),
         with_box_refine=len(model.head.box_branches) > 1,
-        num_feature_levels=None if encoder.level_embed is None else len(encoder.level_embed),
-        half_cell_shift=getattr(sines, 'offset', 0.0) == -0.5,
-        pre_norm=hasattr(encoder, 'norm'),
-        dilation=max(getattr(model.backbone, 'dilations', (1,))) > 1,
-        enc_layers=len(encoder.layers),
-        dec_layers=len(decoder.layers),
-        dim_feedforward=encoder.layers[0].ffn[0].out_features,
-        num_queries=getattr(model.queries, 'num_queries', None),
-        nheads=own.num_heads,
-        enc_n_points=getattr(own, 'num_points', None),
-        dec_n_points=getattr(getattr(cross, 'attn', None), 'num_points', None),
-        position_embedding='sine' if hasattr(sines, 'temperature') else 'learned',
-        pe_temperatureH=getattr(sines, 'temperature', None),
-        pe_temperatureW=getattr(sines, 'temperature', None),
+        num_feature_levels=None if levels is None else len(levels),
+        half_cell_shift=_of(model, 'encoder.positional_encoding.offset') == -0.5,
+        pre_norm=hasattr(model.encoder, 'norm'),
+        dilation=max(_of(model, 'backbone.dilations') or (1,)) > 1,
+        enc_layers=len(model.encoder.layers),
+        dec_layers=len(model.decoder.layers),
+        dim_feedforward=_of(model, 'encoder.layers.0.ffn.0.out_features'),
+        nheads=_of(model, 'encoder.layers.0.self_attn.num_heads'),
+        enc_n_points=_of(model, 'encoder.layers.0.self_attn.num_points'),
+        dec_n_points=_of(model, 'decoder.layers.0.cross_attn.attn.num_points'),
+        position_embedding='learned' if temperature is None else 'sine',
+        pe_temperatureH=temperature,
+        pe_temperatureW=temperature,
     )
     return {word: value for word, value in found.items() if value is not None}
+
+
+def _of(model: nn.Module, path: str) -> Any:
+    """An attribute by its dotted path; None where there is none."""
+    try:
+        return attrgetter(path)(model)
+    except AttributeError:
+        return None
 
 
 def shown(state: Mapping[str, Tensor]) -> dict[str, Any]:

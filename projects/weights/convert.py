@@ -144,10 +144,9 @@ def account(
 
     made = layout.convert(official, part, **_choice(layout, classes))
     body = part.backbone if layout.head and is_classifier(part) else part
-    fits = isinstance(body, layout.model)
-    built = layout.built(body) if fits else {}
-    declared = {word: value for word, value in layout.declared(official, found.args).items() if word not in other}
-    differences = _differences({**declared, **layout.shown(official)}, built)
+    body = body if isinstance(body, layout.model) else None
+    built = {} if body is None else layout.built(body)
+    declared = _differences(layout.declared(official, found.args), built)
     skipped = {name for name in made.sources if any(re.fullmatch(pattern, prefix + name) for pattern in skip)}
     unused = {source for name in skipped for source in made.sources[name]} - {
         source for name, sources in made.sources.items() if name not in skipped for source in sources
@@ -161,12 +160,13 @@ def account(
         dropped={**made.dropped, **{name: 'skipped' for name in official if name in unused}},
         initialised={prefix + name: reason for name, reason in made.initialised.items()}
         | {prefix + name: 'skipped' for name in made.sources if name in skipped},
-        problems=_problems(made, part, prefix, skip, skipped, numbers) | _other(_differences(declared, built)),
+        problems=_problems(made, part, prefix, skip, skipped, numbers) | _other_options(declared, other),
         file=found.kind,
         model=type(part).__name__,
-        differences=differences,
-        advice=dict(layout.advise(body)) if fits else {},
-        said=found.said + _unsaid(layout, found, fits),
+        differences={word: pair for word, pair in declared.items() if word not in other}
+        | _differences(layout.shown(official), built),
+        advice={} if body is None else dict(layout.advise(body)),
+        said=found.said + ([] if body is None or found.args else _unsaid(layout)),
     )
 
 
@@ -174,17 +174,19 @@ def _differences(theirs: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str
     return {word: (theirs[word], value) for word, value in ours.items() if word in theirs and theirs[word] != value}
 
 
-def _other(differences: dict[str, tuple[Any, Any]]) -> dict[str, list[str]]:
+def _other_options(differences: dict[str, tuple[Any, Any]], other: Sequence[str]) -> dict[str, list[str]]:
     lines = [
         f'{word}: {theirs!r} in the file, {ours!r} in the config; to take it all the same: --other {word}'
         for word, (theirs, ours) in differences.items()
+        if word not in other
     ]
-    return {'other options': lines} if lines else {}
+    groups = {'other options': lines, 'options that do not differ': [w for w in other if w not in differences]}
+    return {group: lines for group, lines in groups.items() if lines}
 
 
-def _unsaid(layout: type[WeightLayout], found: Weights, fits: bool) -> list[str]:
-    """What neither names, shapes nor options of the file tell."""
-    if found.args or not fits or not layout.hidden:
+def _unsaid(layout: type[WeightLayout]) -> list[str]:
+    """What a file that keeps no options does not tell."""
+    if not layout.hidden:
         return []
     return [f'the file does not tell {", ".join(layout.hidden)}: see to it that the config is the right one']
 

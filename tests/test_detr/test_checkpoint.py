@@ -739,6 +739,10 @@ class TestOptions:
             made = account(dict(model=official(case), args=args), build(CASES[case][0], 'small')).check()
             assert made.differences == {} and made.said == []
 
+    def test_an_option_that_does_not_differ_needs_no_leave(self):
+        with pytest.raises(WeightsDoNotFit, match='options that do not differ:\n  dilatoin\n'):
+            convert(official('detr'), build('detr_r50', 'small'), other=['dilatoin'])
+
     def test_names_of_old_are_known(self):
         convert(dict(model=official('detr'), args=dict(position_embedding='v2')), build('detr_r50', 'small'))
 
