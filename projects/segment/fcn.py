@@ -19,6 +19,7 @@ class FCNBranch(BaseModule):
         num_classes: channels of the logits; set by the segmentor.
         index: which of the maps it reads.
         mid_channels: between.
+        weight: of its losses.
     """
 
     def __init__(
@@ -28,13 +29,14 @@ class FCNBranch(BaseModule):
         index: int = 2,
         mid_channels: int = 256,
         num_convs: int = 1,
+        weight: float = 1.0,
         dropout: float = 0.1,
         norm: dict | None = NORM,
         dims: int = 2,
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
-        self.index = index
+        self.index, self.weight = index, weight
         self.convs = ConvBlock(in_channels[index], mid_channels, num_convs, dims=dims, norm=norm)
         self.dropout = (nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)[dims - 1](dropout)
         self.classify = CONVS[dims - 1](mid_channels, num_classes, 1)

@@ -69,10 +69,9 @@ class Segmentor(BaseModel):
         shared = dict(dims=dims, num_classes=num_classes)
         self.encoder = build_part(encoder, dims=dims, in_channels=in_channels)  # with classes Swin would classify
         spec = backbone_spec(self.encoder)
-        branches = {name: {**cfg} for name, cfg in (auxiliary or {}).items()}
-        self.branch_weights = {name: cfg.pop('weight', 1.0) for name, cfg in branches.items()}
+        branches = (auxiliary or {}).items()
         self.auxiliary = ModuleDict(
-            {name: build_part(cfg, **shared, in_channels=spec.channels) for name, cfg in branches.items()}
+            {name: build_part(cfg, **shared, in_channels=spec.channels) for name, cfg in branches}
         )
         channels, strides = spec.channels, spec.strides
         self.bottleneck = bottleneck and build_part(bottleneck, **shared, in_channels=channels, strides=strides)
@@ -139,7 +138,9 @@ class Segmentor(BaseModel):
         for name, each in auxiliary.items():
             for term in self.terms:
                 if term.every_scale:
-                    losses[f'{name}.{term.name}'] = self.branch_weights[name] * term.weight * term(each, target, extras)
+                    losses[f'{name}.{term.name}'] = (
+                        self.auxiliary[name].weight * term.weight * term(each, target, extras)
+                    )
         return losses
 
     def predict(self, images: Tensor, samples: Sequence | None = None) -> list:
