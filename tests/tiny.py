@@ -62,7 +62,12 @@ def batch(model: nn.Module, sizes=None, counts=None, seed: int = 0) -> dict:
 
 def total(losses: dict) -> torch.Tensor:
     """What an optimiser would minimise."""
-    return sum(value for name, value in losses.items() if 'loss' in name)
+    return sum(value for name, value in flat(losses) if 'loss' in name)
+
+
+def flat(losses: dict) -> list[tuple[str, torch.Tensor]]:
+    """Names and tensors, also where a name stands for a list (mmdet's proposals)."""
+    return [(name, each) for name, value in losses.items() for each in (value if isinstance(value, list) else [value])]
 
 
 def without_gradient(model: nn.Module) -> list[str]:

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/classifier.py',
     '../_base_/datasets/imagenet_classification.py',
     '../_base_/schedules/schedule_swin_300e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/classification_runtime.py',
 ]
 model = dict(
     backbone=dict(type='mmparts.Swin', arch='tiny', window_size=7, out_indices=(3,), drop_path=0.2),

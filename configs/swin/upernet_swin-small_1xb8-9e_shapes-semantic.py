@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/upernet_small.py',
     '../_base_/datasets/shapes_semantic.py',
     '../_base_/schedules/schedule_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/segmentation_runtime.py',
 ]
 model = dict(
     encoder=dict(

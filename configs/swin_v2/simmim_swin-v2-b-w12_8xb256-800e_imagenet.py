@@ -1,5 +1,5 @@
 # SimMIM with Swin v2-B, window 12, at 192 pixels, 800 epochs.
-_base_ = ['../_base_/datasets/imagenet_images.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/datasets/imagenet_images.py', '../_base_/classification_runtime.py']
 model = dict(
     type='mmparts.MaskedPretrainer',
     data_preprocessor=dict(

@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/datasets/shapes_images.py',
     '../_base_/schedules/schedule_pretrain_masked.py',
-    '../_base_/default_runtime.py',
+    '../_base_/classification_runtime.py',
 ]
 model = dict(
     type='mmparts.MaskedPretrainer',

@@ -1,5 +1,5 @@
 # Masked patch prediction with ViT-B/16 on ImageNet; the paper's data set, JFT, is not public.
-_base_ = ['../_base_/datasets/imagenet_images.py', '../_base_/default_runtime.py']
+_base_ = ['../_base_/datasets/imagenet_images.py', '../_base_/classification_runtime.py']
 model = dict(
     type='mmparts.MaskedPretrainer',
     data_preprocessor=dict(

@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/classifier.py',
     '../_base_/datasets/imagenet_classification.py',
-    '../_base_/default_runtime.py',
+    '../_base_/classification_runtime.py',
 ]
 model = dict(
     data_preprocessor={{_base_.half}},

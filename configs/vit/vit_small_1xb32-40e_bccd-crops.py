@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/classifier.py',
     '../_base_/datasets/bccd_crops_classification.py',
     '../_base_/schedules/schedule_classify_small.py',
-    '../_base_/default_runtime.py',
+    '../_base_/classification_runtime.py',
 ]
 model = dict(
     backbone=dict(

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/mask_rcnn_vit_adapter.py',
     '../_base_/datasets/coco_instance.py',
     '../_base_/schedules/schedule_50e.py',
-    '../_base_/default_runtime.py',
+    '../_base_/detection_runtime.py',
 ]
 model = dict(
     backbone=dict(

@@ -3,7 +3,7 @@ _base_ = [
     '../_base_/models/upernet.py',
     '../_base_/datasets/ade20k_segmentor.py',
     '../_base_/schedules/schedule_160k.py',
-    '../_base_/default_runtime.py',
+    '../_base_/segmentation_runtime.py',
 ]
 model = dict(
     encoder=dict(

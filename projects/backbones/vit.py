@@ -86,9 +86,9 @@ class ViT(BaseModule):
     def tiny(cfg: dict) -> dict:
         """Four blocks; outputs and global blocks stay the same share of them."""
         words, few = ('out_indices', 'global_blocks'), 4
-        depth = max(
-            [checked_arch(cfg.get('arch', 'base'))['num_layers'], *(i + 1 for key in words for i in cfg.get(key) or ())]
-        )
+        arch = cfg.get('arch', 'base')
+        depth = (ARCHS[arch] if isinstance(arch, str) else arch)['num_layers']
+        depth = max([depth, *(i + 1 for key in words for i in cfg.get(key) or ())])
         spread = {key: sorted({i * few // max(depth, few) for i in cfg[key]}) for key in words if cfg.get(key)}
         return dict(arch=dict(embed_dims=32, num_layers=few, num_heads=2), image_size=64, **spread)
 

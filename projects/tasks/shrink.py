@@ -38,6 +38,8 @@ LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
     'mmseg.ResNet': dict(depth=18, base_channels=8),
     'mmdet.SwinTransformer': STAGES,
     'mmseg.EncoderDecoder': lambda cfg: encoder_decoder(cfg),
+    'mmdet.MaskRCNN': lambda cfg: on_pyramid(cfg),
+    'mmdet.CascadeRCNN': lambda cfg: on_pyramid(cfg),
     'mmdet.Mask2Former': dict(
         data_preprocessor=dict(batch_augments=None),
         panoptic_head=dict(
@@ -69,6 +71,13 @@ def encoder_decoder(cfg: dict) -> dict:
             read = channels[at] if isinstance(at, int) else [channels[each] for each in at]
             merge(head, dict(in_channels=read, channels=32))
     return made
+
+
+def on_pyramid(cfg: dict) -> dict:
+    """mmdet's two-stage detectors: their pyramid is told what the shrunk backbone gives."""
+    with torch.device('meta'):
+        channels = backbone_spec(MODELS.build(cfg['backbone'])).channels
+    return dict(neck=dict(in_channels=list(channels)))
 
 
 def without_pretrained(cfg):
