@@ -78,6 +78,7 @@ class SwinLayout(WeightLayout):
     takes it, if the number of classes agrees). Bias tables are resized to the model's window.
     """
 
+    papers = ('swin',)
     model, part, head = Swin, 'backbone', r'head\..*'
 
     @staticmethod
@@ -105,6 +106,7 @@ class SwinLayout(WeightLayout):
 class TimmSwinLayout(WeightLayout):
     """timm's Swin classifiers: a stage begins with the merging that ends ours; otherwise as `swin`."""
 
+    papers = ('swin',)
     model, part, head = Swin, 'backbone', r'head\..*'
 
     @staticmethod

@@ -27,6 +27,7 @@ HEAD = r'(conv_head|head|dcnv3_head_x[34]|clip_projector|fc_norm)\..*'
 class InternImageLayout(WeightLayout):
     """T to G, with the heads of classifiers. Gammas that T's files lack (``layer_scale=1.0``) stay at their start."""
 
+    papers = ('intern_image',)
     model, part, head = InternImage, 'backbone', HEAD
 
     @staticmethod

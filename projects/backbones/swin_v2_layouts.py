@@ -30,6 +30,7 @@ class SwinV2Layout(WeightLayout):
     """microsoft/Swin-Transformer, timm (a stage begins with the merging that ends ours), SimMIM (``encoder.``, whose
     decoder is dropped). A dense model's last norm is the classifier's; the others stay as initialised."""
 
+    papers = ('swin_v2',)
     model, part, head = SwinV2, 'backbone', r'head\..*'
 
     @staticmethod
@@ -77,6 +78,7 @@ def prefix_of(state: Mapping[str, Tensor]) -> str:
 class TransformersSwinV2Layout(WeightLayout):
     """transformers' `Swinv2Model` and what is built on it."""
 
+    papers = ('swin_v2',)
     model, part, head = SwinV2, 'backbone', r'classifier\..*'
 
     @staticmethod

@@ -26,6 +26,7 @@ class ViTAdapterLayout(WeightLayout):
     """czczup/ViT-Adapter, detection and segmentation, ViT and BEiT. A file does not say which of the two outputs it was
     trained for: ``add_vit='last'`` for detectors, 'each' for segmentors."""
 
+    papers = ('vit_adapter',)
     model, part, head = (
         ViTAdapter,
         'backbone',

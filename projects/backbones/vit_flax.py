@@ -46,6 +46,7 @@ def names_of(state: Mapping[str, Tensor] | set[str], prefix: str) -> Sequence[st
 class FlaxViTLayout(WeightLayout):
     """The authors' npz files. They were trained with the tanh form of GELU, so the model must say ``gelu='tanh'``."""
 
+    papers = ('vit',)
     model, part = ViT, 'backbone'
     head = rf'({PREFIX})?(head|pre_logits)/(kernel|bias)'
 

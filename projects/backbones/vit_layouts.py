@@ -224,6 +224,7 @@ class ViTLayout(WeightLayout):
     Patch kernels of 14 pixels are resized to 16, positions and biases to the model's grid.
     """
 
+    papers = ('vit',)
     model, part = ViT, 'backbone'
     head = r'(head|classifier|head\.fc|pre_logits|fc)\.(weight|bias)'
 
