@@ -171,6 +171,7 @@ class LoadCube(BaseTransform):
             raise BadVolume(f'{path}: NaN or infinite in the bands {bands[:5]}')
         if cube.wavelengths is not None and len(cube.wavelengths) != image.shape[2]:
             raise BadVolume(f'{path}: {len(cube.wavelengths)} wavelengths for {image.shape[2]} bands')
+        results['cube_name'] = self.array
         results['img'], results['wavelengths'] = scale_bands(image, self.scaling), cube.wavelengths
         results['ori_shape'] = results['img_shape'] = image.shape[:2]
         label = self._label(results, path)

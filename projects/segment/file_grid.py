@@ -41,6 +41,21 @@ class RestoreFile:
         grid = (sample.get('affine'), sample.get('source_affine'), sample.get('source_shape'))
         return logits, restore(logits, *grid, decode, self.slab_bytes)
 
+    def labels(self, labels: Tensor, sample) -> Tensor:
+        """The same of a map N *padded that is decided already: the nearest."""
+        labels = without_padding(labels, sample)
+        order, axes = axis_maps(
+            sample.get('affine'), sample.get('source_affine'), labels.shape[1:], sample.get('source_shape')
+        )
+        labels = labels.permute(0, *[axis + 1 for axis in order])
+        for axis, each in enumerate(axes, 1):
+            size = labels.shape[axis]
+            nearest = torch.from_numpy(each.round().clip(0, size - 1).astype(np.int64))
+            labels = labels.index_select(axis, nearest.to(labels.device))
+            beyond = torch.from_numpy((each < -0.5) | (each > size - 0.5))
+            labels.index_fill_(axis, beyond.nonzero()[:, 0].to(labels.device), 0)
+        return labels.cpu()
+
 
 def restore(
     logits: Tensor,

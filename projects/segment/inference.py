@@ -15,6 +15,7 @@ from ..layers.patch import tupled
 from ..registry import MODELS
 
 Network = Callable[[Tensor], Tensor]
+ROWS = 4  # decided at a time: `argmax` may copy what it reads
 
 
 class Inference:
@@ -53,6 +54,14 @@ class Inference:
         for axes in flips:
             total = total + network(images.flip(axes)).flip(axes)
         return total / (len(flips) + 1) if flips else total
+
+
+def decided(inference: Inference, images: Tensor, network: Network, decode: Callable[[Tensor], Tensor]) -> Tensor:
+    """Maps B N *S that ``decode`` (K *s -> N *s) makes of each slab of the logits; no other logits are kept."""
+    maps = []
+    for _, slab in inference.slabs(images, network):
+        maps += [torch.stack([decode(each) for each in rows]) for rows in slab.split(ROWS, 2)]
+    return torch.cat(maps, 2)
 
 
 @MODELS.register_module()

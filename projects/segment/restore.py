@@ -22,6 +22,10 @@ class RestoreInput:
         logits = without_padding(logits, sample)
         return logits, decode(logits)
 
+    def labels(self, labels: Tensor, sample) -> Tensor:
+        """The same of a map N *padded that is decided already; the nearest where sizes change."""
+        return without_padding(labels, sample)
+
 
 @MODELS.register_module()
 class RestoreImage:
@@ -35,11 +39,22 @@ class RestoreImage:
         self.align_corners = align_corners
 
     def __call__(self, logits: Tensor, sample, decode: Decode) -> tuple[Tensor, Tensor]:
-        logits = without_padding(logits, sample)
-        if sample.get('flip'):
-            logits = logits.flip(-1 if sample.get('flip_direction', 'horizontal') == 'horizontal' else -2)
+        logits = unflipped(without_padding(logits, sample), sample)
         logits = enlarge(logits[None], tuple(sample.get('ori_shape') or logits.shape[1:])[:2], self.align_corners)[0]
         return logits, decode(logits)
+
+    def labels(self, labels: Tensor, sample) -> Tensor:
+        """The same of a map N *padded that is decided already; the nearest where sizes change."""
+        labels = unflipped(without_padding(labels, sample), sample)
+        size = tuple(sample.get('ori_shape') or labels.shape[1:])[:2]
+        return F.interpolate(labels[None].float(), size, mode='nearest-exact')[0].to(labels.dtype)
+
+
+def unflipped(maps: Tensor, sample) -> Tensor:
+    """K H W of a flipped image as of the image itself."""
+    if not sample.get('flip'):
+        return maps
+    return maps.flip(-1 if sample.get('flip_direction', 'horizontal') == 'horizontal' else -2)
 
 
 def without_padding(logits: Tensor, sample) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..layers.feature_spec import backbone_spec
 from ..registry import MODELS, build_part
 from .heads import SoftmaxHead
-from .inference import WholeInference
+from .inference import WholeInference, decided
 from .restore import RestoreImage, RestoreInput, enlarge
 from .structures import split
 from .supervision import DeepSupervision
@@ -39,6 +39,8 @@ class Segmentor(BaseModel):
         num_classes, in_channels, dims: channels of the logits and of the image, axes of the image; written once here
             and handed to every part that takes them and does not set them itself.
         align_corners: how logits are enlarged to the image.
+        keep_logits: False decides slab by slab and forgets the logits, so that memory does not grow with the volume's
+            depth times the classes; decisions, not logits, are then brought to the grid of the file (nearest).
 
     ``mode='tensor'`` returns logits B K *size; ``'loss'`` a dict of losses; ``'predict'`` the samples with
     ``seg_logits`` (K *size) and ``pred_sem_seg`` (uint8).
@@ -61,6 +63,7 @@ class Segmentor(BaseModel):
         in_channels: int = 3,
         dims: int = 2,
         align_corners: bool = False,
+        keep_logits: bool = True,
         data_preprocessor: dict | None = None,
         init_cfg: dict | None = None,
     ):
@@ -86,6 +89,9 @@ class Segmentor(BaseModel):
         self.terms = ModuleList(build_part(term, **shared) for term in terms)
         self.supervision = build_part(supervision)
         self.inference = build_part(inference)
+        self.keep_logits = keep_logits
+        if not keep_logits and not hasattr(self.inference, 'slabs'):
+            raise ValueError(f'keep_logits=False: {type(self.inference).__name__} gives its logits as a whole only')
         self.restore = build_part(restore or dict(type=RestoreImage if dims == 2 else RestoreInput))
 
     def forward(self, inputs: Tensor, data_samples: Sequence | None = None, mode: str = 'tensor'):
@@ -145,8 +151,13 @@ class Segmentor(BaseModel):
 
     def predict(self, images: Tensor, samples: Sequence | None = None) -> list:
         """The samples with predictions, on the grid that ``restore`` says."""
+        samples = [BaseDataElement() for _ in images] if samples is None else list(samples)
+        if not self.keep_logits:
+            for labels, sample in zip(decided(self.inference, images, self.logits, self.head.decode), samples):
+                sample.pred_sem_seg = map_type(sample, self.dims)(data=self.restore.labels(labels, sample))
+            return samples
+
         logits = self.inference(images, self.logits)
-        samples = [BaseDataElement() for _ in logits] if samples is None else list(samples)
         for each, sample in zip(logits, samples):
             kept, labels = self.restore(each, sample, self.head.decode)
             wrap = map_type(sample, self.dims)

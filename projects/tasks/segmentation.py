@@ -84,7 +84,8 @@ class Segmentation(Task):
     def read(self, sample) -> np.ndarray:
         """H W 3, RGB, or of a volume C D H W."""
         if 'source_shape' not in sample and sample.img_path.endswith(CUBES):
-            return three_bands(read_cube(sample.img_path).array)
+            cube = read_cube(sample.img_path, sample.get('cube_name')).array
+            return three_bands(cube[slice(*sample.get('rows') or (None,))])
         if not sample.img_path.endswith(SUFFIXES):
             return super().read(sample)
         volume = open_volume(sample.img_path).load()

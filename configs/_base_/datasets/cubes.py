@@ -1,6 +1,8 @@
 # What data sets of hyperspectral cubes share: every band to mean 0 and deviation 1; crops and flips of all bands.
 load_cube = dict(type='mmparts.LoadCube')
-pack = dict(type='mmseg.PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'wavelengths'))
+pack = dict(
+    type='mmseg.PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'wavelengths', 'cube_name', 'rows')
+)
 test_pipeline = [load_cube, pack]
 
 train_dataloader = dict(

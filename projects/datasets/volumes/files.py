@@ -5,7 +5,7 @@ files' x, y, z; a file of several channels (MSD's BraTS) as C D H W.
 import os
 import zlib
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -173,7 +173,8 @@ def write_volume(path: str | os.PathLike, array: np.ndarray, affine: np.ndarray,
             raise
         raise OSError(f'cannot write {path}: {error}') from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _write_nifti(path: Path, array: np.ndarray, affine: np.ndarray, like: str | None):

@@ -69,7 +69,8 @@ class VolumePredictor:
         sample = batch['data_samples'][0]
         if len(self.models) == 1:
             first(**batch, mode='predict')
-            del sample.seg_logits
+            if 'seg_logits' in sample:
+                del sample.seg_logits
         else:
             logits = self.mean_logits(batch['inputs'])
             sample.pred_sem_seg = first.restore(logits[0], sample, first.head.decode)[1]
