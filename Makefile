@@ -22,7 +22,7 @@ $(VENV)/.done: setup.py pyproject.toml Makefile
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.done
-	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[test,parity,triton]"
+	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[test,parity,medical,triton]"
 	touch $@
 
 demo: setup  ## make a data set, train a small DINO on it, evaluate it, draw pictures (minutes on two cores)
