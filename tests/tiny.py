@@ -8,6 +8,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from torch import nn
 
+from mmparts.detr.structures import PredictionSet, Training
 from mmparts.registry import MODELS
 from mmparts.tasks import task_of
 from mmparts.tasks.detection import sample_of
@@ -58,6 +59,14 @@ def samples(sizes=((64, 96), (96, 64)), counts=(3, 0), num_classes: int = 80, se
 def batch(model: nn.Module, sizes=None, counts=None, seed: int = 0) -> dict:
     """What the model's forward takes, padded by its own preprocessor: images of unequal sizes, one without objects."""
     return task_of(model).batch(model, sizes, counts, seed)
+
+
+def prediction_set(
+    logits, boxes, targets, name: str = 'match', masks=None, embeddings=None, **training
+) -> PredictionSet:
+    """Of a group that is trained in this way."""
+    found = dict(logits=logits, boxes=boxes, masks=masks, embeddings=embeddings)
+    return PredictionSet(Training(name, **training), found, targets)
 
 
 def total(losses: dict) -> torch.Tensor:

@@ -21,7 +21,11 @@ model = dict(
         spatial_prior=dict(type='mmparts.GaussianPrior'),
     ),
     head=dict(
-        mask_decoder=dict(channels=(32, 16), output=dict(type='mmparts.SeparateOutput', mid_channels=16)),
+        branches=dict(
+            masks=dict(
+                mask_decoder=dict(channels=(32, 16), output=dict(type='mmparts.SeparateOutput', mid_channels=16))
+            )
+        ),
         terms=[
             dict(type='mmparts.ClassWeightTerm', weight=2.0, class_weights=1.5, no_object_weight=0.5),
             dict(type='mmparts.CornerL1Term', weight=20.0),

@@ -10,7 +10,7 @@ model = dict(
     num_queries=100,
     backbone=dict(zero_init_residual=True),
     groups=[dict(type='mmparts.Denoising', num=50, label_noise=0.0, box_noise=0.4, contrastive=False, spare_row=False)],
-    head=dict(type='mmparts.EllipseMaskHead', num_points=512),
+    head=dict(branches=dict(masks=dict(type='mmparts.EllipseMaskBranch', num_points=512))),
 )
 
 train_cfg = dict(max_epochs=80, val_interval=20)

@@ -15,7 +15,7 @@ model = dict(
     queries=dict(boxes_from_masks=False),
     decoder=dict(ffn_channels=256),
     head=dict(
-        num_points=4096,  # segments of a few pixels are to have some
+        branches=dict(masks=dict(num_points=4096)),  # segments of a few pixels are to have some
         select=dict(things=things),
         maps=[dict(type='mmparts.PanopticMap', things=things, num_classes=num_classes)],
     ),

@@ -7,5 +7,5 @@ _base_ = [
 ]
 model = dict(
     groups=[dict(type='mmparts.Denoising', num=30, label_noise=0.2, box_noise=0.4, contrastive=False, spare_row=False)],
-    head=dict(num_points=512),
+    head=dict(branches=dict(masks=dict(num_points=512))),
 )

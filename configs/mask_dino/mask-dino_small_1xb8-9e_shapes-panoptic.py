@@ -11,7 +11,7 @@ model = dict(
     groups=[dict(type='mmparts.Denoising', num=30, label_noise=0.2, box_noise=0.4, contrastive=False, spare_row=False)],
     queries=dict(boxes_from_masks=False),
     head=dict(
-        num_points=512,
+        branches=dict(masks=dict(num_points=512)),
         select=dict(things=things),
         maps=[dict(type='mmparts.PanopticMap', things=things, num_classes=num_classes)],
     ),

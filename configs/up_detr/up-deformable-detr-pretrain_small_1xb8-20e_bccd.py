@@ -15,7 +15,7 @@ model = dict(
     backbone=dict(init_cfg={{_base_.shapes_backbone}}),
     prompt=dict(type='mmparts.PatchPrompt', num_patches={{_base_.num_patches}}, mask_ratio=0.1),
     head=dict(
-        type='mmparts.EmbeddingHead',
+        branches=dict(embeddings=dict(type='mmparts.EmbeddingBranch')),
         terms=[
             dict(type='mmparts.FocalTerm', weight=1.0),
             dict(type='mmparts.BoxL1Term', weight=5.0),

@@ -79,8 +79,8 @@ MASK_DINO = dict(
     encoder=dict(type='mmparts.DeformablePixelDecoder', norm_cfg=dict(type='GN', num_groups=8)),
     head=dict(
         HEAD,
-        type='mmparts.MaskHead',
-        num_points=100,
+        type='mmparts.NormedHead',
+        branches=dict(masks=dict(type='mmparts.MaskBranch', num_points=100)),
         terms=[*HEAD['terms'], dict(type='mmparts.PointTerm'), dict(type='mmparts.PointDiceTerm')],
         matcher=dict(HEAD['matcher'], type='mmparts.MaskMatcher'),
         select=dict(type='mmparts.TopKMasks'),
@@ -187,7 +187,7 @@ def config(queries: str, cross_attn: str, group: str) -> dict:
         ),
         head=HEAD,
     )
-    if hasattr(source, 'asks_head'):
+    if source.reads:
         parts.update(copy.deepcopy(MASK_DINO))
         parts['decoder'].update(type='mmparts.InitialPredictionDecoder')
     if 'gated' in cross_attn:

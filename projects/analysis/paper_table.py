@@ -7,6 +7,7 @@ from pathlib import Path
 
 from mmengine.config import Config, ConfigDict
 
+from ..detr.head import merged
 from ..registry import MODELS, TASK_UTILS, resolve
 
 MARKS = (
@@ -110,6 +111,11 @@ def asked(model: ConfigDict) -> str:
     return ', '.join(part(cfg) for cfg in (model.queries, model.get('prompt')) if cfg)
 
 
+def branches(model: ConfigDict) -> str:
+    """Those of the head, with classes and boxes, which need not be written."""
+    return ', '.join(part(cfg, nested=False) for cfg in merged(model.head.get('branches', {})).values())
+
+
 # Heading -> cell of a model.
 TRANSFORMER: dict[str, Callable[[ConfigDict], str]] = {
     'encoder': lambda model: part(model.encoder),
@@ -124,6 +130,7 @@ TRANSFORMER: dict[str, Callable[[ConfigDict], str]] = {
 }
 HEAD: dict[str, Callable[[ConfigDict], str]] = {
     'head': lambda model: part(model.head, nested=False),
+    'branches': branches,
     'loss terms': lambda model: weighed(model.head.terms),
     'matcher': lambda model: part(model.head.matcher, nested=False),
     'costs': lambda model: weighed(model.head.matcher.costs),

@@ -9,7 +9,7 @@ from .cubes import CubeDataset, LoadCube
 from .folders import ImageFolders, PackImage
 from .loading import BadImage, LoadCheckedImage
 from .panoptic import CheckedPanopticDataset
-from .patches import CutPatches, PackPatches, RandomPatchBoxes
+from .patches import AnnotatedPatches, CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
 from .root import merge_options, set_data_root
 from .segments import LoadForeground, LoadPanopticMap, PanopticInstances, SemanticInstances
@@ -19,6 +19,7 @@ from .unlabelled import UnlabelledImages
 from .volumes import VolumeDataset
 
 __all__ = [
+    'AnnotatedPatches',
     'ColorJitter',
     'ImageFolders',
     'PackImage',

@@ -1,8 +1,8 @@
 """Patches of a picture as objects to be found: UP-DETR's at random places, DETReg's on proposals.
 
 A patch is cut from the picture as it was loaded, resized to a square and augmented as in SimCLR; the picture itself is
-not. The pipeline is: boxes (`RandomPatchBoxes` or `ProposalBoxes`), flips, crops and resizes of the picture, patches of
-the boxes that are left (`CutPatches`), `PackPatches`.
+not. The pipeline is: boxes (`RandomPatchBoxes` or `ProposalBoxes`, or `AnnotatedPatches` of annotated objects), flips,
+crops and resizes of the picture, patches of the boxes that are left (`CutPatches`), `PackPatches`.
 """
 
 import cv2
@@ -51,6 +51,17 @@ def with_boxes(results: dict, boxes: np.ndarray, label: int) -> dict:
     results['gt_instances_ids'] = np.arange(len(boxes))  # which mmdet's crops filter as they filter boxes
     results['patch_source'] = (results['img'], boxes)
     return results
+
+
+@TRANSFORMS.register_module()
+class AnnotatedPatches(BaseTransform):
+    """The patches are those of the annotated objects, which stay as they are, with labels and masks."""
+
+    def transform(self, results: dict) -> dict:
+        boxes = results['gt_bboxes'].numpy().copy()
+        results['gt_instances_ids'] = np.arange(len(boxes))
+        results['patch_source'] = (results['img'], boxes)
+        return results
 
 
 @TRANSFORMS.register_module()
@@ -126,5 +137,6 @@ class PackPatches(PackDetInputs):
 
     def transform(self, results: dict) -> dict:
         packed = super().transform(results)
-        packed['data_samples'].gt_instances.patches = torch.from_numpy(results['gt_patches'])
+        patches = results['gt_patches'][~results['gt_ignore_flags']]  # the others are not among the instances
+        packed['data_samples'].gt_instances.patches = torch.from_numpy(patches)
         return packed

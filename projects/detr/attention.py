@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from ..layers.attention import MultiheadAttention
 from ..layers.deformable import DeformableAttention
 from ..registry import MODELS
+from .roles import CrossAttention, SelfAttention
 from .structures import Memory
 
 
@@ -25,7 +26,7 @@ def in_padded(reference: Tensor, memory: Memory) -> Tensor:
 
 
 @MODELS.register_module()
-class DenseSelfAttention(MultiheadAttention):
+class DenseSelfAttention(MultiheadAttention, SelfAttention):
     """Every query looks at those it may see; positions are added to queries and keys (DETR)."""
 
     position_width = 1
@@ -36,10 +37,11 @@ class DenseSelfAttention(MultiheadAttention):
 
 
 @MODELS.register_module()
-class DenseCrossAttention(nn.Module):
+class DenseCrossAttention(CrossAttention):
     """Every query looks at every token; positions are added to queries and keys (DETR)."""
 
     position_width = 1
+    compares = True
 
     def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.0):
         super().__init__()
@@ -62,7 +64,7 @@ class DenseCrossAttention(nn.Module):
 
 
 @MODELS.register_module()
-class DeformableCrossAttention(nn.Module):
+class DeformableCrossAttention(CrossAttention):
     """Every query samples the levels around its reference point or box (Deformable DETR)."""
 
     position_width = 1

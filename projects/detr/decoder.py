@@ -1,7 +1,5 @@
 """The decoder: runs all query groups through self-attention, cross-attention and feed-forward layers."""
 
-import inspect
-
 import torch
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
@@ -12,6 +10,7 @@ from ..registry import MODELS, build_part, resolve
 from .attention import DeformableCrossAttention, DenseSelfAttention, feed_forward, xavier_init
 from .boxes import sine_yxwh
 from .references import FixedReference
+from .roles import CrossAttention, DecoderRole, HeadRole, PositionSource, SelfAttention, require
 from .structures import Memory, QueryGroup, Run
 
 
@@ -67,7 +66,7 @@ class DecoderLayer(nn.Module):
 
 
 @MODELS.register_module()
-class BoxPosition(nn.Module):
+class BoxPosition(PositionSource):
     """Query positions from reference boxes: sines of y, x, w, h through a small net (DINO, DAB-Deformable-DETR).
 
     Args:
@@ -91,7 +90,7 @@ class BoxPosition(nn.Module):
 
 
 @MODELS.register_module()
-class QueryDecoder(nn.Module):
+class QueryDecoder(DecoderRole):
     """Decoder layers with a rule by which references move between them.
 
     Args:
@@ -106,7 +105,7 @@ class QueryDecoder(nn.Module):
         with_cp: recompute each layer in the backward pass to save memory.
     """
 
-    layer_type = DecoderLayer
+    layer_type: type[DecoderLayer] = DecoderLayer
 
     def __init__(
         self,
@@ -127,7 +126,8 @@ class QueryDecoder(nn.Module):
         with_cp: bool = False,
     ):
         super().__init__()
-        if bool(spatial_prior) != ('prior' in inspect.signature(resolve(cross_attn).forward).parameters):
+        require(resolve(cross_attn), CrossAttention, 'decoder.cross_attn')
+        if bool(spatial_prior) != resolve(cross_attn).takes_prior:
             raise ValueError(
                 f'{resolve(cross_attn).__name__} and spatial_prior={spatial_prior} do not go together: a '
                 'cross-attention that takes a prior needs one, any other ignores it; '
@@ -162,8 +162,12 @@ class QueryDecoder(nn.Module):
             else None
         )
 
+    def attention(self) -> list[SelfAttention | CrossAttention]:
+        layer = self.layers[0]
+        return [layer.self_attn, layer.cross_attn.inner]
+
     def forward(
-        self, groups: list[QueryGroup], memory: Memory, runs: list[Run], head: nn.Module
+        self, groups: list[QueryGroup], memory: Memory, runs: list[Run], head: HeadRole
     ) -> tuple[list[Tensor], list[Tensor | None]]:
         """Run the groups side by side.
 

@@ -7,11 +7,12 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_xyxy_to_cxcywh
 from torch import Tensor, nn
 
 from ..registry import MODELS
+from .roles import GroupSource
 from .structures import Memory, QueryGroup, Targets
 
 
 @MODELS.register_module()
-class Denoising(nn.Module):
+class Denoising(GroupSource):
     """Noised copies of the objects, to be restored: DN-DETR's, or contrastive ones as in DINO.
 
     Query (g, half, j) of an image is its object j in copy g. Contrastive copies have a second half, noised more, that

@@ -10,6 +10,7 @@ from ..layers.deformable import DeformableAttention
 from ..layers.residual import residual
 from ..registry import MODELS, build_part
 from .attention import feed_forward, keep_tokens, look_around, xavier_init
+from .roles import EncoderRole
 from .structures import Memory
 
 
@@ -61,7 +62,7 @@ class DeformableEncoderLayer(EncoderLayer):
         return look_around(self.self_attn, tokens + pos, memory.centres, memory, tokens)
 
 
-class Encoder(nn.Module):
+class Encoder(EncoderRole):
     """Flattens the levels, adds positions, runs the layers. Subclasses bring the layers.
 
     Args:
@@ -71,8 +72,6 @@ class Encoder(nn.Module):
         scale_positions: multiply the positional map by a small net of the tokens that enter a layer (DAB-DETR).
         with_cp: recompute each layer in the backward pass to save memory.
     """
-
-    gives: tuple[str, ...] = ()  #: fields of :class:`Memory` beside the tokens
 
     def __init__(
         self,
@@ -126,7 +125,7 @@ class DenseEncoder(Encoder):
         scale_positions: see :class:`Encoder`.
     """
 
-    layer_type = DenseEncoderLayer
+    layer_type: type[EncoderLayer] = DenseEncoderLayer
 
     def __init__(
         self,

@@ -6,11 +6,12 @@ The official code runs both groups under one mask; here each attends on its own,
 from torch import nn
 
 from ..registry import MODELS
+from .roles import GroupSource, QuerySource
 from .structures import Memory, QueryGroup, Targets
 
 
 @MODELS.register_module()
-class OneToMany(nn.Module):
+class OneToMany(GroupSource):
     """The proposals that come after those of the matching queries, each object being matched ``repeat`` times.
 
     Args:
@@ -26,7 +27,7 @@ class OneToMany(nn.Module):
 
     def __init__(
         self,
-        queries: nn.Module,
+        queries: QuerySource,
         embed_dims: int = 256,
         num: int = 1500,
         repeat: int = 6,
@@ -34,7 +35,7 @@ class OneToMany(nn.Module):
         name: str = 'o2m',
     ):
         super().__init__()
-        if not hasattr(queries, 'mixed_selection'):
+        if not queries.ranks:
             raise ValueError(
                 f'OneToMany takes the next-best proposals, and {type(queries).__name__} ranks none; '
                 'take TopKQueries or MaskQueries'

@@ -17,21 +17,12 @@ from ..ops.kernels import threads
 from ..ops.kernels.precision import without_autocast
 from ..registry import TASK_UTILS
 from .boxes import giou
+from .roles import MatchCost, Matcher
 from .structures import Matches, PredictionSet
 
 # Scipy releases the GIL, but handing matrices to threads costs more than to solve those of few numbers: 14 matrices of
 # 900 x 7, as DINO has on COCO, take less than half a millisecond together.
 NUMBERS_FOR_THREADS = 2**18
-
-
-class MatchCost:
-    """Called as ``cost(logits L B N K, boxes L B N 4, labels B G, target boxes B G 4)``; returns L B N G."""
-
-    def __init__(self, weight: float = 1.0):
-        self.weight = weight
-
-    def __call__(self, logits: Tensor, boxes: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
-        raise NotImplementedError
 
 
 @TASK_UTILS.register_module()
@@ -76,7 +67,7 @@ class GIoUCost(MatchCost):
 
 
 @TASK_UTILS.register_module()
-class HungarianMatcher:
+class HungarianMatcher(Matcher):
     """Matches every layer of every set on its own, image by image.
 
     Args:
@@ -125,7 +116,10 @@ class HungarianMatcher:
         first = 0
         for image, count in enumerate(each.targets.counts):
             for layer, matrix in enumerate(self._finite(cost[:, image, :, :count], each, image)):
-                yield (layer, image, first, count), np.tile(matrix, each.repeat) if each.repeat > 1 else matrix
+                yield (
+                    (layer, image, first, count),
+                    np.tile(matrix, each.group.repeat) if each.group.repeat > 1 else matrix,
+                )
             first += count
 
     def _finite(self, cost: np.ndarray, each: PredictionSet, image: int) -> np.ndarray:
@@ -134,7 +128,7 @@ class HungarianMatcher:
             return cost
         message = (
             f'{(~finite).sum()} of {cost.size} matching costs of {each.targets.names[image]} are not finite '
-            f"(query group '{each.name}', layers {sorted(set(np.nonzero(~finite)[0].tolist()))}): the "
+            f"(query group '{each.group.name}', layers {sorted(set(np.nonzero(~finite)[0].tolist()))}): the "
             'predictions have diverged; look at the learning rate, gradient clipping and AMP dtype, and at the '
             'boxes of this image'
         )

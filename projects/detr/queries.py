@@ -6,6 +6,7 @@ encoder's :class:`Proposals`, to be trained beside the decoder's predictions; el
 
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,24 +14,35 @@ from torch import Tensor, nn
 from ..registry import MODELS
 from .boxes import sine_xywh
 from .branches import box_branch, class_branch
-from .structures import Memory, PredictionSet, QueryGroup, Targets
+from .roles import QuerySource
+from .structures import Memory, PredictionSet, QueryGroup, Targets, Training
 
 
 @dataclass
 class Proposals:
-    """The encoder's own predictions (B N K, B N 4); class-agnostic ones know only class 0."""
+    """The encoder's own predictions, as a head's of one layer; class-agnostic ones know only class 0."""
 
-    logits: Tensor
-    boxes: Tensor
-    class_agnostic: bool
+    predictions: dict[str, Any]
+    class_agnostic: bool = False
+
+    @property
+    def logits(self) -> Tensor:
+        """B N K."""
+        return self.predictions['logits'][0]
+
+    @property
+    def boxes(self) -> Tensor:
+        """B N 4."""
+        return self.predictions['boxes'][0]
 
     def as_set(self, targets: Targets) -> PredictionSet:
-        targets = targets.class_agnostic() if self.class_agnostic else targets
-        return PredictionSet('enc', self.logits[None], self.boxes[None], targets)
+        return PredictionSet(
+            Training('enc'), self.predictions, targets.class_agnostic() if self.class_agnostic else targets
+        )
 
 
 @MODELS.register_module()
-class LearnedQueries(nn.Module):
+class LearnedQueries(QuerySource):
     """DETR's: a learned position each, empty content, no reference."""
 
     coordinates, brings_positions = 0, True
@@ -45,7 +57,7 @@ class LearnedQueries(nn.Module):
 
 
 @MODELS.register_module()
-class PointQueries(nn.Module):
+class PointQueries(QuerySource):
     """Deformable DETR's: learned content and position; a reference point is read from the position."""
 
     coordinates, brings_positions = 2, True
@@ -65,7 +77,7 @@ class PointQueries(nn.Module):
 
 
 @MODELS.register_module()
-class TopKQueries(nn.Module):
+class TopKQueries(QuerySource):
     """The tokens that look most like objects, with the boxes proposed there as references (two-stage, DINO).
 
     Where the batch has fewer tokens than ``num_queries``, all are taken.
@@ -81,7 +93,7 @@ class TopKQueries(nn.Module):
         content_std: spread of learned content at the start (H-DETR, Co-DETR: 1); None: Xavier (DINO).
     """
 
-    coordinates = 4
+    coordinates, ranks = 4, True
     proposes = ()  # beside classes and boxes
     no_object = False  # tokens are classified by sigmoids
 
@@ -132,8 +144,10 @@ class TopKQueries(nn.Module):
         group = QueryGroup('match', content, boxes.detach(), pos, more=partial(self._more, tokens, anchors, scores))
 
         if self.class_agnostic and self.training:
-            return group, Proposals(logits, self._boxes(tokens, anchors), class_agnostic=True)
-        return group, Proposals(chosen[2], boxes, self.class_agnostic)
+            boxes = self._boxes(tokens, anchors)
+        else:
+            logits = chosen[2]
+        return group, Proposals(dict(logits=logits[None], boxes=boxes[None]), self.class_agnostic)
 
     def _candidates(self, memory: Memory) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens B S C, the logit of each one's prior box B S 4 (inf where it is unusable), and usable B S."""

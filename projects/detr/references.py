@@ -8,10 +8,11 @@ from torch import Tensor, nn
 
 from ..registry import MODELS
 from .boxes import move
+from .roles import ReferenceUpdate
 
 
 @MODELS.register_module()
-class FixedReference:
+class FixedReference(ReferenceUpdate):
     """The reference stays: every layer predicts relative to the first one (DETR, Deformable DETR)."""
 
     def __call__(self, branch: nn.Module, hidden: Tensor, reference: Tensor | None, eps: float):
@@ -19,7 +20,7 @@ class FixedReference:
 
 
 @MODELS.register_module()
-class IterativeRefinement:
+class IterativeRefinement(ReferenceUpdate):
     """The predicted box is the next reference, cut from the graph (Deformable DETR, appendix A.4)."""
 
     def __call__(self, branch: nn.Module, hidden: Tensor, reference: Tensor | None, eps: float):
@@ -29,7 +30,7 @@ class IterativeRefinement:
 
 
 @MODELS.register_module()
-class LookForwardTwice:
+class LookForwardTwice(ReferenceUpdate):
     """As refinement, but a layer's prediction also trains the box that it started from (DINO, section 3.5)."""
 
     def __call__(self, branch: nn.Module, hidden: Tensor, reference: Tensor | None, eps: float):

@@ -1,51 +1,23 @@
 """From the last layer's classes and masks to objects, a panoptic map, a semantic map (Mask2Former, Mask DINO).
 
-:class:`SegmentationHead` calls the parts with logits N K and ``make(queries)``, which gives the logits M H W of some
-queries' masks in the size of the answer.
+The head calls the parts with logits N K and ``make(queries)``, which gives the logits M H W of some queries' masks in
+the size of the answer.
 """
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 import torch.nn.functional as F
 from mmdet.evaluation.functional import INSTANCE_OFFSET
-from mmengine.structures import InstanceData, PixelData
+from mmengine.structures import PixelData
 from torch import Tensor
 
 from ..registry import TASK_UTILS
-from .head import SetPredictionHead, in_pixels
-
-
-class SegmentationHead(SetPredictionHead):
-    """A head whose ``predictions['masks']`` are :class:`Masks`, :class:`SeparateMasks` or of their kind."""
-
-    maps = ()  #: parts that make one map of all masks of an image
-
-    def predict(self, predictions: dict, samples: list, rescale: bool = True) -> list[InstanceData]:
-        """Detections of each image with their masks (bool), best first; `maps` are written to the samples."""
-        results = []
-        last = predictions['logits'][-1], predictions['boxes'][-1]
-        for image, (logits, boxes, sample) in enumerate(zip(*last, samples)):
-            size = tuple(sample.ori_shape[:2] if rescale else sample.img_shape[:2])
-            make = partial(predictions['masks'].over_image, image, size)
-            scores, labels, boxes, masks = self.select(logits, boxes, make)
-            order = scores.argsort(descending=True)
-            results.append(
-                InstanceData(
-                    bboxes=in_pixels(boxes, sample, rescale)[order],
-                    scores=scores[order],
-                    labels=labels[order],
-                    masks=masks[order],
-                )
-            )
-            for part in self.maps:
-                setattr(sample, part.field, part(logits, make))
-        return results
+from .roles import MapOfMasks, Selection
 
 
 @TASK_UTILS.register_module()
-class TopKMasks:
+class TopKMasks(Selection):
     """The best pairs of query and class; a score is the class's probability times the mean one of the mask's pixels.
 
     Args:
@@ -60,7 +32,7 @@ class TopKMasks:
         self.num, self.things, self.no_object = num, things, no_object
 
     def __call__(self, logits: Tensor, boxes: Tensor, make: Callable) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Scores, labels, boxes and masks (bool)."""
+        """Scores, labels, queries and masks (bool)."""
         chances = logits.softmax(-1)[:, :-1] if self.no_object else logits.sigmoid()
         chances = chances[:, : self.things]
         scores, index = chances.flatten().topk(min(self.num, chances.numel()))
@@ -69,7 +41,7 @@ class TopKMasks:
         masks = make(query)
         found = masks > 0
         quality = (masks.sigmoid() * found).sum((1, 2)) / (found.sum((1, 2)) + 1e-6)
-        return scores * quality[place], labels, boxes[query[place]], found[place]
+        return scores * quality[place], labels, query[place], found[place]
 
 
 def sharpened(logits: Tensor, temperature: float) -> Tensor:
@@ -78,7 +50,7 @@ def sharpened(logits: Tensor, temperature: float) -> Tensor:
 
 
 @TASK_UTILS.register_module()
-class SemanticMap:
+class SemanticMap(MapOfMasks):
     """Every pixel's class, by the sum over the queries of class times mask probability.
 
     Args:
@@ -97,7 +69,7 @@ class SemanticMap:
 
 
 @TASK_UTILS.register_module()
-class PanopticMap:
+class PanopticMap(MapOfMasks):
     """Every pixel goes to the query with the largest product of class and mask probability, if enough of its mask is
     left to it.
 

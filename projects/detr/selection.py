@@ -1,6 +1,6 @@
 """From the last layer's predictions to detections: which (query, class) pairs are reported.
 
-Called as ``select(logits N K, boxes N 4)``; returns scores, labels and boxes.
+Called as ``select(logits N K, boxes N 4)``; returns scores, labels and queries.
 """
 
 import torch
@@ -9,10 +9,11 @@ from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from torch import Tensor
 
 from ..registry import TASK_UTILS
+from .roles import Selection
 
 
 @TASK_UTILS.register_module()
-class TopKSelection:
+class TopKSelection(Selection):
     """The best pairs over all queries and classes of a sigmoid head; a query may report several classes."""
 
     no_object, reads = False, ()
@@ -22,12 +23,11 @@ class TopKSelection:
 
     def __call__(self, logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scores, index = logits.sigmoid().flatten().topk(min(self.num, logits.numel()))
-        query = torch.div(index, logits.shape[-1], rounding_mode='floor')
-        return scores, index % logits.shape[-1], boxes[query]
+        return scores, index % logits.shape[-1], torch.div(index, logits.shape[-1], rounding_mode='floor')
 
 
 @TASK_UTILS.register_module()
-class SoftNMSSelection:
+class SoftNMSSelection(Selection):
     """The best pairs of query and class, of which doubles of one class lose in score (Co-DINO).
 
     Args:
@@ -43,17 +43,17 @@ class SoftNMSSelection:
         self.nms = dict(type='soft_nms', iou_threshold=iou_threshold, min_score=min_score)
 
     def __call__(self, logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        scores, labels, boxes = self.top(logits, boxes)
-        found, kept = batched_nms(bbox_cxcywh_to_xyxy(boxes).clamp(0, 1), scores, labels, self.nms)
-        return found[:, 4], labels[kept], boxes[kept]
+        scores, labels, query = self.top(logits, boxes)
+        found, kept = batched_nms(bbox_cxcywh_to_xyxy(boxes[query]).clamp(0, 1), scores, labels, self.nms)
+        return found[:, 4], labels[kept], query[kept]
 
 
 @TASK_UTILS.register_module()
-class BestClassSelection:
+class BestClassSelection(Selection):
     """Every query with its best class, "no object" left out, of a softmax head (DETR)."""
 
     no_object, reads = True, ()
 
     def __call__(self, logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         scores, labels = logits.softmax(-1)[:, :-1].max(-1)
-        return scores, labels, boxes
+        return scores, labels, torch.arange(len(scores), device=scores.device)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import KW_ONLY, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -255,38 +255,54 @@ class Matches:
 
 
 @dataclass
-class QueryGroup:
-    """Queries that run through the decoder together; the matching ones, or extra ones that only train beside them.
+class Training:
+    """How the predictions of some queries are trained.
 
     Args:
-        name: 'match', 'dn' ...; prefix of its losses (none for 'match').
-        content: B N C.
-        reference: B N 4, or B N 2 for points; None where boxes are predicted without one (DETR).
-        pos: B N C, learned query position; None when the decoder derives it from the reference.
+        name: 'match', 'dn' ...; prefix of the losses (none for 'match'); 'enc' for encoder proposals.
         known: (image, query, target) index tensors of the pairs known in advance; None when they must be matched.
         valid: B N bool, which queries the class loss looks at; None means all.
         repeat: how often one object may be matched.
         blocks: number of equal, mutually invisible parts.
+        divisor: what the losses are divided by; None: the number of boxes, mean over the processes, times ``copies``.
+        weight: factor of the losses.
+    """
+
+    name: str
+    _: KW_ONLY
+    known: tuple[Tensor, Tensor, Tensor] | None = None
+    valid: Tensor | None = None
+    repeat: int = 1
+    blocks: int = 1
+    divisor: float | Tensor | None = None
+    weight: float = 1.0
+
+    @property
+    def copies(self) -> int:
+        """How often each object appears among the positives; the box count of the losses is multiplied by it."""
+        return self.repeat if self.known is None else self.blocks
+
+
+@dataclass
+class QueryGroup(Training):
+    """Queries that run through the decoder together; the matching ones, or extra ones that only train beside them.
+
+    Args:
+        content: B N C.
+        reference: B N 4, or B N 2 for points; None where boxes are predicted without one (DETR).
+        pos: B N C, learned query position; None when the decoder derives it from the reference.
         see: names of the other groups that this one may attend to.
-        divisor: what its losses are divided by; None: the number of boxes, mean over the processes, times ``copies``.
-        weight: factor of its losses.
         filled: B N bool, slots that hold a query; nobody looks at the others. None: all do.
         more: of the matching queries that are the best of many: a function from a number to content (None where theirs
             is learned), references and positions of so many next-best ones.
         losses: what the part that made the group trains beside it.
     """
 
-    name: str
     content: Tensor
     reference: Tensor | None = None
     pos: Tensor | None = None
-    known: tuple[Tensor, Tensor, Tensor] | None = None
-    valid: Tensor | None = None
-    repeat: int = 1
-    blocks: int = 1
+    _: KW_ONLY
     see: tuple[str, ...] = ()
-    divisor: float | Tensor | None = None
-    weight: float = 1.0
     filled: Tensor | None = None
     more: Callable[[int], tuple[Tensor | None, ...]] | None = None
     losses: dict[str, Tensor] = field(default_factory=dict)
@@ -294,11 +310,6 @@ class QueryGroup:
     @property
     def size(self) -> int:
         return self.content.shape[1]
-
-    @property
-    def copies(self) -> int:
-        """How often each object appears among the positives; the box count of the losses is multiplied by it."""
-        return self.repeat if self.known is None else self.blocks
 
 
 @dataclass
@@ -319,24 +330,22 @@ class PredictionSet:
     """Predictions that are trained against one list of objects: those of a query group, or encoder proposals.
 
     Args:
-        name: as that of a group; 'enc' for encoder proposals.
-        logits: L B N K.
-        boxes: L B N 4.
+        group: how they are trained.
+        found: what the head predicts of its queries, by word; logits L B N K and boxes L B N 4 among them.
         targets: the objects, with the labels that this set is to predict.
-        known, valid, repeat, copies, divisor, weight: those of the group, see :class:`QueryGroup`.
-        masks: see masks.py; None where no masks are predicted.
-        embeddings: see pretext.py; None where none are predicted.
     """
 
-    name: str
-    logits: Tensor
-    boxes: Tensor
+    group: Training
+    found: dict[str, Any]
     targets: Targets
-    known: tuple[Tensor, Tensor, Tensor] | None = None
-    valid: Tensor | None = None
-    repeat: int = 1
-    copies: int = 1
-    divisor: float | Tensor | None = None
-    weight: float = 1.0
-    masks: Any = None
-    embeddings: Any = None
+
+    def __getitem__(self, word: str) -> Any:
+        return self.found[word]
+
+    @property
+    def logits(self) -> Tensor:
+        return self.found['logits']
+
+    @property
+    def boxes(self) -> Tensor:
+        return self.found['boxes']

@@ -6,27 +6,12 @@ Called as ``term(set, matches, num_boxes)``; returns a vector with one loss for 
 import torch
 import torch.nn.functional as F
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..registry import MODELS
 from .boxes import giou
+from .roles import LossTerm
 from .structures import Matches, PredictionSet
-
-
-class LossTerm(nn.Module):
-    """
-    Args:
-        weight: factor of the term in the sum.
-    """
-
-    name: str  #: key of the loss, as in mmdet
-
-    def __init__(self, weight: float = 1.0):
-        super().__init__()
-        self.weight = weight
-
-    def forward(self, predictions: PredictionSet, matches: Matches, num_boxes: Tensor) -> Tensor:
-        raise NotImplementedError
 
 
 class SigmoidTerm(LossTerm):
@@ -46,8 +31,10 @@ class SigmoidTerm(LossTerm):
 
     def forward(self, predictions, matches, num_boxes):
         logits = predictions.logits
-        if predictions.valid is not None:
-            logits = logits.masked_fill(~predictions.valid[..., None], -torch.inf)  # sure background costs nothing
+        if predictions.group.valid is not None:
+            logits = logits.masked_fill(
+                ~predictions.group.valid[..., None], -torch.inf
+            )  # sure background costs nothing
         negative = self.no(logits).sum((1, 2, 3))
         hit = logits[matches.where].gather(1, predictions.targets.labels[matches.target, None]).squeeze(1)
         correction = self.yes(hit, predictions, matches) - self.no(hit)
@@ -108,8 +95,8 @@ class SoftmaxTerm(LossTerm):
         labels = torch.full(logits.shape[:3], nothing, device=logits.device)
         labels[matches.where] = predictions.targets.labels[matches.target]
         weights = torch.where(labels == nothing, self.no_object_weight, 1.0)
-        if predictions.valid is not None:
-            weights = weights * predictions.valid
+        if predictions.group.valid is not None:
+            weights = weights * predictions.group.valid
         losses = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction='none').view_as(labels)
         return self.weight * (losses * weights).sum((1, 2)) / weights.sum((1, 2)).clamp(min=1e-6)
 

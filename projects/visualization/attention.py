@@ -17,7 +17,7 @@ KINDS = {
     'attention': ('cross_attn', 'weights'),  # B heads N S: what each token counts for; sums to 1
     'gaussian': ('cross_attn', 'gaussians'),  # B heads N S: the prior that attention is multiplied by
     'points': ('cross_attn', 'samples'),  # B N heads levels points 2, in [0, 1] of the padded input; and their weights
-    # The head, from its predictions and a layer, counted from the end:
+    # A branch of the head, from its predictions and a layer, counted from the end:
     'mask-attention': ('head', 'mask_attention'),  # B N heads h w: what a mask is made of; sums to 1
     'mask': ('head', 'mask_logits'),  # B N h w: above zero where the mask is
 }
@@ -76,7 +76,7 @@ class Watch:
         if not self.kinds:
             raise ValueError(
                 f'neither the cross-attention of {type(layers[layer]).__name__} nor '
-                f'{type(self.head).__name__} has one of the methods '
+                f'a branch of {type(self.head).__name__} has one of the methods '
                 f'{", ".join(method for _, method in KINDS.values())}; there is nothing to draw'
             )
         if kind not in (None, *self.kinds):
@@ -92,7 +92,12 @@ class Watch:
         return getattr(getattr(model, 'decoder', None), 'layers', ()), getattr(model, 'head', None)
 
     def _offered(self) -> list[str]:
-        return [kind for kind, (part, method) in KINDS.items() if hasattr(getattr(self, part), method)]
+        return [kind for kind, (part, method) in KINDS.items() if self._owner(part, method) is not None]
+
+    def _owner(self, part: str, method: str) -> nn.Module | None:
+        """Who has the method: the cross-attention, or a branch of the head."""
+        parts = [self.cross_attn] if part == 'cross_attn' else getattr(self.head, 'branches', ())
+        return next((part for part in parts if hasattr(part, method)), None)
 
     @property
     def select(self):
@@ -125,7 +130,7 @@ class Watch:
             self.predictions['boxes'][-1, 0].cpu(),
             None if reference is None else reference[0].float().cpu(),
         )
-        if hasattr(self.head, 'mask_logits'):
+        if 'mask' in self.kinds:
             seen.masks = self._of_head('mask_logits', -1)
 
         part, method = KINDS[self.kind]
@@ -142,7 +147,7 @@ class Watch:
         return seen
 
     def _of_head(self, method: str, layer: int) -> Tensor:
-        return getattr(self.head, method)(self.predictions, layer)[0].float().cpu()
+        return getattr(self._owner('head', method), method)(self.predictions, layer)[0].float().cpu()
 
 
 def on_finest(maps: Tensor, shapes: tuple[tuple[int, int], ...], density: bool) -> Tensor:
@@ -164,9 +169,8 @@ def find(look: Look, select, query: int | None = None) -> list[Found]:
     """The objects that the rule ``select`` reports, best first, with the query of each; with ``query``, what it would
     report if there were no other."""
     queries = torch.arange(len(look.logits)) if query is None else torch.tensor([query])
-    given = (look.logits[queries], queries)  # it picks rows of its second argument
-    if look.masks is not None:
-        given = (*given, look.masks[queries].__getitem__)  # and weighs scores by the masks of some rows
-    scores, labels, queries = select(*given)[:3]
+    boxes = None if look.boxes is None else look.boxes[queries]
+    make = () if look.masks is None else (look.masks[queries].__getitem__,)  # the masks of some rows
+    scores, labels, rows = select(look.logits[queries], boxes, *make)[:3]
     order = scores.argsort(descending=True, stable=True)
-    return [Found(int(queries[i]), int(labels[i]), float(scores[i])) for i in order]
+    return [Found(int(queries[rows[i]]), int(labels[i]), float(scores[i])) for i in order]

@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 import torch
 from mmdet.datasets.transforms import PackDetInputs  # noqa: F401  registers mmdet's transforms
+from mmdet.structures.bbox import HorizontalBoxes
+from mmdet.structures.mask import BitmapMasks
 from mmengine.registry import init_default_scope
 from PIL import Image
 
-from mmparts.datasets import CutPatches, PackPatches, RandomPatchBoxes, UnlabelledImages
+from mmparts.datasets import AnnotatedPatches, CutPatches, PackPatches, RandomPatchBoxes, UnlabelledImages
 from mmparts.datasets.patches import cut, hue, simclr, with_boxes
 from mmparts.registry import TRANSFORMS
 
@@ -102,3 +104,22 @@ def test_folder_of_pictures(tmp_path):
     assert [found.get_data_info(i)['img_id'] for i in range(len(found))] == ['a.jpg', 'b/10.JPG', 'b/2.png']
     with pytest.raises(FileNotFoundError, match='no picture .* in .*/val'):
         UnlabelledImages(data_root=str(tmp_path), data_prefix=dict(img='val'), pipeline=[])
+
+
+def test_annotated_objects_keep_labels_and_masks():
+    """Those that are ignored bring no patch, as they are no instances."""
+    init_default_scope('mmdet')
+    results = loaded()
+    boxes = np.array([[0, 0, 10, 10], [12, 4, 28, 20], [30, 20, 46, 36]], np.float32)
+    masks = BitmapMasks([np.full((40, 60), index, np.uint8) for index in range(3)], 40, 60)
+    results.update(
+        gt_bboxes=HorizontalBoxes(boxes.copy()),
+        gt_bboxes_labels=np.array([4, 5, 6]),
+        gt_masks=masks,
+        gt_ignore_flags=np.array([False, True, False]),
+    )
+    results = TRANSFORMS.build(dict(type='RandomFlip', prob=1.0))(AnnotatedPatches()(results))
+    found = PackPatches()(CutPatches(16, PLAIN)(results))['data_samples'].gt_instances
+    assert found.labels.tolist() == [4, 6] and found.masks.masks[:, 0, 0].tolist() == [0, 2]
+    for patch, (left, _, right, _) in zip(found.patches, boxes[[0, 2]]):
+        assert patch[2].float().mean() == pytest.approx((left + right - 1) / 2, abs=1)

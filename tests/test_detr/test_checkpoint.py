@@ -404,10 +404,10 @@ PLACES = {
     + [
         ('neck.skips.0.weight', 'mask_head.adapter3.weight'),
         ('neck.skips.2.bias', 'mask_head.adapter1.bias'),
-        ('head.attention.query.weight', 'bbox_attention.q_linear.weight'),
-        ('head.mask_decoder.blocks.0.0.bias', 'mask_head.lay1.bias'),
-        ('head.mask_decoder.blocks.4.1.weight', 'mask_head.gn5.weight'),
-        ('head.mask_decoder.output.weight', 'mask_head.out_lay.weight'),
+        ('head.mask_branch.attention.query.weight', 'bbox_attention.q_linear.weight'),
+        ('head.mask_branch.mask_decoder.blocks.0.0.bias', 'mask_head.lay1.bias'),
+        ('head.mask_branch.mask_decoder.blocks.4.1.weight', 'mask_head.gn5.weight'),
+        ('head.mask_branch.mask_decoder.output.weight', 'mask_head.out_lay.weight'),
     ],
     'pre-norm': DETR + [('encoder.norm.weight', 'transformer.encoder.norm.weight')],
     'up-detr': DETR

@@ -21,6 +21,21 @@ def test_a_dab_detr_is_pre_trained_on_patches():
     assert not tiny.without_gradient(model)
 
 
+def test_embeddings_meet_masks():
+    """Of matched, denoised and proposed queries, and each trains its own branch alone."""
+    cfg = tiny.tiny(Config.fromfile(COMBINED / 'up-mask-dino_small_1xb8-9e_shapes-instance.py'))
+    model = tiny.build(cfg).train()
+    losses = model(**tiny.batch(model, counts=(3, 2)), mode='loss')
+    for group in ('', 'dn_', 'enc_'):
+        assert losses[f'{group}loss_recon'] > 0 and losses[f'{group}loss_mask'] > 0
+    losses['loss_recon'].backward()
+    assert model.head.embedding_branch.layers[0].weight.grad.any()
+    assert model.head.mask_branch.layers[0].weight.grad is None
+    with torch.no_grad():
+        results = model.eval()(**tiny.batch(model), mode='predict')
+    assert all(len(each.pred_instances.masks) == 100 for each in results)
+
+
 @pytest.mark.parametrize('name', ['co-dino-one2many_small_1xb8-9e_shapes', 'dn-dab-detr-gaussian_small_1xb8-9e_shapes'])
 def test_extra_groups_leave_the_matching_queries_alone(name):
     """The loss of the matching queries is the same number with all groups and with none."""

@@ -1,5 +1,5 @@
-"""Parts that do not go together are refused when the detector is built, naming both; those that say nothing are not
-asked."""
+"""Parts that do not go together are refused when the detector is built, naming both; a part that says nothing of
+itself is not asked."""
 
 import pytest
 import torch
@@ -7,6 +7,7 @@ from tiny import base, build
 from torch import nn
 
 from mmparts.detr.decoder import join_references
+from mmparts.detr.roles import QuerySource
 from mmparts.detr.structures import QueryGroup
 
 DENOISING = dict(type='mmparts.Denoising', num=10)
@@ -60,7 +61,7 @@ COLLABORATIVE = dict(CO_GROUPS[1], heads=2 * [head for head in CO_GROUPS[1].head
         (
             'deformable_detr_r50',
             dict(queries=LEARNED),
-            'DeformableCrossAttention needs references to sample around, LearnedQueries brings none; take PointQueries',
+            'DeformableCrossAttention needs references .*, LearnedQueries brings none; take .*PointQueries.*DenseCross',
         ),
         (
             'smca_detr_r50',
@@ -92,7 +93,7 @@ COLLABORATIVE = dict(CO_GROUPS[1], heads=2 * [head for head in CO_GROUPS[1].head
         (
             'dab_detr_r50',
             dict(decoder=dict(cross_attn=DENSE)),
-            "got {'ConditionalSelfAttention': 2, 'DenseCrossAttention': 1} times embed_dims.* are a pair",
+            "got {'ConditionalSelfAttention': 2, 'DenseCrossAttention': 1} times embed_dims.* are no pair",
         ),
         (
             'deformable_detr_r50',
@@ -120,34 +121,29 @@ COLLABORATIVE = dict(CO_GROUPS[1], heads=2 * [head for head in CO_GROUPS[1].head
         (
             'mask_dino_r50',
             dict(head=dict(_delete_=True, **HEAD)),
-            'MaskQueries lets the head read the tokens, and SetPredictionHead has no method `read`',
-        ),
-        (
-            'mask_dino_r50',
-            dict(head=dict(_delete_=True, **HEAD), queries=dict(_delete_=True, **MIXED)),
-            'InitialPredictionDecoder hands out .* SetPredictionHead would take',
+            'MaskQueries reads kernels of the tokens, which SetPredictionHead does not predict; take .*MaskBranch',
         ),
         (
             'mask_dino_r50',
             dict(encoder=dict(type='mmparts.DeformableEncoder')),
-            'MaskHead makes masks of memory.pixels, which DeformableEncoder does not give; take PixelMapper',
+            'MaskBranch makes masks of memory.pixels, which DeformableEncoder does not give; take PixelMapper',
         ),
         (
             'dino_r50',
             dict(encoder=dict(type='mmparts.DeformablePixelDecoder')),
             'ChannelMapper gives 0 maps for memory.pixels, DeformablePixelDecoder makes it; PixelMapper and',
         ),
-        ('cell_detr_a', dict(encoder=dict(type='mmparts.DenseEncoder')), 'CellHead makes masks of memory.skips'),
+        ('cell_detr_a', dict(encoder=dict(type='mmparts.DenseEncoder')), 'CellMaskBranch makes masks of memory.skips'),
         (
             'cell_detr_a',
             dict(queries=dict(type='mmparts.AnchorQueries'), groups=[DENOISING], decoder=DERIVED),
-            'masks of CellHead compete with each other, so Denoising does not go with it',
+            'masks of CellMaskBranch compete with each other, so Denoising does not go with it; take AttentionMask',
         ),
         # number of queries
         (
             'cell_detr_a',
             dict(queries=dict(type='mmparts.AnchorQueries', num_patterns=3), decoder=DERIVED),
-            r'AnchorQueries\(num_patterns=3\) asks every query 3 times, CellHead takes num_queries=20 of them',
+            r'AnchorQueries\(num_patterns=3\) asks every query 3 times, CellMaskBranch takes num_queries=20 of them',
         ),
         (
             'up_detr_pretrain_r50',
@@ -158,37 +154,38 @@ COLLABORATIVE = dict(CO_GROUPS[1], heads=2 * [head for head in CO_GROUPS[1].head
         (
             'dino_r50',
             dict(head=dict(matcher=dict(type='mmparts.MaskMatcher'))),
-            'MaskMatcher reads kernels, which SetPredictionHead does not predict; take MaskHead',
+            'MaskMatcher reads kernels, which SetPredictionHead does not predict; take EllipseMaskBranch or MaskBranch',
         ),
         (
             'mask_dino_r50',
             dict(head=dict(terms=[dict(type='mmparts.AreaDiceTerm')])),
-            'AreaDiceTerm reads maps, which MaskHead does not predict; take CellHead',
+            'AreaDiceTerm reads maps, which NormedHead does not predict; take AttentionMaskBranch or CellMaskBranch',
         ),
         (
             'mask_dino_r50',
             dict(queries=dict(_delete_=True, **MIXED)),
-            'reads kernels, also of what TopKQueries proposes, where there is none; take MaskQueries',
+            'reads kernels, also of what TopKQueries proposes, where there is none; take .*MaskQueries',
         ),
         (
             'dino_r50',
             dict(
                 head=dict(
-                    type='mmparts.EmbeddingHead', descriptor_dims=8, terms=[dict(type='mmparts.ReconstructionTerm')]
+                    branches=dict(embeddings=dict(type='mmparts.EmbeddingBranch', descriptor_dims=8)),
+                    terms=[dict(type='mmparts.ReconstructionTerm')],
                 )
             ),
-            'ReconstructionTerm reads embeddings, also of what TopKQueries proposes, .* queries that propose nothing',
+            'ReconstructionTerm reads embeddings, also of what TopKQueries proposes, .* take .*LearnedQueries',
         ),
         (
             'detr_r50',
             dict(head=dict(terms=[dict(type='mmparts.ReconstructionTerm')])),
-            'ReconstructionTerm reads embeddings, .* take EmbeddingHead',
+            'ReconstructionTerm reads embeddings, .* take EmbeddingBranch',
         ),
         ('detr_r50', dict(head=dict(select=dict(type='mmparts.TopKMasks', no_object=True))), 'TopKMasks reads masks'),
         (
             'mask_dino_r50',
             dict(head=dict(select=dict(type='mmparts.TopKSelection'))),
-            'TopKSelection selects boxes alone, MaskHead predicts masks; take TopKMasks',
+            'TopKSelection selects boxes alone, NormedHead predicts masks; take TopKMasks',
         ),
         # classes
         ('detr_r50', dict(head=dict(no_object=False)), r'SoftmaxTerm is for .*, SetPredictionHead\(no_object=False'),
@@ -220,7 +217,7 @@ def test_groups_of_one_class_are_told_apart():
             build(base('deformable_detr_refine_twostage_r50', groups=groups))
 
 
-class OwnQueries(nn.Module):
+class OwnQueries(QuerySource):
     """A user's queries, which say nothing of themselves."""
 
     def __init__(self, embed_dims: int):

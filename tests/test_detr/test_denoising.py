@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from tiny import samples
+from tiny import prediction_set, samples
 
 from mmparts.detr.denoising import Denoising, jitter_centre_size, jitter_corners, jitter_labels
 from mmparts.detr.structures import Matches, PredictionSet, QueryGroup, Targets
@@ -86,11 +86,11 @@ def test_perfect_predictions_without_noise_cost_no_box_loss(contrastive):
     made = noiseless(targets, copies=2, contrastive=contrastive)
     image, query, target = made.known
     matches = Matches(torch.zeros_like(image), image, query, target)
-    answer = PredictionSet('dn', torch.zeros(1, 2, made.size, CLASSES), made.reference[None], targets, made.known)
+    answer = prediction_set(torch.zeros(1, 2, made.size, CLASSES), made.reference[None], targets, known=made.known)
     for term in (BoxL1Term(), GIoUTerm()):
         assert term(answer, matches, torch.tensor(1.0)).abs().item() < 1e-5
     # Every positive stands for its own object, so that a shift of all boxes is seen by each of them.
-    answer.boxes = answer.boxes + torch.tensor([0.01, 0.0, 0.0, 0.0])
+    answer.found['boxes'] = answer.boxes + torch.tensor([0.01, 0.0, 0.0, 0.0])
     assert BoxL1Term()(answer, matches, torch.tensor(1.0)).item() == pytest.approx(0.01 * 2 * 4, rel=1e-4)
 
 
@@ -104,7 +104,7 @@ def test_which_slots_the_class_loss_looks_at(contrastive, pad_as_background, loo
     made = make(targets, copies=1, contrastive=contrastive, pad_as_background=pad_as_background)
     logits = torch.zeros(1, 2, made.size, CLASSES, requires_grad=True)
     image, query, target = made.known
-    predictions = PredictionSet('dn', logits, made.reference[None], targets, made.known, made.valid)
+    predictions = PredictionSet(made, dict(logits=logits, boxes=made.reference[None]), targets)
     FocalTerm()(predictions, Matches(torch.zeros_like(image), image, query, target), torch.tensor(1.0)).sum().backward()
     occupied = torch.zeros(2, made.size, dtype=torch.bool)
     occupied[image, query] = True

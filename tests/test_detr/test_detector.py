@@ -4,6 +4,7 @@ import pytest
 import torch
 from tiny import base, batch, build, total, without_gradient
 
+from mmparts.detr.roles import GroupSource
 from mmparts.detr.structures import QueryGroup, Targets
 
 NAMES = [
@@ -24,7 +25,7 @@ CONTRASTIVE = dict(type='mmparts.Denoising', num=10, contrastive=True)
 STILL = dict(encoder=dict(dropout=0.0), decoder=dict(dropout=0.0))  # nothing random but the noise of denoising
 
 
-class OneToMany(torch.nn.Module):
+class OneToMany(GroupSource):
     """An extra group of matched queries, in two blocks, that sees nobody."""
 
     def __init__(self, embed_dims: int):
@@ -220,7 +221,7 @@ def test_shared_numbers_are_written_once():
     assert model.queries.content.weight.shape == (11, 64)
     assert model.queries.class_branch.out_features == model.head.class_branch(0).out_features == 7
     assert model.groups[0].label_embed.num_embeddings == 8
-    assert model.decoder.logit_eps == model.head.logit_eps == model.groups[0].logit_eps == 1e-2
+    assert model.decoder.logit_eps == model.head.box_branches.logit_eps == model.groups[0].logit_eps == 1e-2
 
 
 @pytest.mark.parametrize(

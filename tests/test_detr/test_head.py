@@ -3,13 +3,13 @@
 import pytest
 import torch
 from mmdet.structures import DetDataSample
-from tiny import base, batch, build, samples
+from tiny import base, batch, build, prediction_set, samples
 
 from mmparts.detr.head import SetPredictionHead, in_every_layer
 from mmparts.detr.matching import HungarianMatcher
+from mmparts.detr.roles import LossTerm
 from mmparts.detr.selection import BestClassSelection, TopKSelection
-from mmparts.detr.structures import PredictionSet, QueryGroup
-from mmparts.detr.terms import LossTerm
+from mmparts.detr.structures import QueryGroup
 
 
 def head(**kwargs) -> SetPredictionHead:
@@ -88,7 +88,7 @@ def test_a_group_that_matches_objects_repeatedly_is_divided_accordingly():
 
 def test_known_pairs_hold_in_every_layer():
     known = (torch.tensor([0, 1, 1, 0]), torch.tensor([4, 0, 2, 3]), torch.tensor([7, 8, 9, 7]))
-    matches = in_every_layer(PredictionSet('dn', torch.zeros(2, 2, 5, 3), torch.zeros(2, 2, 5, 4), None, known))
+    matches = in_every_layer(prediction_set(torch.zeros(2, 2, 5, 3), torch.zeros(2, 2, 5, 4), None, known=known))
     found = zip(*(index.tolist() for index in (*matches.where, matches.target)))
     pairs = [(0, 3, 7), (0, 4, 7), (1, 0, 8), (1, 2, 9)]
     assert sorted(found) == [(layer, *pair) for layer in range(2) for pair in pairs]

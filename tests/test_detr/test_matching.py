@@ -12,12 +12,13 @@ import torch
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.structures import InstanceData
 from scipy.optimize import linear_sum_assignment
-from tiny import base, batch, build, samples
+from tiny import base, batch, build, prediction_set, samples
 from torch._subclasses import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from mmparts.detr import matching
-from mmparts.detr.matching import BoxL1Cost, FocalCost, GIoUCost, HungarianMatcher, MatchCost, SoftmaxCost
+from mmparts.detr.matching import BoxL1Cost, FocalCost, GIoUCost, HungarianMatcher, SoftmaxCost
+from mmparts.detr.roles import MatchCost
 from mmparts.detr.structures import PredictionSet, Targets
 
 CLASSES = 5
@@ -31,8 +32,7 @@ def targets_of(*counts: int) -> Targets:
 def predictions(targets: Targets, layers: int = 2, queries: int = 6, seed: int = 0, **kwargs) -> PredictionSet:
     torch.manual_seed(seed)
     images = len(targets.counts)
-    return PredictionSet(
-        kwargs.pop('name', 'match'),
+    return prediction_set(
         torch.randn(layers, images, queries, CLASSES),
         torch.rand(layers, images, queries, 4) * 0.5 + 0.2,
         targets,
@@ -135,7 +135,7 @@ def test_costs_are_those_of_mmdet(ours, theirs):
 
 def test_costs_are_float32_under_autocast():
     each = predictions(targets_of(2, 1))
-    each.logits = each.logits.bfloat16()
+    each.found['logits'] = each.logits.bfloat16()
     with torch.autocast('cpu', torch.bfloat16):
         assert HungarianMatcher(COSTS).cost(each).dtype == torch.float32
 

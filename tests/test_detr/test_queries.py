@@ -83,7 +83,7 @@ def test_all_tokens_are_trained_where_they_only_tell_objects_from_background():
     for part, tokens, labels in ((top_k(), 30, {0}), (top_k(class_agnostic=False), 7, set(targets.labels.tolist()))):
         _, proposals = part.train()(memory(), None)
         trained = proposals.as_set(targets)
-        assert trained.name == 'enc' and trained.logits.shape == (1, 2, tokens, 5)
+        assert trained.group.name == 'enc' and trained.logits.shape == (1, 2, tokens, 5)
         assert set(trained.targets.labels.tolist()) == labels
         _, proposals = part.eval()(memory(), None)
         assert proposals.logits.shape == (2, 7, 5)

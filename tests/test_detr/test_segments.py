@@ -23,11 +23,10 @@ class TestTopKMasks:
     def test_score_is_class_times_mask(self):
         logits = torch.tensor([[0.0, LOW, 2.0], [1.0, LOW, LOW]])
         masks = torch.stack([rectangle(0, 0, 4, 4), torch.full((8, 10), 0.5)])
-        boxes = torch.rand(2, 4)
-        scores, labels, found, shown = TopKMasks(num=3)(logits, boxes, maker(masks))
+        scores, labels, queries, shown = TopKMasks(num=3)(logits, torch.rand(2, 4), maker(masks))
         wanted = torch.tensor([2.0, 1.0, 0.0]).sigmoid() * torch.tensor([HIGH, 0.5, HIGH]).sigmoid()
         torch.testing.assert_close(scores, wanted, rtol=1e-4, atol=1e-5)
-        assert labels.tolist() == [2, 0, 0] and found.equal(boxes[[0, 1, 0]])
+        assert labels.tolist() == [2, 0, 0] and queries.tolist() == [0, 1, 0]
         assert shown.equal(masks[[0, 1, 0]] > 0) and shown.dtype == torch.bool
 
     def test_an_empty_mask_scores_nothing(self):

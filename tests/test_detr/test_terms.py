@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from mmdet.models.losses import L1Loss
 from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
-from tiny import samples
+from tiny import prediction_set, samples
 
 from mmparts.detr.boxes import giou
-from mmparts.detr.structures import Matches, PredictionSet, Targets
+from mmparts.detr.structures import Matches, Targets
 from mmparts.detr.terms import BoxL1Term, FocalTerm, GIoUTerm, SoftmaxTerm
 
 CLASSES, LAYERS, QUERIES = 4, 2, 6
@@ -23,8 +23,7 @@ def case():
     """Two layers of predictions with different matches in each; the second image has one object, the first two."""
     torch.manual_seed(0)
     targets = Targets.from_samples(samples(counts=(2, 1), num_classes=CLASSES))
-    predictions = PredictionSet(
-        'match',
+    predictions = prediction_set(
         torch.randn(LAYERS, 2, QUERIES, CLASSES, requires_grad=True),
         (torch.rand(LAYERS, 2, QUERIES, 4) * 0.4 + 0.2).requires_grad_(),
         targets,
@@ -70,7 +69,7 @@ def test_focal_gradient_is_that_of_the_one_hot_form(case):
 def test_focal_term_survives_extreme_logits(case):
     predictions, matches = case
     logits = (predictions.logits * 1e4).detach().requires_grad_()
-    predictions.logits = logits
+    predictions.found['logits'] = logits
     loss = FocalTerm()(predictions, matches, NUM_BOXES)
     loss.sum().backward()
     assert loss.isfinite().all() and logits.grad.isfinite().all()
@@ -113,11 +112,8 @@ class TestEveryTerm:
         both = term(predictions, matches, NUM_BOXES)
         for layer in range(LAYERS):
             here = matches.layer == layer
-            alone = PredictionSet(
-                'match',
-                predictions.logits[layer : layer + 1],
-                predictions.boxes[layer : layer + 1],
-                predictions.targets,
+            alone = prediction_set(
+                predictions.logits[layer : layer + 1], predictions.boxes[layer : layer + 1], predictions.targets
             )
             part = Matches(
                 torch.zeros(int(here.sum()), dtype=torch.long),
@@ -145,7 +141,7 @@ class TestEveryTerm:
 
     def test_no_queries(self, term, case):
         predictions, _ = case
-        predictions.logits, predictions.boxes = predictions.logits[:, :, :0], predictions.boxes[:, :, :0]
+        predictions.found = {word: found[:, :, :0] for word, found in predictions.found.items() if found is not None}
         loss = term(predictions, nothing(), torch.tensor(1.0))
         assert loss.requires_grad and loss.tolist() == [0.0, 0.0]
 
@@ -156,13 +152,13 @@ def test_queries_that_are_not_valid_cost_nothing(term, case):
     predictions.targets.labels = predictions.targets.labels % (CLASSES - 1)
     valid = torch.ones(2, QUERIES, dtype=torch.bool)
     valid[:, 2] = False  # matched in no layer
-    predictions.valid = valid
+    predictions.group.valid = valid
     loss = term(predictions, matches, NUM_BOXES)
     (gradient,) = torch.autograd.grad(loss.sum(), predictions.logits)
     assert not gradient[:, :, 2].any() and gradient[:, :, [0, 1, 3, 4, 5]].abs().sum(-1).all()
 
     rest = [0, 1, 3, 4, 5]
-    fewer = PredictionSet('match', predictions.logits[:, :, rest], predictions.boxes[:, :, rest], predictions.targets)
+    fewer = prediction_set(predictions.logits[:, :, rest], predictions.boxes[:, :, rest], predictions.targets)
     moved = Matches(matches.layer, matches.image, matches.query - (matches.query > 2).long(), matches.target)
     assert term(fewer, moved, NUM_BOXES).allclose(loss)
 

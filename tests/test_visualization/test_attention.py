@@ -136,13 +136,15 @@ def test_attention_that_a_mask_is_made_of():
     """Cell-DETR: one softmax over all heads and places; nothing on padding. Only the last layer's output is read."""
     model = tiny.build(tiny.base('cell_detr_a')).eval()
     seen = []
-    model.head.attention.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+    model.head.mask_branch.attention.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
     with Watch(model, kind='mask-attention') as watch:
         model(**tiny.batch(model, **SIZES), mode='predict')
     look = watch.look()
     assert look.maps.shape == (20, 8, 8, 10) and look.masks.shape == (20, 128, 160)
-    shares = model.head.attention(*seen[0])[0]  # relative to looking everywhere alike: 8 heads, 6 x 4 places
-    torch.testing.assert_close(look.maps, shares / (8 * 24))
+    shares = model.head.mask_branch.attention(*seen[0])[
+        0
+    ]  # relative to looking everywhere alike: 8 heads, 6 x 4 places
+    torch.testing.assert_close(look.maps, shares / (8 * 24))  # heads, places
     assert look.maps[..., 4:, :].max() == 0 and look.maps[..., 6:].max() == 0 and look.maps[..., :4, :6].min() > 0
 
     with Watch(model, layer=0, kind='mask-attention') as watch:

@@ -29,13 +29,22 @@ model = dict(
         output_norm=True,
     ),
     head=dict(
-        type='mmparts.CellHead',
-        num_heads=8,
-        mask_decoder=dict(
-            type='mmparts.CellMaskDecoder',
-            channels=(128, 64, 32),
-            block=dict(type='mmparts.SkipBlock'),
-            output=dict(type='mmparts.JointOutput'),
+        type='mmparts.SetPredictionHead',
+        no_object=True,
+        last_only=True,
+        branches=dict(
+            classes=dict(type='mmparts.CellClassBranch'),
+            boxes=dict(type='mmparts.CellBoxBranch'),
+            masks=dict(
+                type='mmparts.CellMaskBranch',
+                num_heads=8,
+                mask_decoder=dict(
+                    type='mmparts.CellMaskDecoder',
+                    channels=(128, 64, 32),
+                    block=dict(type='mmparts.SkipBlock'),
+                    output=dict(type='mmparts.JointOutput'),
+                ),
+            ),
         ),
         terms=[
             dict(type='mmparts.ClassWeightTerm', class_weights=[0.5, 1.5], no_object_weight=0.5),  # trap, cell

@@ -8,6 +8,10 @@ model = dict(
     encoder=dict(act_cfg=act_cfg),
     decoder=dict(act_cfg=act_cfg),
     head=dict(
-        act_cfg=act_cfg, mask_decoder=dict(conv_cfg=conv_cfg, act_cfg=act_cfg, block=dict(type='mmparts.AdaptiveBlock'))
+        branches=dict(
+            classes=dict(act_cfg=act_cfg),
+            boxes=dict(act_cfg=act_cfg),
+            masks=dict(mask_decoder=dict(conv_cfg=conv_cfg, act_cfg=act_cfg, block=dict(type='mmparts.AdaptiveBlock'))),
+        )
     ),
 )

@@ -9,8 +9,7 @@ model = dict(
     encoder=dict(num_layers=2, num_heads=4, ffn_channels=128),
     decoder=dict(num_heads=4, ffn_channels=128),
     head=dict(
-        num_heads=4,
-        mask_decoder=dict(channels=(64, 32, 16)),
+        branches=dict(masks=dict(num_heads=4, mask_decoder=dict(channels=(64, 32, 16)))),
         terms=[
             dict(type='mmparts.ClassWeightTerm', class_weights=1.5, no_object_weight=0.5),
             dict(type='mmparts.CornerL1Term', weight=0.6),

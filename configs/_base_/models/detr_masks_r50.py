@@ -5,9 +5,13 @@ model = dict(
     neck=dict(_delete_=True, type='mmparts.SkipMapper', in_channels='auto', skip_channels=(32, 64, 128)),
     encoder=dict(type='mmparts.CellEncoder'),
     head=dict(
-        type='mmparts.DETRMaskHead',
-        num_heads=8,
-        mask_decoder=dict(type='mmparts.PyramidMaskDecoder', channels=(128, 64, 32, 16)),
+        branches=dict(
+            masks=dict(
+                type='mmparts.AttentionMaskBranch',
+                num_heads=8,
+                mask_decoder=dict(type='mmparts.PyramidMaskDecoder', channels=(128, 64, 32, 16)),
+            )
+        ),
         terms=[
             dict(type='mmparts.SoftmaxTerm', weight=1.0, no_object_weight=0.1),
             dict(type='mmparts.BoxL1Term', weight=5.0),

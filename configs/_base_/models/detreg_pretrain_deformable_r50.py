@@ -5,7 +5,7 @@ model = dict(
     num_classes=91,
     stage='layer2',
     head=dict(
-        type='mmparts.EmbeddingHead',
+        branches=dict(embeddings=dict(type='mmparts.EmbeddingBranch')),
         terms=[
             dict(type='mmparts.FocalTerm', weight=2.0),
             dict(type='mmparts.BoxL1Term', weight=5.0),

@@ -5,7 +5,7 @@ model = dict(
     num_classes=91,
     stage='layer2',
     head=dict(
-        type='mmparts.EmbeddingHead',
+        branches=dict(embeddings=dict(type='mmparts.EmbeddingBranch')),
         terms=[
             dict(type='mmparts.SoftmaxTerm', weight=1.0, no_object_weight=0.1),
             dict(type='mmparts.BoxL1Term', weight=5.0),

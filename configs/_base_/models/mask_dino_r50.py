@@ -18,9 +18,9 @@ model = dict(
         position=dict(type='mmparts.BoxPosition'),
     ),
     head=dict(
-        type='mmparts.MaskHead',
+        type='mmparts.NormedHead',
+        branches=dict(masks=dict(type='mmparts.MaskBranch', num_points=12544)),
         size_bias=0.0,
-        num_points=12544,
         terms=[
             dict(type='mmparts.FocalTerm', weight=4.0),
             dict(type='mmparts.BoxL1Term', weight=5.0),

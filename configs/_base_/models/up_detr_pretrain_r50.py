@@ -6,7 +6,7 @@ model = dict(
     stage='layer4',
     prompt=dict(type='mmparts.PatchPrompt', num_patches=10, mask_ratio=0.1),
     head=dict(
-        type='mmparts.EmbeddingHead',
+        branches=dict(embeddings=dict(type='mmparts.EmbeddingBranch')),
         terms=[
             dict(type='mmparts.SoftmaxTerm', weight=1.0, no_object_weight=0.1),
             dict(type='mmparts.BoxL1Term', weight=5.0),

@@ -5,6 +5,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ..roles import MaskNeck
 from .blocks import Bricks, ResidualBlock
 
 
@@ -71,7 +72,7 @@ class CellBackbone(BaseModule):
 
 
 @MODELS.register_module()
-class SkipMapper(nn.Module):
+class SkipMapper(MaskNeck, nn.Module):
     """A 1x1 convolution on every level: on the coarsest for the transformer, on the others for the mask decoder.
 
     Args:

@@ -16,7 +16,7 @@ from ...weights.keys import Make, Rule
 from ...weights.layout import WeightLayout, not_for
 from ..checkpoint import DENSE_LAYERS
 from ..detector import QueryDetector
-from .head import CellHead
+from .branches import CellMaskBranch
 
 BRICKS = {'offset_mask': 'conv_offset_mask', 'numerator': 'weight_numerator', 'denominator': 'weight_denominator'}
 
@@ -35,8 +35,8 @@ class CellDETRLayout(WeightLayout):
 
     @classmethod
     def refuse(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:
-        if not isinstance(model.head, CellHead):
-            return {'head': not_for(model.head, CellHead)}
+        if not any(isinstance(branch, CellMaskBranch) for branch in model.head.branches):
+            return {'head': not_for(model.head, CellMaskBranch)}
         return {}
 
     @classmethod
@@ -45,7 +45,7 @@ class CellDETRLayout(WeightLayout):
 
 
 def cell_rules(model: nn.Module) -> list[Rule]:
-    masks, official = r'head\.mask_decoder', 'segmentation_head'
+    masks, official = r'head\.mask_branch\.mask_decoder', 'segmentation_head'
     last = len(model.neck.skips) - 1  # official blocks go from coarse to fine, our levels from fine to coarse
     return DENSE_LAYERS + [
         place(r'((?:en|de)coder\.layers\.\d+)\.ffn\.1', r'transformer.\1.activation'),
@@ -59,8 +59,8 @@ def cell_rules(model: nn.Module) -> list[Rule]:
         place(r'head\.class_branches\.0\.2', 'class_head.2', no_object_last),
         place(r'head\.class_branches\.0', 'class_head'),
         place(r'head\.box_branches\.0', 'bounding_box_head.layers'),
-        place(r'head\.attention\.query', 'segmentation_attention_head.layer_box_embedding'),
-        place(r'head\.attention\.key', 'segmentation_attention_head.layer_image_encoding'),
+        place(r'head\.mask_branch\.attention\.query', 'segmentation_attention_head.layer_box_embedding'),
+        place(r'head\.mask_branch\.attention\.key', 'segmentation_attention_head.layer_image_encoding'),
         place(rf'{masks}\.blocks\.(\d+)\.block\.main', rf'{official}.blocks.\1.main_mapping'),
         place(rf'{masks}\.blocks\.(\d+)\.block\.shortcut', rf'{official}.blocks.\1.residual_mapping'),
         place(rf'{masks}\.blocks\.(\d+)\.adapt', rf'{official}.blocks.\1.pixel_adaptive_convolution'),

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS, build_part
 from ..boxes import sine_xywh
+from ..roles import GroupSource
 from ..structures import Memory, QueryGroup, Targets
 from .collaborators import BACKGROUND, Places
 
@@ -66,7 +67,7 @@ class PlaceEmbedding(nn.Module):
 
 
 @MODELS.register_module()
-class Collaborative(BaseModule):
+class Collaborative(GroupSource, BaseModule):
     """Trains heads of mmdet on the encoder's output and makes a query group of each one's positives.
 
     Args:
@@ -110,8 +111,11 @@ class Collaborative(BaseModule):
         self.heads = ModuleList(
             build_part(head, embed_dims=embed_dims, num_classes=num_classes, strides=self.strides) for head in heads
         )
-        self.names = [head.name for head in self.heads]
         self.embeddings = nn.ModuleList(PlaceEmbedding(embed_dims, embed_boxes, embed_features) for _ in heads)
+
+    @property
+    def names(self) -> list[str]:
+        return [head.name for head in self.heads]
 
     def forward(self, match: QueryGroup, memory: Memory, targets: Targets) -> list[QueryGroup]:
         maps = memory.maps()

@@ -13,13 +13,14 @@ from ...layers.attention import attend, attention_map
 from ...registry import MODELS
 from ..attention import keep_tokens
 from ..boxes import sine_yxwh
+from ..roles import CrossAttention, PositionSource, SelfAttention
 from ..structures import Memory
 
 SMALLEST = 1e-4  # of the image's side; keeps the modulation within the range of float16
 
 
 @MODELS.register_module()
-class ConditionalPosition(nn.Module):
+class ConditionalPosition(PositionSource):
     """B N 2C from anchors: query positions, then spatial queries.
 
     A spatial query holds the sines of the anchor's y and x, scaled by a net of the content (not in the first layer) and
@@ -49,10 +50,10 @@ class ConditionalPosition(nn.Module):
 
 
 @MODELS.register_module()
-class ConditionalSelfAttention(nn.Module):
+class ConditionalSelfAttention(SelfAttention):
     """Queries and keys are sums of projected content and projected position."""
 
-    position_width = 2
+    position_width, gates = 2, True
 
     def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.0):
         super().__init__()
@@ -74,14 +75,14 @@ class ConditionalSelfAttention(nn.Module):
 
 
 @MODELS.register_module()
-class ConditionalCrossAttention(nn.Module):
+class ConditionalCrossAttention(CrossAttention):
     """In every head, content meets content and spatial query meets position of the token.
 
     Args:
         layer: number of the decoder layer; in the first one positions join the contents as well.
     """
 
-    position_width = 2
+    position_width, compares = 2, True
 
     def __init__(self, embed_dims: int, num_heads: int = 8, dropout: float = 0.0, layer: int = 0):
         super().__init__()

@@ -3,7 +3,6 @@
 DN-DETR's code (https://github.com/IDEA-Research/DN-DETR) has it over a deformable encoder, "deformable encoder only".
 """
 
-import inspect
 from dataclasses import replace
 
 import torch
@@ -11,10 +10,11 @@ from torch import Tensor, nn
 
 from ...registry import MODELS, build_part
 from ..decoder import DecoderLayer, QueryDecoder
+from ..roles import CrossAttention
 from ..structures import Memory, Run
 
 
-class LevelGatedAttention(nn.Module):
+class LevelGatedAttention(CrossAttention):
     """Looks at each level on its own and adds up what it sees by the query's gates.
 
     Args:
@@ -25,12 +25,15 @@ class LevelGatedAttention(nn.Module):
         super().__init__()
         self.base = build_part(base, embed_dims=embed_dims, num_heads=num_heads, dropout=dropout, layer=layer)
         own = type(self.base).__name__
-        if not hasattr(self.base, 'weights') or 'prior' in inspect.signature(self.base.forward).parameters:
+        if not self.base.compares or self.base.takes_prior:
             raise ValueError(
                 f'{own} samples, or has a prior over, all levels at once; LevelGatedDecoder gates what is '
                 'seen of each, so take DenseCrossAttention or ConditionalCrossAttention, or QueryDecoder'
             )
-        self.position_width = getattr(self.base, 'position_width', None)  # see compatibility.py
+
+    @property
+    def inner(self) -> CrossAttention:
+        return self.base.inner
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor | None, memory: Memory, gate: Tensor) -> Tensor:
         """content B N C; gate B N levels."""
@@ -74,7 +77,7 @@ class LevelGatedLayer(DecoderLayer):
             num_levels=num_levels,
             **shared,
         )
-        if not hasattr(self.self_attn, 'query'):
+        if not self.self_attn.gates:
             raise ValueError(
                 f'{type(self.self_attn).__name__} has no method `query`, from which LevelGatedDecoder '
                 'reads its gates; take ConditionalSelfAttention'
@@ -92,7 +95,7 @@ class LevelGatedLayer(DecoderLayer):
 class LevelGatedDecoder(QueryDecoder):
     """:class:`QueryDecoder` whose dense cross-attention looks at each level on its own."""
 
-    layer_type = LevelGatedLayer
+    layer_type: type[DecoderLayer] = LevelGatedLayer
 
 
 def levels(memory: Memory) -> list[Memory]:

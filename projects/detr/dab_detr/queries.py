@@ -6,11 +6,12 @@ from mmdet.models.layers import inverse_sigmoid
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ..roles import QuerySource
 from ..structures import Memory, QueryGroup
 
 
 @MODELS.register_module()
-class AnchorQueries(nn.Module):
+class AnchorQueries(QuerySource):
     """Each query is a box; the decoder derives its position from it.
 
     Args:

@@ -1,3 +1,3 @@
 """DETR with masks (https://arxiv.org/abs/2005.12872, section 4.4)."""
 
-from . import checkpoint, encoder, head, terms  # noqa: F401  importing registers the parts
+from . import branch, checkpoint, encoder, mask_decoder, terms  # noqa: F401  importing registers the parts

@@ -102,4 +102,4 @@ class SeparateMasks:
 def last_layer(predictions: PredictionSet, matches: Matches) -> list[tuple[Tensor, Tensor]]:
     """Of each image the chances and the truth, P h w, of the queries matched in the last layer, the only one that has
     such masks."""
-    return predictions.masks.matched(matches, len(predictions.logits) - 1, predictions.targets)
+    return predictions['masks'].matched(matches, len(predictions.logits) - 1, predictions.targets)

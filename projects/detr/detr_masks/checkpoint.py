@@ -12,12 +12,18 @@ from ..official import READ, OfficialLayout
 MASKS = [
     Rule(r'neck\.level\.(\w+)', [r'detr.input_proj.\1']),
     Rule(r'neck\.skips\.(\d)\.(\w+)', lambda m: [f'mask_head.adapter{3 - int(m[1])}.{m[2]}']),  # coarsest first there
-    Rule(r'head\.attention\.query\.(\w+)', [r'bbox_attention.q_linear.\1']),
-    Rule(r'head\.attention\.key\.weight', ['bbox_attention.k_linear.weight'], lambda rows, _: rows[..., None, None]),
-    Rule(r'head\.attention\.key\.bias', ['bbox_attention.k_linear.bias']),
-    Rule(r'head\.mask_decoder\.blocks\.(\d)\.0\.(\w+)', lambda m: [f'mask_head.lay{int(m[1]) + 1}.{m[2]}']),
-    Rule(r'head\.mask_decoder\.blocks\.(\d)\.1\.(\w+)', lambda m: [f'mask_head.gn{int(m[1]) + 1}.{m[2]}']),
-    Rule(r'head\.mask_decoder\.output\.(\w+)', [r'mask_head.out_lay.\1']),
+    Rule(r'head\.mask_branch\.attention\.query\.(\w+)', [r'bbox_attention.q_linear.\1']),
+    Rule(
+        r'head\.mask_branch\.attention\.key\.weight',
+        ['bbox_attention.k_linear.weight'],
+        lambda rows, _: rows[..., None, None],
+    ),
+    Rule(r'head\.mask_branch\.attention\.key\.bias', ['bbox_attention.k_linear.bias']),
+    Rule(
+        r'head\.mask_branch\.mask_decoder\.blocks\.(\d)\.0\.(\w+)', lambda m: [f'mask_head.lay{int(m[1]) + 1}.{m[2]}']
+    ),
+    Rule(r'head\.mask_branch\.mask_decoder\.blocks\.(\d)\.1\.(\w+)', lambda m: [f'mask_head.gn{int(m[1]) + 1}.{m[2]}']),
+    Rule(r'head\.mask_branch\.mask_decoder\.output\.(\w+)', [r'mask_head.out_lay.\1']),
 ]
 
 

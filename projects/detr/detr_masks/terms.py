@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from ...registry import MODELS
-from ..terms import LossTerm
+from ..roles import LossTerm
+from ..terms import dice_distance
 from .attention_maps import last_layer
 
 
@@ -28,3 +29,30 @@ class PixelFocalTerm(LossTerm):
         chance = torch.where(truth > 0, found, 1 - found)  # of what is true
         alpha = torch.where(truth > 0, self.alpha, 1 - self.alpha)
         return -(alpha * (1 - chance) ** self.gamma * (chance + 1e-6).log()).sum()
+
+
+@MODELS.register_module()
+class MaskFocalTerm(PixelFocalTerm):
+    """Binary focal loss, the mean over the pixels of each matched mask; summed, divided by the number of boxes."""
+
+    def forward(self, predictions, matches, num_boxes):
+        losses = [
+            self._sum(found, truth) / found[0].numel() if len(found) else found.sum()
+            for found, truth in last_layer(predictions, matches)
+        ]
+        return self.weight * torch.stack(losses).sum()[None] / num_boxes
+
+
+@MODELS.register_module()
+class MaskDiceTerm(LossTerm):
+    """One minus twice the overlap over the areas of each matched mask; summed, divided by the number of boxes."""
+
+    name = 'loss_dice'
+    reads = ('maps',)
+
+    def forward(self, predictions, matches, num_boxes):
+        losses = [
+            dice_distance((found * truth).sum((1, 2)), found.sum((1, 2)) + truth.sum((1, 2))).sum()
+            for found, truth in last_layer(predictions, matches)
+        ]
+        return self.weight * torch.stack(losses).sum()[None] / num_boxes

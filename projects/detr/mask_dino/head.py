@@ -1,16 +1,18 @@
-"""Mask DINO's head: classes, boxes and masks of the same queries (https://arxiv.org/abs/2206.02777)."""
+"""What Mask DINO reads from queries (https://arxiv.org/abs/2206.02777): masks, beside classes and boxes."""
 
 from dataclasses import replace
+from typing import Any
 
 import torch
 from mmdet.models.layers import MLP
 from torch import Tensor, nn
 
-from ...registry import MODELS, TASK_UTILS
-from ..boxes import move
+from ...registry import MODELS
+from ..branches import States
 from ..decoder import QueryDecoder
-from ..segments import SegmentationHead
-from ..structures import Memory, QueryGroup
+from ..head import SetPredictionHead
+from ..roles import Branch
+from ..structures import Memory, QueryGroup, Run
 from .masks import Masks, product
 
 
@@ -18,93 +20,60 @@ from .masks import Masks, product
 class InitialPredictionDecoder(QueryDecoder):
     """A decoder that also hands out what enters its first layer, so that the head is trained on it too."""
 
-    gives_initial = True
-
-    def forward(self, groups: list[QueryGroup], memory: Memory, runs: list, head: nn.Module):
+    def forward(self, groups: list[QueryGroup], memory: Memory, runs: list[Run], head: nn.Module):
         hidden, references = super().forward(groups, memory, runs, head)
         content = torch.cat([group.content for group in groups], dim=1)
         return [self.norm(content), *hidden], [references[0], *references]
 
 
 @MODELS.register_module()
-class MaskHead(SegmentationHead):
-    """Adds to :class:`SetPredictionHead` a LayerNorm before the branches and a branch for the kernels of masks.
+class NormedHead(SetPredictionHead):
+    """:class:`SetPredictionHead` with one LayerNorm before its branches.
 
     Args:
-        select: config of the rule that turns the last layer's predictions into detections, see segments.py.
-        maps: configs of parts that make one map of all masks of an image: semantic, panoptic.
-        num_points: in how many points masks are compared, in matching and in the losses.
-        as_published: classes and masks of the decoder's layers are read through the LayerNorm applied twice, as in the
+        as_published: all but the boxes of the decoder's layers are read through the LayerNorm applied twice, as in the
             authors' code; the detector knows it.
         others: as those of :class:`SetPredictionHead`.
     """
 
-    needs = ('pixels',)
-    predicts = ('masks', 'kernels')
-    takes_initial = True
-
-    def __init__(
-        self,
-        select: dict,
-        maps: list[dict] = (),
-        num_classes: int = 80,
-        embed_dims: int = 256,
-        num_layers: int = 9,
-        logit_eps: float = 1e-5,
-        num_points: int = 12544,
-        as_published: bool = False,
-        **kwargs,
-    ):
-        super().__init__(
-            select=select,
-            num_classes=num_classes,
-            embed_dims=embed_dims,
-            num_layers=num_layers,
-            logit_eps=logit_eps,
-            **kwargs,
-        )
-        self.num_points = num_points
+    def __init__(self, as_published: bool = False, embed_dims: int = 256, **kwargs):
+        super().__init__(embed_dims=embed_dims, as_published=as_published, **kwargs)
         self.as_published = as_published
         self.norm = nn.LayerNorm(embed_dims)
-        self.mask_branch = MLP(embed_dims, embed_dims, embed_dims, num_layers=3)
-        self.maps = [TASK_UTILS.build(part) for part in maps]
 
-    def forward(self, hidden: list[Tensor], references: list[Tensor], memory: Memory) -> dict:
-        """Hidden states B N C and references of every layer -> logits L B N K, boxes L B N 4, masks.
+    def states(self, hidden: list[Tensor], first: int) -> States:
+        once = [self.norm(state) for state in hidden]
+        twice = [self.norm(state) if self.as_published and first + i >= 0 else state for i, state in enumerate(once)]
+        return States(twice, first, of_boxes=once)
 
-        One state more than there are layers is what entered the first: its boxes are its references.
-        """
-        initial = len(hidden) - self.num_layers
-        states = [self.norm(state) for state in hidden]
-        boxes = [
-            reference if layer < 0 else move(self.box_branch(layer)(state), reference, self.logit_eps)
-            for layer, (state, reference) in enumerate(zip(states, references), start=-initial)
-        ]
-        if self.as_published:
-            states[initial:] = [self.norm(state) for state in states[initial:]]
-        logits = [self.class_branch(max(layer, 0))(state) for layer, state in enumerate(states, start=-initial)]
-        boxes = torch.stack(boxes)
-        return dict(logits=torch.stack(logits).float(), boxes=boxes, masks=self.masks(states, boxes, memory))
 
-    def read(self, content: Tensor, boxes: Tensor, memory: Memory) -> dict:
-        """What the head says of tokens B N C, proposed with boxes B N 4: logits B N K, masks of one layer."""
-        state = self.norm(content)
-        return dict(logits=self.class_branch(0)(state).float(), masks=self.masks([state], boxes[None], memory))
+@MODELS.register_module()
+class MaskBranch(Branch, MLP):
+    """The kernels of masks, three linear layers; see masks.py.
 
-    def masks(self, states: list[Tensor], boxes: Tensor, memory: Memory) -> Masks:
-        """Of the states B N C of every layer, and the boxes L B N 4 predicted with them."""
-        return Masks(
-            torch.stack([self.mask_branch(state) for state in states]), memory.pixels, memory.images, self.num_points
-        )
+    Args:
+        num_points: in how many points masks are compared, in matching and in the losses.
+    """
 
-    def mask_logits(self, predictions: dict, layer: int) -> Tensor:
+    name = 'mask_branch'
+    predicts, needs = ('masks', 'kernels'), ('pixels',)
+
+    def __init__(self, embed_dims: int = 256, num_points: int = 12544):
+        super().__init__(embed_dims, embed_dims, embed_dims, num_layers=3)
+        self.num_points = num_points
+
+    def forward(self, states: States, references: list[Tensor | None], memory: Memory) -> dict[str, Masks]:
+        kernels = torch.stack([super(MaskBranch, self).forward(state) for state in states.hidden])
+        return dict(masks=Masks(kernels, memory.pixels, memory.images, self.num_points))
+
+    def mask_logits(self, predictions: dict[str, Any], layer: int) -> Tensor:
         """B N h w over the padded images, for pictures; layers are counted from the last, which is -1."""
         masks = predictions['masks']
         return torch.stack([product(*image) for image in zip(masks.kernels[layer], masks.pixels)])
 
 
 @MODELS.register_module()
-class EllipseMaskHead(MaskHead):
+class EllipseMaskBranch(MaskBranch):
     """A mask starts as the ellipse in its query's box, and the product says what differs. Not in the paper: where it
     is, a mask can only learn from the pixels' features, which takes a net from random weights long. CondInst
     (https://arxiv.org/abs/2003.05664) adds coordinates relative to the object, to the same end.
@@ -113,38 +82,22 @@ class EllipseMaskHead(MaskHead):
 
     Args:
         sharpness: logit in the centre of the ellipse; it is 0 on its edge and falls with the square of the distance.
-        others: as those of :class:`MaskHead`.
+        others: as those of :class:`MaskBranch`.
     """
 
-    def __init__(
-        self,
-        select: dict,
-        sharpness: float = 2.0,
-        num_classes: int = 80,
-        embed_dims: int = 256,
-        num_layers: int = 9,
-        logit_eps: float = 1e-5,
-        **kwargs,
-    ):
-        super().__init__(
-            select=select,
-            num_classes=num_classes,
-            embed_dims=embed_dims,
-            num_layers=num_layers,
-            logit_eps=logit_eps,
-            **kwargs,
-        )
+    reads = ('boxes',)
+
+    def __init__(self, embed_dims: int = 256, num_points: int = 12544, sharpness: float = 2.0):
+        super().__init__(embed_dims, num_points)
         self.sharpness = sharpness
 
-    def masks(self, states: list[Tensor], boxes: Tensor, memory: Memory) -> Masks:
-        plain = super().masks(states, boxes, memory)
-        ellipses = self.sharpness * ellipse_kernels(boxes.detach())
-        squares = squared_coordinates(plain.pixels, memory)
-        return replace(
-            plain,
-            kernels=torch.cat([plain.kernels, ellipses], dim=-1),
-            pixels=torch.cat([plain.pixels, squares], dim=1),
-        )
+    def forward(
+        self, states: States, references: list[Tensor | None], memory: Memory, boxes: Tensor
+    ) -> dict[str, Masks]:
+        plain = super().forward(states, references, memory)['masks']
+        kernels = torch.cat([plain.kernels, self.sharpness * ellipse_kernels(boxes.detach())], dim=-1)
+        pixels = torch.cat([plain.pixels, squared_coordinates(plain.pixels, memory)], dim=1)
+        return dict(masks=replace(plain, kernels=kernels, pixels=pixels))
 
 
 def ellipse_kernels(boxes: Tensor) -> Tensor:

@@ -108,7 +108,7 @@ class Points:
 
 
 def product(kernels: Tensor, pixels: Tensor) -> Tensor:
-    """N C and C H W -> N H W. Not rounded by an autocast where they are not yet: see :class:`EllipseMaskHead`."""
+    """N C and C H W -> N H W. Not rounded by an autocast where they are not yet: see :class:`EllipseMaskBranch`."""
     with without_autocast(pixels):
         return torch.einsum('nc,chw->nhw', kernels.to(pixels.dtype), pixels)
 

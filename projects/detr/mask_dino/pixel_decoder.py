@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ..encoder import DeformableEncoder
+from ..roles import MaskNeck
 from ..structures import Memory
 
 
 @MODELS.register_module()
-class PixelMapper(ChannelMapper):
+class PixelMapper(ChannelMapper, MaskNeck):
     """mmdet's ``ChannelMapper`` on all levels but the finest, which gets a map of its own and stands before them.
 
     Args:

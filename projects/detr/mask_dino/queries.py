@@ -5,7 +5,6 @@ a box around a mask includes the mask's last pixel; where a mask is empty, the b
 border come last. See detector.py for padding.
 """
 
-from dataclasses import dataclass
 from functools import partial
 
 import torch
@@ -13,27 +12,17 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ..queries import Proposals, best, priors, take
-from ..structures import Memory, PredictionSet, QueryGroup, Targets
-from .masks import Masks, boxes_around, product
+from ..roles import QuerySource
+from ..structures import Memory, QueryGroup
+from .masks import boxes_around, product
 
 LOGIT_EPS = 1e-5  # the authors' code hands references on as logits, which this bounds
 
 
-@dataclass
-class MaskProposals(Proposals):
-    """The encoder's predictions with their masks."""
-
-    masks: Masks
-
-    def as_set(self, targets: Targets) -> PredictionSet:
-        found = super().as_set(targets)
-        found.masks = self.masks
-        return found
-
-
 @MODELS.register_module()
-class MaskQueries(nn.Module):
-    """The tokens that look most like objects to the head: their content, and the boxes around their masks.
+class MaskQueries(QuerySource):
+    """The tokens that look most like objects to the head: their content, and the boxes around their masks. All that
+    the head reads from them is proposed.
 
     Args:
         boxes_from_masks: references are the boxes around the masks read from the tokens (section 3.4); else the boxes
@@ -43,10 +32,8 @@ class MaskQueries(nn.Module):
             authors' code includes it, too.
     """
 
-    coordinates, brings_positions = 4, False
-    asks_head, proposes = ('read',), ('kernels',)
+    coordinates, brings_positions, ranks = 4, False, True
     no_object = False  # tokens are ranked by sigmoids
-    mixed_selection = False  # content is read from the tokens
 
     def __init__(
         self,
@@ -59,6 +46,7 @@ class MaskQueries(nn.Module):
         super().__init__()
         self.num_queries = num_queries
         self.boxes_from_masks = boxes_from_masks
+        self.reads = ('kernels',) if boxes_from_masks else ()
         self.as_published = as_published
         self.last_pixel = not as_published if last_pixel is None else last_pixel
         self.output = nn.Linear(embed_dims, embed_dims)
@@ -66,34 +54,34 @@ class MaskQueries(nn.Module):
         nn.init.xavier_uniform_(self.output.weight)
         nn.init.zeros_(self.output.bias)
 
-    def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, MaskProposals]:
+    def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, Proposals]:
         anchors, usable = priors(memory, coarse_first=self.as_published)
         tokens = self.output_norm(self.output(memory.tokens.masked_fill(~usable[..., None], 0.0)))
         scores = head.class_branch(0)(tokens).max(-1).values.float()
         scores = scores if self.as_published else scores.masked_fill(~usable, -torch.inf)
         index = best(scores, self.num_queries)
 
-        content, boxes, read = self._read(tokens, anchors, index, memory, head)
-        reference = self._reference(boxes, read['masks'], memory)
+        content, read = self._read(tokens, anchors, index, memory, head)
         more = partial(self._more, tokens, anchors, scores, memory, head)
-        group = QueryGroup('match', content.detach(), reference, more=more)
-        return group, MaskProposals(read['logits'], boxes, False, read['masks'])
+        group = QueryGroup('match', content.detach(), self._reference(read, memory), more=more)
+        return group, Proposals(read)
 
     def _read(
         self, tokens: Tensor, anchors: Tensor, index: Tensor, memory: Memory, head: nn.Module
-    ) -> tuple[Tensor, Tensor, dict]:
-        """Content B N C, boxes B N 4 and what the head says of the tokens number ``index``."""
+    ) -> tuple[Tensor, dict]:
+        """Content B N C and what the head says of the tokens number ``index``."""
         content = take(tokens, index)
         boxes = (head.box_branch(0)(content).float() + take(anchors, index)).sigmoid()
-        return content, boxes, head.read(content, boxes, memory)
+        return content, head.read([content], [boxes], memory)
 
     @torch.no_grad()
-    def _reference(self, boxes: Tensor, masks: Masks, memory: Memory) -> Tensor:
+    def _reference(self, read: dict, memory: Memory) -> Tensor:
+        (boxes,) = read['boxes']
         if not self.boxes_from_masks:
             return boxes.detach()
-        references = []
-        for proposed, kernels, pixels, extent in zip(boxes, masks.kernels[0], masks.pixels, memory.shares):
-            around, found = boxes_around(product(kernels, pixels) > 0, extent, self.last_pixel)
+        masks, references = read['masks'], []
+        for proposed, kernels, pixels, share in zip(boxes, masks.kernels[0], masks.pixels, memory.shares):
+            around, found = boxes_around(product(kernels, pixels) > 0, share, self.last_pixel)
             without = self._without_mask(proposed) if self.as_published else proposed
             references.append(torch.where(found[:, None], around, without))
         references = torch.stack(references)
@@ -110,5 +98,5 @@ class MaskQueries(nn.Module):
     ) -> tuple[Tensor, Tensor, None]:
         """Content and references of the ``num`` next-best tokens; the decoder derives positions."""
         index = best(scores, self.num_queries + num)[:, self.num_queries :]
-        content, boxes, read = self._read(tokens, anchors, index, memory, head)
-        return content.detach(), self._reference(boxes, read['masks'], memory), None
+        content, read = self._read(tokens, anchors, index, memory, head)
+        return content.detach(), self._reference(read, memory), None

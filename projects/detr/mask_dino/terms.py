@@ -7,8 +7,9 @@ from torch import Tensor
 from ...ops.kernels.precision import without_autocast
 from ...registry import MODELS, TASK_UTILS
 from ..matching import HungarianMatcher
+from ..roles import LossTerm
 from ..structures import PredictionSet, Targets
-from ..terms import LossTerm, dice_distance, per_layer
+from ..terms import dice_distance, per_layer
 from .masks import Masks
 
 
@@ -35,7 +36,7 @@ class MaskMatcher(HungarianMatcher):
         with without_autocast(each.logits):
             for image, count in enumerate(each.targets.counts):
                 if count:
-                    cost[:, image, :, :count] += self._of_masks(each.masks, each.targets, image)
+                    cost[:, image, :, :count] += self._of_masks(each['masks'], each.targets, image)
         return cost
 
     def _of_masks(self, masks: Masks, targets: Targets, image: int) -> Tensor:
@@ -60,7 +61,7 @@ class PointTerm(LossTerm):
     reads = ('kernels',)
 
     def forward(self, predictions, matches, num_boxes):
-        points = predictions.masks.where_it_matters(matches, predictions.targets)
+        points = predictions['masks'].where_it_matters(matches, predictions.targets)
         return self.weight * per_layer(points.cross_entropy, points.layer, len(predictions.logits)) / num_boxes
 
 
@@ -72,5 +73,5 @@ class PointDiceTerm(LossTerm):
     reads = ('kernels',)
 
     def forward(self, predictions, matches, num_boxes):
-        points = predictions.masks.where_it_matters(matches, predictions.targets)
+        points = predictions['masks'].where_it_matters(matches, predictions.targets)
         return self.weight * per_layer(points.dice, points.layer, len(predictions.logits)) / num_boxes

@@ -5,6 +5,7 @@ What UP-DETR and DETReg share. A patch is cut from the picture and augmented by 
 parts are those of the detector that is fine-tuned; what only pre-training has is `prompt` and `head.embedding_branch`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from ...registry import MODELS, build_part
+from ..branches import States
 from ..compatibility import check_number
 from ..detector import QueryDetector
-from ..head import SetPredictionHead
 from ..queries import Proposals
+from ..roles import Branch
 from ..structures import Memory, QueryGroup, Targets
 
 PROBE_SIZE = 128  # pixels of a trial patch
@@ -31,7 +33,7 @@ class PretextDetector(QueryDetector):
         prompt: config of the part that tells the matching queries which patches to look for; None: they are not told.
         adapt_norms: the backbone's batch norms take the statistics of these pictures, though no weight is trained. With
             those of unlike pictures all descriptors are nearly the same, and there is nothing to find.
-        head: config of an :class:`EmbeddingHead`; it gets ``descriptor_dims``, as the prompt does.
+        head: config of a head with an :class:`EmbeddingBranch`; it gets ``descriptor_dims``, as the prompt does.
         others: as those of :class:`QueryDetector`.
     """
 
@@ -153,7 +155,7 @@ class Embeddings:
     """
 
     hidden: Tensor
-    branch: nn.Module
+    branch: Callable[[Tensor], Tensor]
 
     def __getitem__(self, index) -> 'Embeddings':
         return Embeddings(self.hidden[index], self.branch)
@@ -164,35 +166,26 @@ class Embeddings:
 
 
 @MODELS.register_module()
-class EmbeddingHead(SetPredictionHead):
-    """Adds to :class:`SetPredictionHead` a small net that is to tell the descriptor of the matched patch.
+class EmbeddingBranch(Branch, MLP):
+    """Two linear layers that are to tell the descriptor of the matched patch.
 
     Args:
-        descriptor_dims: channels of the descriptors; the detector knows them.
-        others: as those of :class:`SetPredictionHead`.
+        descriptor_dims: channels of the descriptors; a :class:`PretextDetector` knows them.
     """
 
+    name = 'embedding_branch'
     predicts = ('embeddings',)
 
-    def __init__(
-        self,
-        *,
-        descriptor_dims: int,
-        embed_dims: int = 256,
-        num_classes: int = 80,
-        num_layers: int = 6,
-        logit_eps: float = 1e-5,
-        **kwargs,
-    ):
-        super().__init__(
-            embed_dims=embed_dims, num_classes=num_classes, num_layers=num_layers, logit_eps=logit_eps, **kwargs
-        )
-        self.embedding_branch = MLP(embed_dims, embed_dims, descriptor_dims, num_layers=2)
+    def __init__(self, descriptor_dims: int | None, embed_dims: int = 256):
+        if descriptor_dims is None:
+            raise ValueError(
+                'EmbeddingBranch does not know the channels of the descriptors: take PretextDetector, which does, or '
+                'write descriptor_dims'
+            )
+        super().__init__(embed_dims, embed_dims, descriptor_dims, num_layers=2)
 
-    def forward(self, hidden: list[Tensor], references: list[Tensor | None], memory: Memory | None = None) -> dict:
-        """As :class:`SetPredictionHead`, and `embeddings`."""
-        predictions = super().forward(hidden, references, memory)
-        return dict(predictions, embeddings=Embeddings(torch.stack(hidden), self.embedding_branch))
+    def forward(self, states: States, references: list[Tensor | None], memory: Memory) -> dict[str, Embeddings]:
+        return dict(embeddings=Embeddings(torch.stack(states.hidden), super().forward))
 
 
 def wanted(targets: Targets, index: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ The detector, its head and the patches are those of `detector.py`, without a pro
 """
 
 from ...registry import MODELS
-from ..terms import LossTerm
+from ..roles import LossTerm
 from .detector import wanted
 
 
@@ -18,6 +18,6 @@ class EmbeddingTerm(LossTerm):
 
     def forward(self, predictions, matches, num_boxes):
         last = matches.of_layer(len(predictions.logits) - 1)
-        told = predictions.embeddings.at(last.where).float()
+        told = predictions['embeddings'].at(last.where).float()
         distance = (told - wanted(predictions.targets, last.target)).abs()
         return self.weight * distance.sum()[None] / max(distance.numel(), 1)

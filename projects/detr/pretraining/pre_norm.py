@@ -19,7 +19,7 @@ class PreNormEncoderLayer(DenseEncoderLayer):
 class PreNormEncoder(DenseEncoder):
     """:class:`DenseEncoder` of pre-norm layers."""
 
-    layer_type = PreNormEncoderLayer
+    layer_type: type[DenseEncoderLayer] = PreNormEncoderLayer
 
     def __init__(self, embed_dims: int = 256, **kwargs):
         super().__init__(embed_dims, **kwargs)
@@ -39,4 +39,4 @@ class PreNormDecoderLayer(DecoderLayer):
 class PreNormDecoder(QueryDecoder):
     """:class:`QueryDecoder` of pre-norm layers."""
 
-    layer_type = PreNormDecoderLayer
+    layer_type: type[DecoderLayer] = PreNormDecoderLayer

@@ -11,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ..roles import LossTerm
 from ..structures import QueryGroup
-from ..terms import LossTerm, per_layer
+from ..terms import per_layer
 from .detector import wanted
 
 
@@ -94,7 +95,7 @@ class ReconstructionTerm(LossTerm):
     reads = ('embeddings',)
 
     def forward(self, predictions, matches, num_boxes):
-        told = F.normalize(predictions.embeddings.at(matches.where).float(), dim=-1)
+        told = F.normalize(predictions['embeddings'].at(matches.where).float(), dim=-1)
         truth = F.normalize(wanted(predictions.targets, matches.target), dim=-1)
         distance = (told - truth).square().sum(-1)
         return self.weight * per_layer(distance, matches.layer, len(predictions.logits)) / num_boxes

@@ -21,6 +21,7 @@ from ...layers.attention import split_heads
 from ...ops.kernels.precision import without_autocast
 from ...registry import MODELS, build_part
 from ..attention import DenseCrossAttention, keep_tokens, xavier_init
+from ..roles import CrossAttention, SpatialPrior
 from ..structures import Memory, QueryGroup
 
 SMALLEST = 1e-2  # square of a scale that divides: the Gaussian is a fifth of a cell wide
@@ -76,7 +77,7 @@ class LayerPrior(nn.Module):
 
 
 @MODELS.register_module()
-class GaussianPrior(nn.Module):
+class GaussianPrior(SpatialPrior):
     """Centre, offsets, scales and gates of every query, read from its content and position as it enters a layer.
 
     Args:
@@ -139,12 +140,14 @@ class GaussianPrior(nn.Module):
 
 
 @MODELS.register_module()
-class GaussianCrossAttention(nn.Module):
+class GaussianCrossAttention(CrossAttention):
     """Attention whose weights are multiplied by Gaussians; each level has its own softmax, and the gates add them up.
 
     Args:
         base: config of the attention that compares queries with tokens.
     """
+
+    takes_prior = True
 
     def __init__(
         self,
@@ -157,12 +160,16 @@ class GaussianCrossAttention(nn.Module):
         super().__init__()
         self.num_heads, self.dropout = num_heads, dropout
         self.base = build_part(base, embed_dims=embed_dims, num_heads=num_heads, dropout=dropout, layer=layer)
-        if not hasattr(self.base, 'project'):
+        if not self.base.compares:
             raise ValueError(
                 'GaussianCrossAttention modulates how queries compare with tokens, and '
                 f'{type(self.base).__name__} has no method `project` for that; take DenseCrossAttention '
                 'or ConditionalCrossAttention as its base'
             )
+
+    @property
+    def inner(self) -> CrossAttention:
+        return self.base.inner
 
     def forward(self, content: Tensor, pos: Tensor, reference: Tensor, memory: Memory, prior: Prior) -> Tensor:
         """content, pos: B N C; reference: B N 2 or B N 4, divided by the images' sizes without padding."""

@@ -14,11 +14,11 @@ from torch import nn
 from mmparts.analysis.complexity import build_on_meta
 from mmparts.detr.cell_detr import backbone as cell_backbone
 from mmparts.detr.cell_detr.backbone import CellBackbone, GreyPreprocessor, standardised
-from mmparts.detr.cell_detr.head import AreaDiceTerm, ClassWeightTerm
 from mmparts.detr.cell_detr.mask_decoder import JointMasks, enlarge
 from mmparts.detr.cell_detr.modulated_conv import ModulatedDeformConv
 from mmparts.detr.cell_detr.pade import PadeUnit
 from mmparts.detr.cell_detr.pixel_adaptive import PixelAdaptiveConv
+from mmparts.detr.cell_detr.terms import AreaDiceTerm, ClassWeightTerm
 from mmparts.detr.detr_masks.attention_maps import AttentionMaps, SeparateMasks
 from mmparts.detr.detr_masks.encoder import LearnedPositions
 from mmparts.detr.detr_masks.terms import PixelFocalTerm
@@ -35,7 +35,7 @@ def cell_detr(variant: str = 'a', **changes):
                 num_queries=6,
                 backbone=dict(channels=(4, 6, 8, 8)),
                 neck=dict(skip_channels=(4, 8, 8) if adaptive else (2, 4, 4)),
-                head=dict(mask_decoder=dict(channels=(8, 8, 4))),
+                head=dict(branches=dict(masks=dict(mask_decoder=dict(channels=(8, 8, 4))))),
             ),
             **changes,
         },
@@ -44,7 +44,7 @@ def cell_detr(variant: str = 'a', **changes):
 
 def separate(variant: str):
     cfg = cell_detr(variant)
-    cfg.head.mask_decoder.output = dict(type='mmparts.SeparateOutput')
+    cfg.head.branches.masks.mask_decoder.output = dict(type='mmparts.SeparateOutput')
     return cfg
 
 
@@ -150,7 +150,7 @@ def test_parameter_counts(variant, joint, alone):
     """Those of the official code with 2 classes, with masks by softmax and by sigmoid."""
     cfg = Config.fromfile(tiny.CONFIGS / 'cell_detr' / f'cell-detr_{variant}_1xb10-200e_yeast.py')
     assert sum(each.numel() for each in build_on_meta(cfg).parameters()) == joint
-    cfg.model.head.mask_decoder.output = dict(type='mmparts.SeparateOutput')
+    cfg.model.head.branches.masks.mask_decoder.output = dict(type='mmparts.SeparateOutput')
     assert sum(each.numel() for each in build_on_meta(cfg).parameters()) == alone
 
 
@@ -166,8 +166,8 @@ def test_parameter_counts_of_the_parts():
     assert count(encoder.layers, decoder) == 1_124_224
     assert count(encoder.positional_encoding, model.queries) == 7_936
     assert count(head.class_branches) == 8_451 and count(head.box_branches) == 9_364
-    assert count(head.attention) == 33_024
-    assert count(head.mask_decoder, model.neck.skips) == 988_972
+    assert count(head.mask_branch.attention) == 33_024
+    assert count(head.mask_branch.mask_decoder, model.neck.skips) == 988_972
 
 
 def test_positions_tell_rows_from_columns():
@@ -218,7 +218,8 @@ def test_attention_tells_queries_apart_on_maps_of_any_size():
 
 def test_statistics_of_training_only_as_published():
     def norms(published: bool):
-        head = build(cell_detr(head=dict(mask_decoder=dict(channels=(8, 8, 4)), as_published=published))).head
+        masks = dict(mask_decoder=dict(channels=(8, 8, 4)), as_published=published)
+        head = build(cell_detr(head=dict(branches=dict(masks=masks)))).head
         return [module for module in head.modules() if isinstance(module, nn.InstanceNorm2d)]
 
     assert all(norm.track_running_stats for norm in norms(True)) and norms(True)
@@ -263,7 +264,7 @@ def prediction(found: torch.Tensor, logits: torch.Tensor, targets: Targets) -> P
         def matched(self, matches, layer, targets):
             return [(found, targets.masks[0].float()), (found[:0], targets.masks[1][:0].float())]
 
-    return PredictionSet('match', logits, torch.rand(1, 2, logits.shape[2], 4), targets, masks=Given())
+    return tiny.prediction_set(logits, torch.rand(1, 2, logits.shape[2], 4), targets, masks=Given())
 
 
 def test_losses_are_those_of_the_paper():
@@ -359,7 +360,7 @@ def test_extra_queries_are_refused():
 def test_learns_one_picture(output):
     """A small model overfits two ellipses: masks overlap them."""
     cfg = cell_detr(num_classes=2, backbone=dict(channels=(8, 16, 16, 16)))
-    cfg.head.mask_decoder.output.update(output)
+    cfg.head.branches.masks.mask_decoder.output.update(output)
     torch.manual_seed(0)
     model = build(cfg).train()
     data = batch(model, sizes=((48, 64),), counts=(2,))

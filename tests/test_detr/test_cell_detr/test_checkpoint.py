@@ -14,6 +14,7 @@ from mmparts.weights.convert import account, convert
 
 C, FFN, HEADS, QUERIES, CLASSES = 128, 512, 8, 12, 2
 COUNTS = {'a': 3_986_191, 'b': 5_346_036, 'a sigmoid': 3_225_158, 'b sigmoid': 4_455_451}  # of the official code
+MASKS = 'head.mask_branch.mask_decoder'
 BUFFERS = ('running_mean', 'running_var', 'num_batches_tracked')
 variants = pytest.mark.parametrize('variant', COUNTS)
 
@@ -112,7 +113,7 @@ def build(variant: str, as_published: bool = True):
     cfg = Config.fromfile(tiny.CONFIGS / 'cell_detr' / f'cell-detr_{variant[0]}_1xb10-200e_yeast.py').model
     cfg.as_published = as_published
     if 'sigmoid' in variant:
-        cfg.head.mask_decoder.output = dict(type='mmparts.SeparateOutput')
+        cfg.head.branches.masks.mask_decoder.output = dict(type='mmparts.SeparateOutput')
     with DefaultScope.overwrite_default_scope('mmdet'):
         return MODELS.build(cfg).eval()
 
@@ -147,13 +148,10 @@ def test_every_tensor_finds_its_place(variant):
         ('neck.skips.2.bias', 'segmentation_head.blocks.0.feature_mapping.bias'),
         ('head.box_branches.0.2.weight', 'bounding_box_head.layers.2.weight'),
         ('head.class_branches.0.0.weight', 'class_head.0.weight'),
-        ('head.mask_decoder.blocks.1.adapt.weight', 'segmentation_head.blocks.1.pixel_adaptive_convolution.weight'),
-        (
-            'head.mask_decoder.blocks.0.block.main.1.running_mean',
-            'segmentation_head.blocks.0.main_mapping.1.running_mean',
-        ),
-        ('head.mask_decoder.output.block.main.3.weight', 'segmentation_head.final_block.main_mapping.3.weight'),
-        ('head.mask_decoder.output.output.2.weight', 'segmentation_head.final_block.final_mapping.2.weight'),
+        (f'{MASKS}.blocks.1.adapt.weight', 'segmentation_head.blocks.1.pixel_adaptive_convolution.weight'),
+        (f'{MASKS}.blocks.0.block.main.1.running_mean', 'segmentation_head.blocks.0.main_mapping.1.running_mean'),
+        (f'{MASKS}.output.block.main.3.weight', 'segmentation_head.final_block.main_mapping.3.weight'),
+        (f'{MASKS}.output.output.2.weight', 'segmentation_head.final_block.final_mapping.2.weight'),
     ],
 )
 def test_places(ours, theirs):
@@ -209,5 +207,5 @@ def test_another_variant_is_refused(weights, model):
 def test_what_was_not_built_as_published_is_refused():
     with pytest.raises(WeightsDoNotFit, match='model.as_published=True'):
         convert(official('a'), build('a', as_published=False))
-    with pytest.raises(WeightsDoNotFit, match='fills a CellHead of mmparts'):
+    with pytest.raises(WeightsDoNotFit, match='fills a CellMaskBranch of mmparts'):
         convert(official('a'), tiny.build(tiny.base('detr_r50')))

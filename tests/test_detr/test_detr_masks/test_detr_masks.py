@@ -5,11 +5,11 @@ import tiny
 import torch
 from parity import reference
 
-from mmparts.detr.cell_detr.head import AreaDiceTerm
+from mmparts.detr.cell_detr.terms import AreaDiceTerm
 from mmparts.detr.detr_masks.attention_maps import AttentionMaps, SeparateMasks
-from mmparts.detr.detr_masks.head import MaskDiceTerm, MaskFocalTerm, PyramidMaskDecoder
-from mmparts.detr.detr_masks.terms import PixelFocalTerm
-from mmparts.detr.structures import ImageSizes, Matches, Memory, PredictionSet, Targets
+from mmparts.detr.detr_masks.mask_decoder import PyramidMaskDecoder
+from mmparts.detr.detr_masks.terms import MaskDiceTerm, MaskFocalTerm, PixelFocalTerm
+from mmparts.detr.structures import ImageSizes, Matches, Memory, Targets
 
 SQUARE = ImageSizes((96, 96), 2 * ((96, 96),))
 
@@ -86,7 +86,7 @@ def test_losses_are_sums_over_the_masks(term, one):
     ]
     masks = Whole(pairs)
     targets = Targets(torch.zeros(3), torch.zeros(3, 4), [2, 0, 1], ['a', 'b', 'c'])
-    predictions = PredictionSet('match', torch.zeros(2, 3, 4, 1), torch.zeros(2, 3, 4, 4), targets, masks=masks)
+    predictions = tiny.prediction_set(torch.zeros(2, 3, 4, 1), torch.zeros(2, 3, 4, 4), targets, masks=masks)
     value = term(weight=2.0)(predictions, None, torch.tensor(3.0))
     wanted = sum(one(found, truth) for each in pairs for found, truth in zip(*each))
     torch.testing.assert_close(value, 2 * wanted[None] / 3)
@@ -109,7 +109,7 @@ def test_every_term_is_of_the_last_layer_whatever_came_before():
     attention = torch.randn(1, 2, 5, 1, 1, 1)
 
     def losses(terms, index, masks, on_host=None):
-        each = PredictionSet('match', torch.zeros(2, 2, 5, 80), torch.zeros(2, 2, 5, 4), targets, masks=masks)
+        each = tiny.prediction_set(torch.zeros(2, 2, 5, 80), torch.zeros(2, 2, 5, 4), targets, masks=masks)
         matches = Matches(*index, on_host)
         return {term: term()(each, matches, torch.tensor(2.0)) for term in terms}
 

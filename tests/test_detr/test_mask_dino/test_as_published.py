@@ -55,7 +55,7 @@ def test_boxes_and_masks_are_cut_out_of_the_padded_batch(model, rescale):
         distance = torch.cdist(sample.pred_instances.bboxes, corners, compute_mode='donot_use_mm_for_euclid_dist')
         assert distance.min(1).values.max() < 1e-3
 
-        canvas = resize(model.head.mask_logits(raw, -1)[image], (1.0, 1.0), (96 * times, 96 * times))
+        canvas = resize(model.head.mask_branch.mask_logits(raw, -1)[image], (1.0, 1.0), (96 * times, 96 * times))
         wanted = canvas[:, : height * times, : width * times] > 0
         query = distance.argmin(1)
         same = (sample.pred_instances.masks == wanted[query]).float().mean()

@@ -4,14 +4,14 @@ import pytest
 import tiny
 import torch
 from mmengine.config import Config
-from tiny import base, batch, build, total, without_gradient
+from tiny import base, batch, build, prediction_set, total, without_gradient
 
 from mmparts.analysis.complexity import Parameters, build_on_meta
 from mmparts.detr.head import split_groups
 from mmparts.detr.mask_dino.masks import Masks, read, sample
 from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.queries import priors
-from mmparts.detr.structures import ImageSizes, PredictionSet, QueryGroup, Targets
+from mmparts.detr.structures import ImageSizes, QueryGroup, Targets
 
 STILL = dict(encoder=dict(dropout=0.0), decoder=dict(dropout=0.0))
 NO_NOISE = [dict(type='mmparts.Denoising', num=10, label_noise=0.0, box_noise=0.0, contrastive=False, spare_row=False)]
@@ -166,8 +166,8 @@ class TestMatching:
         cost, each, targets = self.cost(model, data)
         torch.manual_seed(0)
         points = torch.rand(1, 100, 2)
-        whole = torch.einsum('lbnc,bchw->lbnhw', each.masks.kernels, each.masks.pixels)[:, 0]
-        logits = sample(whole.flatten(0, 1)[None], points * torch.tensor(each.masks.images.shares[0]))[0]
+        whole = torch.einsum('lbnc,bchw->lbnhw', each['masks'].kernels, each['masks'].pixels)[:, 0]
+        logits = sample(whole.flatten(0, 1)[None], points * torch.tensor(each['masks'].images.shares[0]))[0]
         plain = HungarianMatcher.cost(model.head.matcher, each)[:, 0]
         truth = read(targets.masks[0], points)
         for number, logit in enumerate(logits):
@@ -184,8 +184,8 @@ class TestMatching:
         data = batch(model)
         cost, each, targets = self.cost(model, data)
         order = torch.randperm(each.logits.shape[2])
-        shuffled = type(each)(
-            each.name, each.logits[:, :, order], each.boxes[:, :, order], targets, masks=each.masks[:, :, order]
+        shuffled = prediction_set(
+            each.logits[:, :, order], each.boxes[:, :, order], targets, masks=each['masks'][:, :, order]
         )
         torch.manual_seed(0)
         torch.testing.assert_close(model.head.matcher.cost(shuffled), cost[:, :, order], rtol=1e-4, atol=1e-4)
@@ -203,8 +203,7 @@ class TestMatching:
         pixels[0, :3] = targets.masks[0].float() * 20 - 10
         kernels = torch.zeros(1, 2, 4, 4)
         kernels[0, 0, [2, 0, 3], [0, 1, 2]] = 1.0  # query 2 draws object 0, query 0 object 1, query 3 object 2
-        each = PredictionSet(
-            'match',
+        each = prediction_set(
             torch.zeros(1, 2, 4, 80),
             torch.full((1, 2, 4, 4), 0.5),
             targets,
@@ -212,7 +211,7 @@ class TestMatching:
         )
         (matches,) = model.head.matcher([each])
         assert dict(zip(matches.target.tolist(), matches.query.tolist())) == {0: 2, 1: 0, 2: 3}
-        points = each.masks.where_it_matters(matches, targets)
+        points = each['masks'].where_it_matters(matches, targets)
         assert points.dice.max() < 0.2 and points.cross_entropy.max() < 0.6  # doubtful points lie on the edges
 
 
@@ -224,7 +223,7 @@ def test_predicts_masks_in_the_size_of_the_original(model):
         resized = model.predict(data['inputs'], data['data_samples'], rescale=False)
     assert [each.pred_instances.masks.shape[1:] for each in resized] == [(64, 96), (96, 64)]
     results = [each.pred_instances for each in results]
-    assert all(len(each.masks) == len(each.scores) == len(each.bboxes) == 100 for each in results)
+    assert all(len(each['masks']) == len(each.scores) == len(each.bboxes) == 100 for each in results)
     assert all((each.scores[:-1] >= each.scores[1:]).all() for each in results)
 
 
@@ -277,7 +276,8 @@ def test_combines_with_parts_of_other_papers(changes, queries):
 
 class TestEllipses:
     def model(self, **changes):
-        return build(mask_dino(head=dict(type='mmparts.EllipseMaskHead', sharpness=3.0), **changes))
+        ellipses = dict(type='mmparts.EllipseMaskBranch', sharpness=3.0)
+        return build(mask_dino(head=dict(branches=dict(masks=ellipses)), **changes))
 
     def test_a_mask_starts_as_the_ellipse_in_its_box(self):
         """What the branch has not learned leaves boxes alone: that around a mask is the predicted one, to a pixel."""

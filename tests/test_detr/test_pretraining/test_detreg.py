@@ -19,8 +19,7 @@ def predictions(hidden: torch.Tensor, descriptors) -> PredictionSet:
     samples = tiny.samples(counts=[len(each) for each in descriptors])
     for sample, each in zip(samples, descriptors):
         sample.gt_instances.descriptors = torch.tensor(each).reshape(-1, hidden.shape[-1])
-    return PredictionSet(
-        'match',
+    return tiny.prediction_set(
         torch.zeros(*hidden.shape[:3], 1),
         torch.zeros(*hidden.shape[:3], 4),
         Targets.from_samples(samples),

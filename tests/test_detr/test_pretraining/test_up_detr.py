@@ -13,7 +13,7 @@ from mmparts.detr.groups import visibility
 from mmparts.detr.pretraining.detector import Embeddings
 from mmparts.detr.pretraining.pre_norm import PreNormDecoderLayer, PreNormEncoderLayer
 from mmparts.detr.pretraining.up_detr import PatchPrompt, ReconstructionTerm
-from mmparts.detr.structures import Matches, Memory, PredictionSet, QueryGroup, Run, Targets
+from mmparts.detr.structures import Matches, Memory, QueryGroup, Run, Targets
 from mmparts.engine import WeightsDoNotFit
 from mmparts.engine.fine_tune import FineTuneHook
 from mmparts.registry import WEIGHT_LAYOUTS
@@ -100,8 +100,8 @@ def test_reconstruction_in_closed_form():
     hidden[0, 0, 1], hidden[1, 0, 1] = torch.tensor([2.0, 2.0]), torch.tensor([7.0, 0.0])
     hidden[0, 1, 2], hidden[1, 1, 2] = torch.tensor([0.0, 1.0]), torch.tensor([0.0, -1.0])
     index = torch.tensor([[0, 0, 1, 1], [0, 1, 0, 1], [1, 2, 1, 2], [0, 1, 0, 1]])
-    predictions = PredictionSet(
-        'match', torch.zeros(2, 2, 3, 1), torch.zeros(2, 2, 3, 4), targets, embeddings=Embeddings(hidden, nn.Identity())
+    predictions = tiny.prediction_set(
+        torch.zeros(2, 2, 3, 1), torch.zeros(2, 2, 3, 4), targets, embeddings=Embeddings(hidden, nn.Identity())
     )
     found = ReconstructionTerm(weight=3.0)(predictions, Matches(*index), torch.tensor(2.0))
     torch.testing.assert_close(found, torch.tensor([3 * (2 - 2**0.5) / 2, 3 * 4.0 / 2]))
