@@ -23,10 +23,19 @@ AT_LEAST_1 = {
     'patch_size',
     'T_max',
 }
-AT_LEAST_0 = {'num_workers', 'num_layers', 'begin', 'seed', 'warmup_iters', 'num_patterns', 'milestones'}
+AT_LEAST_0 = {'num_workers', 'num_layers', 'begin', 'seed', 'warmup_iters', 'num_patterns'}
 POSITIVE = {'lr', 'eps', 'max_norm', 'temperature', 'base_lr'}
-NOT_NEGATIVE = {'weight_decay', 'eta_min', 'loss_weight', 'lr_mult', 'decay_mult', 'start_factor', 'end_factor'}
-SHARES = {'drop_path', 'dropout', 'drop_path_rate', 'drop_rate', 'attn_drop_rate', 'prob', 'eta_min_ratio', 'box_noise'}
+NOT_NEGATIVE = {
+    'weight_decay',
+    'eta_min',
+    'loss_weight',
+    'lr_mult',
+    'decay_mult',
+    'start_factor',
+    'end_factor',
+    'box_noise',
+}
+SHARES = {'drop_path', 'dropout', 'drop_path_rate', 'drop_rate', 'attn_drop_rate', 'prob', 'eta_min_ratio'}
 GROUPS = {'Denoising': {'num': 1}}  # type -> key -> the least that means something
 
 

@@ -56,6 +56,10 @@ class Denoising(GroupSource):
         name: str = 'dn',
     ):
         super().__init__()
+        if num < 1 or (copies is not None and copies < 1):
+            raise ValueError(f'num={num} and copies={copies} of Denoising; queries to be denoised are 1 at least')
+        if not (0 <= label_noise <= 1 and box_noise >= 0):
+            raise ValueError(f'label_noise={label_noise} of Denoising is a share, box_noise={box_noise} not negative')
         self.name = name
         self.num_classes, self.num, self.copies = num_classes, num, copies
         self.label_noise, self.box_noise = label_noise, box_noise

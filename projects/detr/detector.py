@@ -31,7 +31,8 @@ class QueryDetector(BaseDetector):
         train_cfg, test_cfg: stand here because tools of mmdet name them; empty, for parts hold their own settings.
 
     Raises:
-        ValueError: two parts do not go together, see compatibility.py; settings that no part would read.
+        ValueError: two parts do not go together, see compatibility.py; settings that no part would read; numbers that
+            mean nothing.
     """
 
     task = 'detection'
@@ -64,6 +65,7 @@ class QueryDetector(BaseDetector):
     ):
         super().__init__(data_preprocessor=data_preprocessor, init_cfg=init_cfg)
         refuse_settings(type(self).__name__, train_cfg=train_cfg, test_cfg=test_cfg)
+        refuse_numbers(embed_dims=embed_dims, num_queries=num_queries, num_classes=num_classes, num_levels=num_levels)
         shared = dict(
             embed_dims=embed_dims,
             num_queries=num_queries,
@@ -139,3 +141,10 @@ def refuse_settings(owner: str, **given: dict | None):
                 'model.head.select, settings of auxiliary heads in their own configs in model.groups; '
                 f'leave model.{name} out'
             )
+
+
+def refuse_numbers(**given: int):
+    """Numbers of which a detector needs one at least."""
+    for name, number in given.items():
+        if not isinstance(number, int) or number < 1:
+            raise ValueError(f'{name}={number!r} of the detector; a whole number from 1 is needed')
