@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..registry import MODELS
-from .restore import Decode, without_padding
+from .restore import Decode, RestoreInput, without_padding
 from .structures import name_of
 
 SLAB_BYTES = 1 << 26
@@ -55,6 +55,16 @@ class RestoreFile:
             beyond = torch.from_numpy((each < -0.5) | (each > size - 0.5))
             labels.index_fill_(axis, beyond.nonzero()[:, 0].to(labels.device), 0)
         return labels.cpu()
+
+
+@MODELS.register_module()
+class RestoreVolume(RestoreFile):
+    """The same for samples of files; those that say nothing of a file stay on the grid of the input."""
+
+    def __call__(self, logits: Tensor, sample, decode: Decode) -> tuple[Tensor, Tensor]:
+        if all(sample.get(key) is None for key in ('case', 'affine', 'source_affine')):
+            return RestoreInput()(logits, sample, decode)
+        return super().__call__(logits, sample, decode)
 
 
 def restore(

@@ -95,33 +95,38 @@ class MirroredInference:
     (U-Net's overlap-tile strategy, https://arxiv.org/abs/1505.04597, section 2).
 
     Args:
-        margin: pixels that the net loses at each end of an axis, at least; the output is cut to the input.
+        margin: pixels that the net loses at each end of an axis; the output is cut to the input.
+        divisor, offset: sides that the net can take are multiples of one plus the other.
     """
 
-    def __init__(self, margin: int | Sequence[int]):
-        self.margin = margin
+    def __init__(self, margin: int | Sequence[int], divisor: int = 1, offset: int = 0):
+        self.margin, self.divisor, self.offset = margin, divisor, offset
 
     def __call__(self, images: Tensor, logits: Network) -> Tensor:
         size = images.shape[2:]
-        margin = tupled(self.margin, len(size))
-        out = logits(mirror_pad(images, margin))
+        margins = []
+        for side, margin in zip(size, tupled(self.margin, len(size))):
+            gap = -(side + 2 * margin - self.offset) % self.divisor
+            margins.append((margin + gap // 2, margin + gap - gap // 2))
+        out = logits(mirror_pad(images, margins))
         starts = [(have - want) // 2 for have, want in zip(out.shape[2:], size)]
         if min(starts) < 0:
             raise ValueError(
-                f'with margin={margin} the net gives {tuple(out.shape[2:])} of an input of {tuple(size)}; enlarge it'
+                f'with margin={self.margin} the net gives {tuple(out.shape[2:])} of an input of {tuple(size)}; '
+                'enlarge it'
             )
         return out[(..., *(slice(start, start + want) for start, want in zip(starts, size)))]
 
 
-def mirror_pad(images: Tensor, margin: Sequence[int]) -> Tensor:
-    """B C *size with so many mirrored pixels at both ends of each axis, in as many steps as a short axis needs."""
-    left = list(margin)
-    while any(left):
-        step = [min(each, length - 1) for each, length in zip(left, images.shape[2:])]
-        if any(each and not now for each, now in zip(left, step)):
+def mirror_pad(images: Tensor, margins: Sequence[tuple[int, int]]) -> Tensor:
+    """B C *size with so many mirrored pixels before and after each axis, in as many steps as a short axis needs."""
+    left = [list(pair) for pair in margins]
+    while any(map(any, left)):
+        if any(any(pair) and length == 1 for pair, length in zip(left, images.shape[2:])):
             raise ValueError(f'an axis of one pixel cannot be mirrored: input {tuple(images.shape[2:])}')
-        images = F.pad(images, [each for now in reversed(step) for each in (now, now)], mode='reflect')
-        left = [each - now for each, now in zip(left, step)]
+        step = [[min(each, length - 1) for each in pair] for pair, length in zip(left, images.shape[2:])]
+        images = F.pad(images, [each for pair in reversed(step) for each in pair], mode='reflect')
+        left = [[each - now for each, now in zip(*pairs)] for pairs in zip(left, step)]
     return images
 
 

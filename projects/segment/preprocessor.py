@@ -21,6 +21,7 @@ class SegmentPreprocessor(BaseDataPreprocessor):
         mean, std: of each channel, or one number for all; None: inputs are normalised already (volumes).
         bgr_to_rgb: turn the order of three channels round.
         size_divisor: batches are padded at the end of each axis to a multiple; one number for all axes or one for each.
+        size_offset: sides are such multiples plus this: what a net of valid convolutions can take.
         size: sides to pad to at least.
         pad_value: of padding, after normalisation.
         channels: one-channel inputs are repeated to so many (TransUNet, Swin-Unet); None: they stay.
@@ -32,6 +33,7 @@ class SegmentPreprocessor(BaseDataPreprocessor):
         std: Sequence[float] | float | None = None,
         bgr_to_rgb: bool = False,
         size_divisor: int | Sequence[int] = 1,
+        size_offset: int = 0,
         size: int | Sequence[int] | None = None,
         pad_value: float = 0.0,
         channels: int | None = None,
@@ -46,7 +48,7 @@ class SegmentPreprocessor(BaseDataPreprocessor):
                 values = torch.tensor(value if isinstance(value, Sequence) else [value], dtype=torch.float32)
                 self.register_buffer(name, values, persistent=False)
         self.bgr_to_rgb, self.channels = bgr_to_rgb, channels
-        self.size_divisor, self.size, self.pad_value = size_divisor, size, pad_value
+        self.size_divisor, self.size_offset, self.size, self.pad_value = size_divisor, size_offset, size, pad_value
 
     def forward(self, data: dict, training: bool = False) -> dict:
         data = self.cast_data(data)
@@ -78,7 +80,10 @@ class SegmentPreprocessor(BaseDataPreprocessor):
         dims = len(sizes[0])
         least = tupled(self.size, dims) if self.size else (0,) * dims
         largest = [max(*sides, least[axis]) for axis, sides in enumerate(zip(*sizes))]
-        return tuple(-(-side // each) * each for side, each in zip(largest, tupled(self.size_divisor, dims)))
+        offset = self.size_offset
+        return tuple(
+            -(-(side - offset) // each) * each + offset for side, each in zip(largest, tupled(self.size_divisor, dims))
+        )
 
     def pad(self, one: Tensor, shape: Sequence[int]) -> Tensor:
         padding = [each for new, old in zip(shape, one.shape[1:]) for each in (new - old, 0)]

@@ -8,9 +8,10 @@ from torch import Tensor
 
 from ..layers.feature_spec import backbone_spec
 from ..registry import MODELS, build_part
+from .file_grid import RestoreVolume
 from .heads import SoftmaxHead
 from .inference import WholeInference, decided
-from .restore import RestoreImage, RestoreInput, enlarge
+from .restore import RestoreImage, enlarge
 from .structures import split
 from .supervision import DeepSupervision
 from .terms import CrossEntropyTerm
@@ -35,7 +36,7 @@ class Segmentor(BaseModel):
         auxiliary: name -> a branch that reads the encoder's maps in training, as ``dict(fcn=dict(type='FCNBranch',
             weight=0.4))``; its losses are those of ``terms`` times its ``weight``.
         inference: whole or in tiles, see inference.py.
-        restore: the grid of predictions, see restore.py; default: that of the file (images) or of the input (volumes).
+        restore: the grid of predictions, see restore.py; default: that of the file.
         num_classes, in_channels, dims: channels of the logits and of the image, axes of the image; written once here
             and handed to every part that takes them and does not set them itself.
         align_corners: how logits are enlarged to the image.
@@ -93,6 +94,7 @@ class Segmentor(BaseModel):
         if not keep_logits and not hasattr(self.inference, 'slabs'):
             raise ValueError(f'keep_logits=False: {type(self.inference).__name__} gives its logits as a whole only')
         self.restore = build_part(restore or dict(type=RestoreImage if dims == 2 else RestoreInput))
+        self.restore = build_part(restore or dict(type=RestoreImage if dims == 2 else RestoreVolume))
 
     def forward(self, inputs: Tensor, data_samples: Sequence | None = None, mode: str = 'tensor'):
         if mode == 'loss':

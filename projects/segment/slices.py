@@ -38,6 +38,10 @@ class SliceInference(Inference):
         self.size, self.back, self.batch_size = size and tuple(size), back, batch_size
 
     def slabs(self, images: Tensor, network: Network) -> Iterator[tuple[int, Tensor]]:
+        if images.ndim == 4:  # slices already
+            logits = self.mirrored(network, resize(images, self.size or images.shape[2:], 'bicubic'))
+            yield 0, resize(logits, images.shape[2:], self.back)
+            return
         if images.ndim != 5:
             raise ValueError(f'images of shape {tuple(images.shape)}; SliceInference takes volumes, B C D H W')
         batch, plane = len(images), images.shape[3:]

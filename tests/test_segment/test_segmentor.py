@@ -166,8 +166,8 @@ def test_mirrored_inference_of_a_net_that_crops():
     image = torch.rand(1, 1, 7, 6)
     out = MirroredInference(margin=3)(image, kernel)
     assert out.shape == image.shape
-    assert torch.allclose(out, kernel(mirror_pad(image, (2, 2))))
-    assert mirror_pad(torch.arange(3.0).view(1, 1, 1, 3), (0, 4)).flatten().tolist() == [
+    assert torch.allclose(out, kernel(mirror_pad(image, [(2, 2)] * 2)))
+    assert mirror_pad(torch.arange(3.0).view(1, 1, 1, 3), [(0, 0), (4, 4)]).flatten().tolist() == [
         0,
         1,
         2,

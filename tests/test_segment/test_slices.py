@@ -27,7 +27,7 @@ def test_the_network_sees_its_size_and_logits_get_theirs_back():
     SliceInference(size=(224, 224), batch_size=3)(torch.zeros(1, 1, 4, 50, 60), network)
     assert seen == [(3, 1, 224, 224), (1, 1, 224, 224)]
     with pytest.raises(ValueError, match='takes volumes, B C D H W'):
-        SliceInference()(torch.zeros(1, 1, 4, 4), network)
+        SliceInference()(torch.zeros(1, 1, 4), network)
 
 
 def test_nearest_logits_are_the_nearest_of_their_largest():

@@ -1,0 +1,17 @@
+# BiTr-Unet, small, on the hippocampus.
+_base_ = [
+    '../_base_/models/bitr_unet.py',
+    '../_base_/datasets/msd_hippocampus.py',
+    '../_base_/schedules/schedule_segment_small.py',
+    '../_base_/segmentation_runtime.py',
+]
+model = dict(
+    in_channels=1,
+    num_classes=3,
+    encoder=dict(channels=(8, 16, 24, 32, 64), stem=[dict(type='mmparts.DroppedConv', out_channels=8)]),
+    bottleneck=dict(
+        coarse=dict(size=(3, 4, 3), embed_dims=64, num_layers=2, num_heads=4, mlp_dims=128),
+        fine=dict(size=(6, 8, 3), embed_dims=96, num_layers=2, num_heads=4, mlp_dims=192),
+    ),
+    inference=dict(size=(48, 64, 48)),
+)

@@ -1,0 +1,14 @@
+# SpecTr of 2021 on the materials of MUUFL Gulfport, narrow enough for one core.
+_base_ = [
+    '../_base_/models/spectr.py',
+    '../_base_/datasets/muufl_hyperspectral.py',
+    '../_base_/schedules/schedule_segment_small.py',
+    '../_base_/segmentation_runtime.py',
+]
+model = dict(
+    in_channels=64,
+    num_classes=5,
+    encoder=dict(channels=(8, 16, 32, 64), dropout=0.0),
+    head=dict(_delete_=True, type='mmparts.SpectralSoftmaxHead', dims=3),
+    terms=[dict(type='mmparts.CrossEntropyTerm'), dict(type='mmparts.SoftDiceTerm', smooth_nr=1.0, smooth_dr=1.0)],
+)

@@ -1,0 +1,15 @@
+# VT-UNet, smaller than T, on the hippocampus.
+_base_ = [
+    '../_base_/models/vt_unet.py',
+    '../_base_/datasets/msd_hippocampus.py',
+    '../_base_/schedules/schedule_segment_small.py',
+    '../_base_/segmentation_runtime.py',
+]
+model = dict(
+    in_channels=1,
+    head=dict(_delete_=True, type='mmparts.SoftmaxHead', num_classes=3, bias=False),
+    terms=[dict(type='mmparts.SoftDiceTerm', over_batch=True), dict(type='mmparts.CrossEntropyTerm')],
+    encoder=dict(embed_dims=24, depths=(2, 2, 1), num_heads=(2, 4, 8), window_size=4, patch_size=2, drop_path=0.0),
+    decoder=dict(depths=(2, 2, 1), num_heads=(2, 4, 8), window_size=4, patch_size=2, drop_path=0.0),
+    inference=dict(size=(48, 64, 48)),
+)
