@@ -64,7 +64,8 @@ def test_trains_a_step_and_predicts(name):
         assert isinstance(sample, task.sample) and task.drawn(sample)
         record = json.loads(json.dumps(task.record(sample)))
         assert task.summary(record) and record['image'] == sample.img_path
-    image = np.zeros((*results[0].ori_shape[:2], 3), np.uint8)
+    shape = results[0].ori_shape
+    image = np.zeros((1, *shape) if len(shape) == 3 else (*shape[:2], 3), np.uint8)
     assert np.asarray(task.draw(image, results[0])).std() > 0
 
 

@@ -8,6 +8,4 @@ _base_ = [
 train_cfg = dict(max_epochs=1000, val_interval=50)
 train_dataloader = dict(batch_size=8)
 optim_wrapper = dict(optimizer=dict(lr=2e-4, weight_decay=1e-5, amsgrad=True))
-param_scheduler = [
-    dict(_delete_=True, type='PolyLR', power=0.9, eta_min=0.0, by_epoch=True, convert_to_iter_based=True)
-]
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]

@@ -1,4 +1,4 @@
-# U-Net in three dimensions, 1.2 M parameters, on the hippocampus: instance norm, deep supervision.
+# U-Net in three dimensions, small, on the hippocampus: instance norm, deep supervision.
 _base_ = [
     '../_base_/models/u_net_same.py',
     '../_base_/datasets/msd_hippocampus.py',

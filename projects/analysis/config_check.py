@@ -73,7 +73,7 @@ OTHERS = {
 }
 
 # Dicts whose `type` is no name of a registry: the key that they stand under (a pattern).
-NOT_REGISTERED = r'nms|nms_cfg|dqs_cfg|roi_layer|upsample|upsample_cfg|\w+_trans|backend_args|file_client_args'
+NOT_REGISTERED = r'nms|nms_cfg|dqs_cfg|roi_layer|upsample|upsample_cfg|\w+_trans|backend_args|file_client_args|layout'
 NOT_REGISTERED_INSIDE = {'Albu'}  # its transforms are those of albumentations
 
 # Keywords that the builder of a part takes out before its class sees them.

@@ -106,6 +106,10 @@ class ConvEncoder(BaseModule):
         )
         self.dropout = nn.Dropout(dropout)
 
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        return dict(channels=[max(16, width) for width in cfg.get('channels', (16,) * 5)])
+
     def forward(self, images: Tensor) -> list[Tensor]:
         """B C *size -> a map for each level."""
         x, maps = self.stem(images), []

@@ -49,6 +49,10 @@ class Segmentor(BaseModel):
 
     task = 'segmentation'
 
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        return dict(in_channels=min(cfg.get('in_channels', 3), 16))  # fewer bands of a cube
+
     def __init__(
         self,
         encoder: dict,

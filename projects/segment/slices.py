@@ -25,6 +25,8 @@ class SliceInference(Inference):
         torch.Size([1, 4, 5, 20, 30])
     """
 
+    tiny = dict(size=(32, 32))
+
     def __init__(
         self,
         size: Sequence[int] | None = None,

@@ -36,6 +36,10 @@ class SlidingInference(Inference):
         torch.Size([1, 2, 37, 41, 9])
     """
 
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        return dict(size=[min(side, 64) for side in cfg['size']])
+
     def __init__(
         self,
         size: Sequence[int],

@@ -81,7 +81,10 @@ class VoxelEncoder(BaseModule):
         others: see :class:`VoxelLevel`.
     """
 
-    tiny = dict(window_size=2, num_heads=(1, 1, 2, 2))
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        stages = len(cfg.get('channels', range(4)))
+        return dict(window_size=2, num_heads=(1, 1, 2, 2)[:stages])
 
     def __init__(
         self,

@@ -89,7 +89,10 @@ class SkipAttentionDecoder(BaseModule):
         with_cp: recompute each block in the backward pass to save memory.
     """
 
-    tiny = dict(depths=(2, 1, 1), num_heads=(1, 2, 2), windows=(3, 3, 3))
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        stages = len(cfg.get('depths', range(3)))
+        return dict(depths=(2, 1, 1)[:stages], num_heads=(1, 2, 2)[:stages], windows=(3, 3, 3)[:stages])
 
     def __init__(
         self,

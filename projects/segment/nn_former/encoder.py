@@ -99,7 +99,12 @@ class VolumeFormerEncoder(BaseModule):
         with_cp: recompute each block in the backward pass to save memory.
     """
 
-    tiny = dict(embed_dims=12, depths=(2, 1, 1, 1), num_heads=(1, 2, 2, 4), windows=(3, 3, 3, 2))
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        stages = len(cfg.get('depths', range(4)))
+        return dict(
+            embed_dims=12, depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], windows=(3, 3, 3, 2)[:stages]
+        )
 
     def __init__(
         self,

@@ -6,18 +6,19 @@ worth a dependency.
 import torch
 from torch import Tensor
 
-HALVINGS = 50
+HALVINGS = (26, 50)  # of the threshold's interval, in single and in double precision
 
 
 class _Entmax(torch.autograd.Function):
     @staticmethod
     def forward(ctx, scores: Tensor, alpha: Tensor) -> Tensor:
+        scores = scores if scores.dtype == torch.float64 else scores.float()
         power = alpha - 1
         scaled = scores * power
         low = scaled.amax(-1, keepdim=True) - 1
         high = low + 1 - (1 / scores.shape[-1]) ** power
         width = high - low
-        for _ in range(HALVINGS):
+        for _ in range(HALVINGS[scores.dtype == torch.float64]):
             width = width / 2
             middle = low + width
             enough = weights_at(scaled, middle, power).sum(-1, keepdim=True) >= 1

@@ -25,7 +25,10 @@ class InputsSwin(BaseModule):
         with_cp: recompute each block in the backward pass to save memory.
     """
 
-    tiny = dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 2, 4), window_size=3)
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        stages = len(cfg.get('depths', range(4)))
+        return dict(embed_dims=8, depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], window_size=3)
 
     def __init__(
         self,

@@ -63,7 +63,11 @@ class FusionDecoder(BaseModule):
     """
 
     takes_extras = True
-    tiny = dict(depths=(2, 1, 1, 1), num_heads=(1, 2, 2, 4), window_size=3)
+
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        stages = len(cfg.get('depths', range(4)))
+        return dict(depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], window_size=3)
 
     def __init__(
         self,
