@@ -62,9 +62,17 @@ class RestoreVolume(RestoreFile):
     """The same for samples of files; those that say nothing of a file stay on the grid of the input."""
 
     def __call__(self, logits: Tensor, sample, decode: Decode) -> tuple[Tensor, Tensor]:
-        if all(sample.get(key) is None for key in ('case', 'affine', 'source_affine')):
-            return RestoreInput()(logits, sample, decode)
-        return super().__call__(logits, sample, decode)
+        whole = super().__call__ if of_file(sample) else RestoreInput()
+        return whole(logits, sample, decode)
+
+    def labels(self, labels: Tensor, sample) -> Tensor:
+        """The same of a map N *padded that is decided already."""
+        return super().labels(labels, sample) if of_file(sample) else RestoreInput().labels(labels, sample)
+
+
+def of_file(sample) -> bool:
+    """Whether a sample says anything of a file that it comes from."""
+    return any(sample.get(key) is not None for key in ('case', 'affine', 'source_affine'))
 
 
 def restore(

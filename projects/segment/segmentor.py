@@ -97,7 +97,6 @@ class Segmentor(BaseModel):
         self.keep_logits = keep_logits
         if not keep_logits and not hasattr(self.inference, 'slabs'):
             raise ValueError(f'keep_logits=False: {type(self.inference).__name__} gives its logits as a whole only')
-        self.restore = build_part(restore or dict(type=RestoreImage if dims == 2 else RestoreInput))
         self.restore = build_part(restore or dict(type=RestoreImage if dims == 2 else RestoreVolume))
 
     def forward(self, inputs: Tensor, data_samples: Sequence | None = None, mode: str = 'tensor'):
