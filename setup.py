@@ -61,8 +61,8 @@ EXTRAS = {
     'fast': ['numba>=0.60'],
     # COCO evaluation many times as fast as pycocotools, the same AP.
     'coco': ['hotcoco==1.3.0'],
-    # Volumes: NIfTI; MetaImage and NRRD; transforms of MONAI; skeletons for centreline metrics.
-    'medical': ['nibabel>=5', 'SimpleITK>=2.3', 'monai>=1.4', 'scikit-image>=0.24'],
+    # Volumes: NIfTI; MetaImage and NRRD; transforms of MONAI; skeletons for centreline metrics; MATLAB files of 7.3.
+    'medical': ['nibabel>=5', 'SimpleITK>=2.3', 'monai>=1.4', 'scikit-image>=0.24', 'h5py>=3.8'],
     # Kernels for GPUs; torch for CUDA brings it, the CPU build does not.
     'triton': ['triton==3.7.1; platform_system == "Linux"'],
     'test': ['pytest>=8', 'pytest-xdist>=3.5', 'build', 'faster-coco-eval==1.8.0', 'ruff==0.17.6'],

@@ -13,6 +13,7 @@ from mmparts.datasets.volumes.geometry import orientation_of, spacing_of
 from mmparts.datasets.volumes.patches import class_places
 from mmparts.registry import TRANSFORMS
 from mmparts.segment.file_grid import restore
+from mmparts.segment.inference import WholeInference
 
 pytest.importorskip('nibabel')
 
@@ -300,10 +301,6 @@ def test_inputs_without_normalisation_are_flagged():  # V3
     assert volumes.check.scale_fault([dict(inputs=torch.randn(1, 4, 4, 4))]) is None
 
 
-def loop(dataset):
-    return SimpleNamespace(dataloader=SimpleNamespace(dataset=dataset))
-
-
 def test_modalities_in_another_order_are_refused():
     first = dict(modalities=('flair', 't1'), labels=dict(background=0, a=1), regions=None)
     volumes.check.compare('a', first, 'b', dict(first))
@@ -313,3 +310,60 @@ def test_modalities_in_another_order_are_refused():
         volumes.check.compare('the checkpoint', first, 'the val set', first | dict(modalities=('t1', 'flair')))
     with pytest.raises(ValueError, match='labels of a are'):
         volumes.check.compare('a', first, 'b', first | dict(labels=dict(background=0, a=2)))
+
+
+def made_of(**metainfo):
+    """A data set that is nothing but its metainfo and an input of mean 0."""
+    data = object.__new__(volumes.VolumeDataset)
+    meta = dict(modalities=('t1', 't2'), labels=dict(background=0, a=1), mirror_axes=(2,)) | metainfo
+    data.__dict__.update(_metainfo=meta)
+    return data
+
+
+def runner_of(monkeypatch, resume=False, **loops):
+    from mmengine.runner import BaseLoop
+
+    warnings = []
+    monkeypatch.setattr(volumes.check, 'scale_fault', lambda dataset: None)
+
+    class Loop(BaseLoop):
+        def __init__(self, dataset):
+            self.dataloader = SimpleNamespace(dataset=dataset)
+
+        def run(self):
+            """Nothing."""
+
+    inference = WholeInference(mirror_axes=(0, 2))
+    runner = SimpleNamespace(
+        model=SimpleNamespace(inference=inference), logger=SimpleNamespace(warning=warnings.append), _resume=resume
+    )
+    for name in ('train', 'val', 'test'):
+        setattr(runner, f'_{name}_loop', Loop(loops[name]) if name in loops else None)
+    return runner, warnings
+
+
+def test_a_checkpoint_of_other_data_is_refused(monkeypatch):  # wrong order of modalities
+    hook = volumes.CheckVolumesHook()
+    runner, _ = runner_of(monkeypatch, test=made_of())
+    hook.before_run(runner)
+    saved = dict(meta=dict(dataset_meta=dict(modalities=('t2', 't1'), labels=dict(background=0, a=1))))
+    with pytest.raises(ValueError, match='modalities of the checkpoint'):
+        hook.after_load_checkpoint(runner, saved)
+    training, _ = runner_of(monkeypatch, train=made_of(), val=made_of())
+    hook.before_run(training)
+    hook.after_load_checkpoint(training, saved)  # to be fine-tuned
+    with pytest.raises(ValueError, match='of the train set are .*, of the val set'):
+        hook.before_run(runner_of(monkeypatch, train=made_of(), val=made_of(modalities=('t2', 't1')))[0])
+
+
+def test_mirrors_of_inference_keep_to_those_of_training(monkeypatch):  # V11
+    hook = volumes.CheckVolumesHook()
+    runner, warnings = runner_of(monkeypatch, train=made_of())
+    hook.before_run(runner)
+    assert runner.model.inference.mirror_axes == (2,) and 'the axes (0,), but' in warnings[0]
+
+    runner, warnings = runner_of(monkeypatch, test=made_of())
+    hook.before_run(runner)
+    assert runner.model.inference.mirror_axes == (0, 2)  # the test set mirrors nothing; the checkpoint decides
+    hook.after_load_checkpoint(runner, dict(meta=dict(dataset_meta=dict(modalities=('t1', 't2'), mirror_axes=()))))
+    assert runner.model.inference.mirror_axes == () and 'mirrors of none' in warnings[0]

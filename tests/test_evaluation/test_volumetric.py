@@ -241,3 +241,23 @@ def test_length_of_a_line_in_millimetres():
 def test_the_skeleton_is_thin():
     pytest.importorskip('skimage')
     assert 40 < skeleton(tree()).sum() < 60
+
+
+def test_folds_together(tmp_path):  # V10
+    from mmparts.evaluation.volumetric.folds import fold_table
+
+    paths = [tmp_path / f'{k}.csv' for k in range(3)]
+    means = []
+    for k, path in enumerate(paths):
+        found = evaluated(cases(9)[3 * k : 3 * k + 3], measures=['Dice'], csv_file=str(path))
+        means.append((found['volume/Dice_a'], found['volume/Dice']))
+    text = fold_table(paths)
+    (a, whole) = np.array(means).T
+    assert text.startswith('3 folds, 9 cases')
+    assert f'Dice a: {a.mean():.4f} +- {a.std(ddof=1):.4f}' in text
+    assert f'Dice mean: {whole.mean():.4f} +- {whole.std(ddof=1):.4f}' in text
+    with pytest.raises(ValueError, match="the case 'case_00' is in .*0.csv and in .*0.csv"):
+        fold_table([paths[0], paths[0]])
+    (tmp_path / 'x.csv').write_text('a,b\n1,2\n')
+    with pytest.raises(ValueError, match='is no table of cases'):
+        fold_table([tmp_path / 'x.csv'])

@@ -1,25 +1,13 @@
 # What data sets of hyperspectral cubes share: every band to mean 0 and deviation 1; crops and flips of all bands.
+_base_ = './loaders.py'
 load_cube = dict(type='mmparts.LoadCube')
 pack = dict(
     type='mmseg.PackSegInputs', meta_keys=('img_path', 'ori_shape', 'img_shape', 'wavelengths', 'cube_name', 'rows')
 )
 test_pipeline = [load_cube, pack]
 
-train_dataloader = dict(
-    batch_size=4,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type='mmparts.CubeDataset'),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='mmparts.CubeDataset', test_mode=True, pipeline=test_pipeline),
-)
+train_dataloader = dict(batch_size=4, dataset=dict(type='mmparts.CubeDataset'))
+val_dataloader = dict(dataset=dict(type='mmparts.CubeDataset', test_mode=True, pipeline=test_pipeline))
 test_dataloader = val_dataloader
 
 # aAcc is the overall accuracy (OA), mDice the mean over classes; pixels pooled, 255 ignored

@@ -1,5 +1,6 @@
 # What all data sets of volumes share: loading, loaders, metric. Every fifth of the sorted cases validates.
 # Another folder: --cfg-options data_root=FOLDER. What is done before the random transforms is kept in cache_dir.
+_base_ = './loaders.py'
 load = [dict(type='mmparts.LoadVolume'), dict(type='mmparts.LoadVolumeLabel')]
 # Labels of cases to be scored are loaded last, on the grid of their file.
 load_image, load_label = load
@@ -13,21 +14,9 @@ intensity_changes = [
 ]
 pack = dict(type='mmparts.PackVolume')
 
-train_dataloader = dict(
-    batch_size=2,
-    num_workers=2,
-    persistent_workers=True,
-    sampler=dict(type='mmparts.DrawSampler', shuffle=True),
-    dataset=dict(type='mmparts.VolumeDataset', part='train', cache_dir='work_dirs/volume_cache'),
-)
-val_dataloader = dict(
-    batch_size=1,
-    num_workers=2,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type='mmparts.VolumeDataset', part='val', cache_dir='work_dirs/volume_cache', test_mode=True),
-)
+dataset = dict(type='mmparts.VolumeDataset', cache_dir='work_dirs/volume_cache')
+train_dataloader = dict(sampler=dict(_delete_=True, type='mmparts.DrawSampler'), dataset=dict(**dataset, part='train'))
+val_dataloader = dict(dataset=dict(**dataset, part='val', test_mode=True))
 test_dataloader = val_dataloader
 
 val_evaluator = dict(type='mmparts.VolumeMetric', measures=('Dice', 'HD95'))
