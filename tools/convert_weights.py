@@ -62,7 +62,8 @@ def report(made: Account) -> Table:
         'outcome', 'tensors', 'numbers', 'why', title=f'layout {made.layout}, target {made.target or "the whole model"}'
     )
     table.add_row('mapped', f'{len(made.state)}', f'{made.num_elements:,}', '')
-    for reason, count in Counter(made.dropped.values()).most_common():
+    copies = {name: 'copies of others' for name, reason in made.dropped.items() if reason.startswith('copy of ')}
+    for reason, count in Counter((made.dropped | copies).values()).most_common():
         table.add_row('dropped', f'{count}', '', reason)
     for reason, count in Counter(made.initialised.values()).most_common():
         table.add_row('as initialised', f'{count}', '', reason)

@@ -146,7 +146,9 @@ def account(
     body = part.backbone if layout.head and is_classifier(part) else part
     body = body if isinstance(body, layout.model) else None
     built = {} if body is None else layout.built(body)
+    shown = _differences(layout.shown(official), built)
     declared = _differences(layout.declared(official, found.args), built)
+    declared = {word: pair for word, pair in declared.items() if word not in shown}  # tensors say it, too
     skipped = {name for name in made.sources if any(re.fullmatch(pattern, prefix + name) for pattern in skip)}
     unused = {source for name in skipped for source in made.sources[name]} - {
         source for name, sources in made.sources.items() if name not in skipped for source in sources
@@ -163,8 +165,7 @@ def account(
         problems=_problems(made, part, prefix, skip, skipped, numbers) | _other_options(declared, other),
         file=found.kind,
         model=type(part).__name__,
-        differences={word: pair for word, pair in declared.items() if word not in other}
-        | _differences(layout.shown(official), built),
+        differences=shown | {word: pair for word, pair in declared.items() if word not in other},
         advice={} if body is None else dict(layout.advise(body)),
         said=found.said + ([] if body is None or found.args else _unsaid(layout)),
     )
