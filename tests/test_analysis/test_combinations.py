@@ -11,6 +11,7 @@ from tiny import CONFIGS
 from mmparts.analysis import combinations
 from mmparts.analysis.combinations import CROSS_ATTENTION, GROUPS, QUERIES, Outcome, every, table, try_out
 from mmparts.detr import detector
+from mmparts.detr.structures import Run
 from mmparts.registry import MODELS
 
 TOOL = runpy.run_path(str(CONFIGS.parent / 'tools' / 'combinations.py'))
@@ -72,7 +73,7 @@ NAMES = ('AnchorQueries', 'Dense', 'Denoising, plain')
 
 def test_queries_that_look_at_others_are_found(monkeypatch):
     assert try_out(*NAMES).difference < combinations.TOLERANCE
-    monkeypatch.setattr(detector, 'isolated', lambda groups: [(sum(group.size for group in groups), None)])
+    monkeypatch.setattr(detector, 'isolated', lambda groups: [Run(sum(group.size for group in groups), None)])
     assert 'extra groups change the matching queries by' in try_out(*NAMES).problem
 
 
