@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 from rich.progress import track
 from rich.table import Table
 
-from ..datasets.members import classes_of
+from ..datasets.members import classes_of, members
 from ..registry import DATASETS
 from ..tasks import Task, task_of, task_of_sample
 from ..visualization.pictures import save
@@ -88,8 +89,9 @@ def summary(dataset: BaseDataset, task: Task) -> list[Table]:
     """Annotations of each class, and their sizes, before the pipeline; crowds are not counted."""
     classes, sides = classes_of(dataset) or (), []
     objects, images, per_image = Counter(), Counter(), []
+    load = loading(dataset)
     for index in range(len(dataset)):
-        found = task.annotations(dataset.get_data_info(index))
+        found = task.annotations(dataset.get_data_info(index), load)
         labels = [label for label, _ in found]
         objects.update(labels)
         images.update(set(labels))
@@ -108,6 +110,18 @@ def summary(dataset: BaseDataset, task: Task) -> list[Table]:
     for octave in range(min(octaves, default=0), max(octaves, default=-1) + 1):
         by_size.add_row(f'{2**octave} to {2 ** (octave + 1)}', str(octaves[octave]), _bar(octaves[octave], octaves))
     return [by_class, by_size] if sides else [by_class]
+
+
+def loading(dataset: BaseDataset) -> Callable[[dict], dict]:
+    """The steps of a data set's pipeline that load, as one."""
+    steps = [step for step in next(members(dataset)).pipeline.transforms if type(step).__name__.startswith('Load')]
+
+    def load(info: dict) -> dict:
+        for step in steps:
+            info = step(info)
+        return info
+
+    return load
 
 
 def _bar(count: int, counts: Counter, width: int = 30) -> str:

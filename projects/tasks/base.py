@@ -2,7 +2,7 @@
 
 import copy
 import os.path as osp
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -145,8 +145,13 @@ class Task:
     annotation: ClassVar[str] = 'objects'  # what is counted of a class
     side: ClassVar[str] = ''  # what the size of one is
 
-    def annotations(self, info: dict) -> list[tuple[int, float | None]]:
-        """The (label, side in pixels or None) of all that a data set's ``get_data_info`` says of an image."""
+    def annotations(self, info: dict, load: Callable[[dict], dict]) -> list[tuple[int, float | None]]:
+        """The (label, side in pixels or None) of all that a data set says of an image.
+
+        Args:
+            info: its ``get_data_info``.
+            load: the loading steps of its pipeline, for what stands in files.
+        """
         raise NotImplementedError
 
     # Drawings

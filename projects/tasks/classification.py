@@ -1,6 +1,6 @@
 """Classification of whole images, and pre-training that restores them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -26,7 +26,7 @@ class WholeImage(Task):
         image = torch.randint(256, (in_channels(model), *size), generator=random, dtype=torch.uint8)
         return image, ImageSample(metainfo=dict(img_shape=size, ori_shape=(2 * size[0], 3 * size[1])))
 
-    def annotations(self, info: dict) -> list[tuple[int, float | None]]:
+    def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
         return [(info['gt_label'], None)] if 'gt_label' in info else []
 
 

@@ -1,7 +1,7 @@
 """Detection: boxes, and what set prediction adds to them: masks of instances, panoptic and semantic maps. Detectors of
 mmdet are of this kind, too."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -56,7 +56,7 @@ class Detection(Task):
     annotation = 'objects'
     side = 'sqrt(width x height) of the boxes, in pixels of the files'
 
-    def annotations(self, info: dict) -> list[tuple[int, float | None]]:
+    def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
         boxes = [(item['bbox_label'], *item['bbox']) for item in info['instances'] if not item['ignore_flag']]
         return [(label, float(np.sqrt((x2 - x1) * (y2 - y1)))) for label, x1, y1, x2, y2 in boxes]
 

@@ -4,12 +4,10 @@ What a model may say of itself (see :class:`.base.Task` for the rest): ``dims``,
 ``in_channels``; ``truth_channels`` of its head, maps in the truth where regions overlap (1).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import mmcv
 import numpy as np
 import torch
-from mmengine.fileio import get
 from mmengine.structures import PixelData
 from PIL import Image
 from torch import Tensor, nn
@@ -39,7 +37,7 @@ class Segmentation(Task):
     objects = 3
     default_size = (512, 512)
     annotation = 'regions'
-    side = 'sqrt(area) of what one image has of a class, in pixels of the files'
+    side = 'square root of the pixels or voxels that one image has of a class'
 
     def size(self, cfg: dict) -> Size:
         """As of images; of volumes the tile that the config infers in, or 96 voxels a side."""
@@ -75,9 +73,8 @@ class Segmentation(Task):
         names = [str(segment.get('name', segment['label'])) for segment in record['segments']]
         return f'{len(names)} segments: {", ".join(names)}' if names else 'nothing'
 
-    def annotations(self, info: dict) -> list[tuple[int, float | None]]:
-        path = info.get('seg_map_path')
-        labels = read_labels(path, info) if path else np.zeros(0, int)
+    def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
+        labels = np.asarray(load(info).get('gt_seg_map', np.zeros(0, int)))
         values, areas = np.unique(labels[labels != IGNORE], return_counts=True)
         return [(int(value), float(area**0.5)) for value, area in zip(values, areas)]
 
@@ -147,17 +144,6 @@ def uppermost(masks: np.ndarray) -> np.ndarray:
     for number, mask in enumerate(masks):
         labels[mask > 0] = number
     return labels
-
-
-def read_labels(path: str, info: dict) -> np.ndarray:
-    """A map of labels from its file, as `LoadAnnotations` reads it."""
-    labels = mmcv.imfrombytes(get(path), flag='unchanged', backend='pillow').astype(int)
-    if info.get('reduce_zero_label'):
-        labels = np.where(labels == 0, IGNORE, labels - 1)
-    mapped = labels.copy()
-    for old, new in (info.get('label_map') or {}).items():
-        mapped[labels == old] = new
-    return mapped
 
 
 def three_bands(cube: np.ndarray) -> np.ndarray:

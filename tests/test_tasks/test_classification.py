@@ -55,4 +55,4 @@ def test_scores_below_the_threshold_are_left_out():
     sample = ImageSample(pred_scores=torch.tensor([0.1, 0.7, 0.2]))
     assert Classification().record(sample, score_thr=0.15)['labels'] == [1, 2]
     assert Classification().summary(Classification().record(sample, score_thr=0.9)) == 'no class above the threshold'
-    assert Classification().annotations(dict(gt_label=3)) == [(3, None)]
+    assert Classification().annotations(dict(gt_label=3), dict) == [(3, None)]

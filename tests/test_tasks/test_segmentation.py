@@ -117,17 +117,11 @@ def test_the_size_of_volumes_is_the_tile_of_inference():
     assert Segmentation().size(dict(model=segmentor(2))) == (512, 512)
 
 
-def test_a_map_of_a_file_is_counted_as_it_is_loaded(tmp_path):
-    from PIL import Image
-
+def test_the_map_that_the_pipeline_loads_is_counted():
     labels = np.zeros((4, 6), np.uint8)
     labels[:, 3:], labels[0, 0] = 2, 255
-    Image.fromarray(labels).save(tmp_path / 'a.png')
-    info = dict(seg_map_path=str(tmp_path / 'a.png'))
-    assert Segmentation().annotations(info) == [(0, 11**0.5), (2, 12**0.5)]
-    assert Segmentation().annotations(dict(info, reduce_zero_label=True)) == [(1, 12**0.5), (254, 1.0)]
-    assert Segmentation().annotations(dict(info, label_map={2: 1})) == [(0, 11**0.5), (1, 12**0.5)]
-    assert Segmentation().annotations({}) == []
+    assert Segmentation().annotations({}, lambda info: dict(info, gt_seg_map=labels)) == [(0, 11**0.5), (2, 12**0.5)]
+    assert Segmentation().annotations({}, dict) == []
 
 
 def test_only_what_is_there_is_drawn():
