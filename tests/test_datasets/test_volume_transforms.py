@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from mmengine.dataset import RepeatDataset
 from volume_files import AFFINES, REAL, blob
 
 from mmparts.datasets import volumes
@@ -316,7 +317,7 @@ def made_of(**metainfo):
     """A data set that is nothing but its metainfo and an input of mean 0."""
     data = object.__new__(volumes.VolumeDataset)
     meta = dict(modalities=('t1', 't2'), labels=dict(background=0, a=1), mirror_axes=(2,)) | metainfo
-    data.__dict__.update(_metainfo=meta)
+    data.__dict__.update(_metainfo=meta, _fully_initialized=True, data_address=[0], serialize_data=True)
     return data
 
 
@@ -358,7 +359,7 @@ def test_a_checkpoint_of_other_data_is_refused(monkeypatch):  # wrong order of m
 
 def test_mirrors_of_inference_keep_to_those_of_training(monkeypatch):  # V11
     hook = volumes.CheckVolumesHook()
-    runner, warnings = runner_of(monkeypatch, train=made_of())
+    runner, warnings = runner_of(monkeypatch, train=RepeatDataset(made_of(), 2))  # wrappers hide nothing
     hook.before_run(runner)
     assert runner.model.inference.mirror_axes == (2,) and 'the axes (0,), but' in warnings[0]
 

@@ -7,6 +7,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop, Runner
 
 from ...registry import HOOKS
+from ..members import members
 from .dataset import VolumeDataset
 
 COMPARED = ('modalities', 'labels', 'regions')
@@ -25,11 +26,13 @@ class CheckVolumesHook(Hook):
     def before_run(self, runner: Runner):
         """The loops that will run have been built, and their data sets with them."""
         loops = dict(train=runner._train_loop, val=runner._val_loop, test=runner._test_loop)
-        sets = {name: loop.dataloader.dataset for name, loop in loops.items() if isinstance(loop, BaseLoop)}
-        self.sets = {name: each for name, each in sets.items() if isinstance(each, VolumeDataset)}
-        for name, each in self.sets.items():
-            first = next(iter(self.sets))
-            compare(f'the {first} set', self.sets[first].metainfo, f'the {name} set', each.metainfo)
+        self.sets: dict[str, VolumeDataset] = {}
+        for name, loop in loops.items():
+            for each in members(loop.dataloader.dataset) if isinstance(loop, BaseLoop) else ():
+                if isinstance(each, VolumeDataset):
+                    first = next(iter(self.sets), name)
+                    self.sets.setdefault(name, each)
+                    compare(f'the {first} set', self.sets[first].metainfo, f'the {name} set', each.metainfo)
         if 'train' in self.sets:
             self._restrict(runner, self.sets['train'].metainfo['mirror_axes'])
             fault = scale_fault(self.sets['train'])
