@@ -1,6 +1,9 @@
 """Comes before every test: one thread a process; mmparts, by which mmdet imports on mmcv-lite; a small data set."""
 
 import os
+import runpy
+import sys
+from pathlib import Path
 
 # Two workers share two cores (`pytest -n 2`); more threads than cores make tiny ops many times slower. Set before torch
 # is imported; tests that need several threads ask for them.
@@ -9,6 +12,8 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import pytest
 
 import mmparts  # noqa: F401
+
+TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 
 
 @pytest.fixture(scope='session')
@@ -19,3 +24,26 @@ def shapes(tmp_path_factory):
     out = tmp_path_factory.mktemp('data') / 'shapes'
     make_shapes(out, images=24, val_images=24, size=64)
     return out
+
+
+def run_tool(name: str, *args) -> int:
+    """Run ``tools/NAME.py`` in this process; returns its exit code (1 where it leaves with a message)."""
+    environ, argv = dict(os.environ), sys.argv
+    sys.argv = [name, *map(str, args)]
+    try:
+        runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
+    except SystemExit as stop:
+        if isinstance(stop.code, str):
+            print(stop.code, file=sys.stderr)
+            return 1
+        return stop.code or 0
+    finally:
+        sys.argv = argv
+        os.environ.clear()
+        os.environ.update(environ)
+    return 0
+
+
+@pytest.fixture(name='run_tool', scope='session')
+def run_tool_fixture():
+    return run_tool

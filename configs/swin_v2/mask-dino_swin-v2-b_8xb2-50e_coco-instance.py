@@ -14,3 +14,20 @@ model = dict(
         ),
     )
 )
+# The rule for the backbone's rate would decay its norms again, as the longest key that fits decides.
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        custom_keys={
+            key: dict(lr_mult=0.1, decay_mult=0.0)
+            for key in (
+                'norm1.weight',
+                'norm1.bias',
+                'norm2.weight',
+                'norm2.bias',
+                'backbone.norm',
+                'patch_embed.norm',
+                'downsample.norm',
+            )
+        }
+    )
+)

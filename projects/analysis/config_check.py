@@ -111,6 +111,8 @@ PARAMWISE = {
     'dcn_offset_lr_mult',
     'bypass_duplicate',
 }
+# Constructors that read these words, and what they read beside.
+CONSTRUCTORS = {None: set(), 'mmparts.ParamwiseConstructor': {'layer_decay'}}
 RUNNER = parameters(Runner) - {'self'} | {
     'auto_scale_lr',
     'custom_imports',
@@ -177,8 +179,9 @@ class ConfigCheck:
         for pattern, names in PLAIN.items():
             if re.fullmatch(pattern, name) and isinstance(value, dict):
                 self._check_names(value, (name,), names, name)
-        if name == 'optim_wrapper' and 'constructor' not in value:
-            self._check_names(value.get('paramwise_cfg') or {}, (name, 'paramwise_cfg'), PARAMWISE, 'paramwise_cfg')
+        if name == 'optim_wrapper' and value.get('constructor') in CONSTRUCTORS:
+            words = PARAMWISE | CONSTRUCTORS[value.get('constructor')]
+            self._check_names(value.get('paramwise_cfg') or {}, (name, 'paramwise_cfg'), words, 'paramwise_cfg')
 
     def _walk(self, value, keys: Keys, kinds: tuple[str, ...], nested: dict) -> None:
         """Check ``value`` and what is in it; ``kinds`` are the registries of the parts at this place."""

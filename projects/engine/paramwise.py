@@ -7,7 +7,6 @@ foreach and fused kernels get one tensor a call.
 import logging
 from collections.abc import Sequence
 from contextlib import contextmanager
-from difflib import get_close_matches
 
 from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper
@@ -16,6 +15,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
+from .check_paramwise import check_keys
 
 NOISE = ('paramwise_options -- ', 'is skipped since its')  # mmengine's lines, one for each tensor
 
@@ -45,7 +45,7 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
         model = model.module if is_model_wrapper(model) else model
         self.model = model
         self.order: list[int] = []
-        hold_custom_keys(self.paramwise_cfg.get('custom_keys', {}), [name for name, _ in model.named_parameters()])
+        check_keys(self.paramwise_cfg.get('custom_keys', {}), [name for name, _ in model.named_parameters()])
         wrapper = self._build(model)
         wrapper.optimizer.single_order = self.order
         return wrapper
@@ -146,32 +146,6 @@ def regroup(checkpoint: dict, optimizer: Optimizer) -> bool:
             if isinstance(values, list) and len(values) in (len(groups), len(groups) + 1):
                 schedule[key] = [values[place] for place in firsts] + values[more]
     return True
-
-
-def hold_custom_keys(custom_keys: dict, names: Sequence[str]) -> None:
-    """Refuse what fits no parameter: it would be ignored.
-
-    Raises:
-        ValueError: naming each such key and the nearest name of a parameter or part.
-    """
-    idle = [key for key in custom_keys if not any(key in name for name in names)]
-    if not idle:
-        return
-    parts = sorted({'.'.join(name.split('.')[start:end]) for name in names for start, end in _spans(name)})
-    told = []
-    for key in idle:
-        near = get_close_matches(key, parts, n=1)
-        told.append(f'{key!r}' + (f' (did you mean {near[0]!r}?)' if near else ''))
-    raise ValueError(
-        f'custom_keys of paramwise_cfg fit no parameter of the model: {", ".join(told)}; '
-        'a key is a part of the name of a parameter'
-    )
-
-
-def _spans(name: str) -> list[tuple[int, int]]:
-    """First and last of every run of one to three neighbouring words of a dotted name."""
-    count = name.count('.') + 1
-    return [(start, start + length) for length in (1, 2, 3) for start in range(count - length + 1)]
 
 
 @contextmanager

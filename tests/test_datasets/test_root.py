@@ -6,15 +6,18 @@ from mmengine.config import Config
 from mmparts.datasets import merge_options, set_data_root
 
 CONFIGS = Path(__file__).parents[2] / 'configs'
-BASES = CONFIGS / '_base_' / 'datasets'
+# Those that only say how data of a kind are loaded leave the root to the bases on them.
+BASES = [
+    path for path in sorted((CONFIGS / '_base_' / 'datasets').glob('*.py')) if 'data_root' in Config.fromfile(path)
+]
 
 
 def roots(cfg: Config) -> set[str]:
     loaders = [f'{split}_dataloader' for split in ('train', 'val', 'test')]  # data without labels is for training only
-    return {cfg[loader].dataset.data_root for loader in loaders if loader in cfg} | {cfg.data_root}
+    return {cfg[loader].dataset.data_root for loader in loaders if cfg.get(loader)} | {cfg.data_root}
 
 
-@pytest.mark.parametrize('path', sorted(BASES.glob('*.py')), ids=lambda path: path.stem)
+@pytest.mark.parametrize('path', BASES, ids=lambda path: path.stem)
 @pytest.mark.parametrize('root', ['/mnt/somewhere', '/mnt/somewhere/'])
 def test_one_option_moves_every_data_set(path, root):
     cfg = Config.fromfile(path)

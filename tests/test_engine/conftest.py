@@ -2,10 +2,6 @@
 
 import copy
 import logging
-import os
-import runpy
-import sys
-from pathlib import Path
 
 import pytest
 from mmengine.config import Config
@@ -14,8 +10,6 @@ from toy import Score
 
 import mmparts.engine
 import mmparts.visualization
-
-TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 
 
 @pytest.fixture
@@ -68,26 +62,3 @@ def make_runner(tmp_path, monkeypatch):
 
     make.count = 0
     return make
-
-
-def run_tool(name: str, *args) -> int:
-    """Run ``tools/NAME.py`` in this process; returns its exit code (1 where it leaves with a message)."""
-    environ, argv = dict(os.environ), sys.argv
-    sys.argv = [name, *map(str, args)]
-    try:
-        runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
-    except SystemExit as stop:
-        if isinstance(stop.code, str):
-            print(stop.code, file=sys.stderr)
-            return 1
-        return stop.code or 0
-    finally:
-        sys.argv = argv
-        os.environ.clear()
-        os.environ.update(environ)
-    return 0
-
-
-@pytest.fixture(name='run_tool', scope='session')
-def run_tool_fixture():
-    return run_tool

@@ -68,7 +68,9 @@ def test_a_run_with_a_group_for_each_tensor_goes_on():
 
 def test_a_key_that_fits_nothing_is_refused_with_the_nearest():
     cfg = dict(custom_keys={'bakbone': dict(lr_mult=0.1), 'head': dict(lr_mult=2.0)})
-    with pytest.raises(ValueError, match=r"fit no parameter of the model: 'bakbone' \(did you mean 'backbone'\?\)"):
+    with pytest.raises(
+        ValueError, match=r"has 'bakbone', which is in the name of no parameter; did you mean 'backbone'"
+    ):
         ParamwiseConstructor(WRAPPER, cfg)(net())
 
 
