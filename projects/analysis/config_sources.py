@@ -58,7 +58,7 @@ def unused(file: str, read: set[str]) -> Iterator[tuple[str, str, str | None]]:
     """(variable, file, base that it was meant to override, if any) of what nothing reads.
 
     Looked at are the config itself, and variables of its bases that override those of theirs: a base may offer what a
-    config does not take up.
+    config does not take up. A resolved config, as a run leaves it in its work dir, still has the variables of its bases.
 
     Args:
         read: names that a runner or a tool reads.
@@ -66,6 +66,8 @@ def unused(file: str, read: set[str]) -> Iterator[tuple[str, str, str | None]]:
     chains = {path: [*chain(path)][1:] for path in dict.fromkeys(chain(file)) if path.endswith('.py')}
     texts = {path: Path(path).read_text(encoding='utf-8') for path in chains}
     trees = {path: ast.parse(text) for path, text in texts.items()}
+    if is_dump(trees[file]):
+        return
     own = {path: assigned(tree) for path, tree in trees.items()}
     for path, below in chains.items():
         above = [each for each in chains if path in chains[each]]
@@ -75,6 +77,13 @@ def unused(file: str, read: set[str]) -> Iterator[tuple[str, str, str | None]]:
                 continue
             if not loads(trees[path], name) and not any(f'_base_.{name}' in texts[each] for each in (path, *above)):
                 yield name, path, overridden
+
+
+def is_dump(tree: ast.Module) -> bool:
+    """Whether a file has no bases and nothing but literals, as `Config.dump` writes it."""
+    loaded = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    targets = {ast.unparse(each) for node in tree.body if isinstance(node, ast.Assign) for each in node.targets}
+    return '_base_' not in targets and loaded <= {'dict', 'set'} and all(isinstance(e, ast.Assign) for e in tree.body)
 
 
 def assigned(tree: ast.Module) -> set[str]:

@@ -238,7 +238,7 @@ model = dict(embed_dims=16, backbone=dict(base_channels=8), encoder=dict(num_lay
 
 
 def test_tool_tells_what_is_wrong(shapes, tmp_path, run_tool, capsys):
-    assert run_tool('convergence', '--iterations', 0, '--data-root', shapes, '--work-dir', tmp_path) == 1
-    assert 'iterations is 0' in capsys.readouterr().err
+    assert run_tool('convergence', '--iterations', 0, '--data-root', shapes, '--work-dir', tmp_path) == 2
+    assert '--iterations' in capsys.readouterr().err
     assert run_tool('convergence', '--data-root', tmp_path / 'none', '--work-dir', tmp_path) == 1
     assert run_tool('convergence', '--seeds', 1, 1, '--data-root', shapes) == 2

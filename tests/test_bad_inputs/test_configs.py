@@ -194,3 +194,10 @@ def test_debug_shows_the_traceback(tmp_path):
     run = [sys.executable, ROOT / 'tools' / 'train.py', tmp_path / 'raises.py', '--debug']
     found = subprocess.run(run, capture_output=True, text=True)
     assert found.returncode == 1 and 'Traceback' in found.stderr and 'division by zero' in found.stderr
+
+
+def test_a_config_as_a_run_leaves_it_passes(tmp_path):
+    """Resolved, it still holds the variables of its bases, which nothing reads any more."""
+    path = tmp_path / 'resolved.py'
+    Config.fromfile(BASE).dump(path)
+    refuse(Config.fromfile(path), ())
