@@ -58,7 +58,7 @@ def unused(file: str, read: set[str]) -> Iterator[tuple[str, str, str | None]]:
     """(variable, file, base that it was meant to override, if any) of what nothing reads.
 
     Looked at are the config itself, and variables of its bases that override those of theirs: a base may offer what a
-    config does not take up. A resolved config, as a run leaves it in its work dir, still has the variables of its bases.
+    config does not take up. A resolved config, as a run leaves it, still has the variables of its bases.
 
     Args:
         read: names that a runner or a tool reads.

@@ -17,7 +17,7 @@ GIVEN = ('modalities', 'labels', 'regions', 'paint', 'ignore')
 def takes_volumes(cfg: Config) -> bool:
     """Whether the config's test set is one of volumes."""
     dataset = next(members(cfg.test_dataloader.dataset))
-    return issubclass(resolve(dataset, DATASETS), VolumeDataset)
+    return 'type' in dataset and issubclass(resolve(dataset, DATASETS), VolumeDataset)
 
 
 def find_cases(path: str | os.PathLike, cfg: Config, meta: dict) -> VolumeDataset:
