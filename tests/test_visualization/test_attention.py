@@ -312,7 +312,7 @@ def test_the_tool_draws_one_object_large(files, monkeypatch, capsys):
 
 def test_the_tool_refuses_what_is_not_there(files, monkeypatch):
     assert 'no query 20' in run_tool(files, monkeypatch, '--query', '20')
-    assert 'no detection reaches 1.5' in run_tool(files, monkeypatch, '--score-thr', '1.5')
+    assert 'no detection reaches 1.0' in run_tool(files, monkeypatch, '--score-thr', '1')
     assert 'no detection 1000' in run_tool(files, monkeypatch, '--object', '1000')
     kinds = watch(tiny.build(Config.fromfile(files['config']).model)).kinds
     wrong = next(kind for kind in KINDS if kind not in kinds)
