@@ -37,11 +37,15 @@ def test_the_same_grid(slab_bytes):
 
 def test_flipped_turned_and_cropped():
     labels = truth()
-    # new axes: W, D flipped, H from its third row on
-    inner = labels.permute(2, 0, 1).flip(1)[:, :, 2:]
+    # new axes: W, D flipped, H without its first two rows and its last
+    inner = labels.permute(2, 0, 1).flip(1)[:, :, 2:-1]
     matrix = np.array([[0, -1, 0, 6], [0, 0, 1, 2], [1, 0, 0, 0], [0, 0, 0, 1.0]])
     result = restore(logits_of(inner), moved(OBLIQUE, matrix), OBLIQUE, SHAPE, largest)[0].long()
-    assert torch.equal(result[:, 2:], labels[:, 2:]) and not result[:, :2].any()
+    assert torch.equal(result[:, 2:-1], labels[:, 2:-1]) and not result[:, :2].any() and not result[:, -1:].any()
+
+    meta = dict(affine=moved(OBLIQUE, matrix), source_affine=OBLIQUE, source_shape=SHAPE)
+    decided = RestoreFile().labels(inner[None].to(torch.uint8), VolumeSample(metainfo=meta))
+    assert torch.equal(decided[0].long(), result)
 
 
 def test_padded():
