@@ -20,6 +20,9 @@ def main() -> None:
         help='with --resume: plan the schedules anew where the config has changed (more epochs, another rate or '
         'schedule), which is refused otherwise',
     )
+    parser.add_argument(
+        '--fsdp', action='store_true', help='share weights and optimizer states out among the processes (FSDP2)'
+    )
     parser.add_argument('--amp', action='store_true', help='mixed precision')
     parser.add_argument(
         '--amp-dtype', choices=['float16', 'bfloat16'], help='implies --amp; default: float16 on GPUs, bfloat16 on CPUs'
@@ -43,6 +46,8 @@ def main() -> None:
         cli.set_amp(cfg, args.amp_dtype)
     if args.auto_scale_lr:
         cli.set_auto_scale_lr(cfg)
+    if args.fsdp:
+        cfg.runner_type = 'mmparts.ShardedRunner'
     if args.resume_schedule:
         cfg.merge_from_dict({'default_hooks.progress.resume_schedule': args.resume_schedule})
     if args.max_requeues is not None:

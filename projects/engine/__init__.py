@@ -23,6 +23,7 @@ from .paramwise import ParamwiseConstructor
 from .picture_hook import PictureHook, draw_test_images
 from .progress import ProgressHook
 from .seed import StepSeedHook
+from .sharded import ShardedRunner
 from .watchdog import WatchdogHook
 
 install()
@@ -48,6 +49,7 @@ __all__ = [
     'PictureHook',
     'ProgressHook',
     'SafeCheckpointHook',
+    'ShardedRunner',
     'StepSeedHook',
     'UnsafeCheckpoint',
     'WatchdogHook',

@@ -5,9 +5,6 @@ import re
 import socket
 import subprocess
 
-# Ended by a person: not to be started again. All others are, also at a time limit.
-FINAL_STATES = ('CANCELLED', 'COMPLETED')
-
 
 def in_job() -> bool:
     """Whether this process belongs to a Slurm job."""
@@ -76,12 +73,11 @@ def requeue(limit: int) -> str:
     if restarts >= limit:
         return f'job {job} is not requeued: it was restarted {restarts} times, max_requeues is {limit}'
     try:
-        found = re.search(r'JobState=(\S+)', _ask('scontrol', 'show', 'job', job))
-        state = found[1] if found else 'unknown'
-        if state.startswith(FINAL_STATES):
-            return f'job {job} is not requeued: it is {state}'
-        if state.startswith(('PENDING', 'REQUEUE')):
-            return f'job {job} is back in the queue already'
+        text = _ask('scontrol', 'show', 'job', job)
+        state, reason = (re.search(rf'{name}=(\S+)', text)[1] for name in ('JobState', 'Reason'))
+        # A job that Slurm has begun to end was cancelled, or is requeued by Slurm itself; or its time is over.
+        if state != 'RUNNING' and reason != 'TimeLimit':
+            return f'job {job} is left to Slurm: it is {state}'
         _ask('scontrol', 'requeue', job)
     except (OSError, subprocess.CalledProcessError) as error:
         reason = (getattr(error, 'stderr', None) or str(error)).strip()

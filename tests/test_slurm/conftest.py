@@ -113,7 +113,7 @@ class Jobs:
         self.cluster.until(done, f'no step {count}', 200)
 
     def log(self) -> str:
-        return '\n'.join(path.read_text()[-3000:] for path in sorted(self.work_dir.glob('**/slurm-*.out')))
+        return '\n'.join(path.read_text() for path in sorted(self.work_dir.glob('**/slurm-*.out')))
 
     def steps(self, folder: Path | None = None, rank: int = 0) -> list[dict]:
         return steps(folder or self.work_dir, rank)

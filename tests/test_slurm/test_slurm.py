@@ -1,13 +1,16 @@
 """Jobs on a real Slurm: trained, tested, signalled, preempted, queued again; the run is the same run."""
 
+import re
 import shlex
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 pytestmark = pytest.mark.slurm
 
+ROOT = Path(__file__).resolve().parents[2]
 CPU = dict(GPUS_PER_NODE='0')
 
 
@@ -54,10 +57,11 @@ def test_signals_and_requeue_by_hand(jobs, straight, cluster):
 
 
 def test_time_limit(jobs, straight, cluster):
-    """Slices of a minute, of which the last half is for the save; Slurm may send the signal earlier."""
-    job = jobs.submit(GPUS='1', SIGNAL='USR2@20', SBATCH_ARGS='--time=1', **CPU)
-    state = cluster.finish(job, 280)
-    assert state['JobState'] == 'COMPLETED', jobs.log()
+    """Slices of two minutes, and of 80 seconds when the signal comes; slow data, so that one is not enough."""
+    options = ('--cfg-options', 'train_dataloader.dataset.seconds=1.2')
+    job = jobs.submit(*options, GPUS='1', SIGNAL='USR2@40', SBATCH_ARGS='--time=2', **CPU)
+    state = cluster.finish(job, 500)
+    assert state['JobState'] == 'COMPLETED' and int(state['Restarts']) >= 1, jobs.log()
     assert jobs.steps() == jobs.steps(straight(1))
 
 
@@ -89,6 +93,7 @@ def test_a_cancelled_job_stays_cancelled(jobs, cluster):
     cluster.ask('scancel', job)
     cluster.until(lambda: 'EndTime' in cluster.job(job) and not cluster.ask('squeue', '-h'), 'it does not end')
     assert cluster.job(job)['JobState'] == 'CANCELLED' and (jobs.work_dir / 'interrupted.pth').exists(), jobs.log()
+    assert 'is left to Slurm' in jobs.log()
 
 
 def test_array_job(jobs, straight, cluster):
@@ -119,3 +124,64 @@ exec "$@"
     assert cluster.finish(job)['JobState'] == 'COMPLETED', jobs.log()
     assert jobs.steps() == jobs.steps(straight(2))
     assert 'is sent to the processes [1]' in jobs.log()
+
+
+@pytest.mark.parametrize(('before', 'after'), [(2, 1), (1, 2)])
+def test_another_number_of_processes(jobs, cluster, before, after):
+    """It goes on by images: each is seen once an epoch, and the log says so in one line."""
+    values = dict(SBATCH_ARGS='--no-requeue', **CPU)
+    job = jobs.submit('--max-requeues', '0', GPUS=str(before), **values)
+    jobs.wait_for_step(20 // before + 5)
+    cluster.signal(job, 'SIGUSR1')
+    assert cluster.finish(job)['ExitCode'] == '75:0', jobs.log()
+    assert cluster.finish(jobs.submit(GPUS=str(after), **values))['JobState'] == 'COMPLETED', jobs.log()
+    ranks = range(max(before, after))
+    log = [step for rank in ranks for step in jobs.steps(rank=rank)]
+    for epoch in range(4):
+        seen = [image for step in log if step['epoch'] == epoch for image in step['images']]
+        assert sorted(set(seen)) == sorted(f'images/{index}.jpg' for index in range(40))
+        assert len(seen) <= 42, 'at most a step of the larger size is seen twice'
+    assert f'resumed by images: {before} x 2 a step before, {after} x 2 now' in jobs.log()
+
+
+def commands(path: Path) -> list[str]:
+    """The lines of a file that call a Slurm script, without comments."""
+    found = []
+    for line in path.read_text().splitlines():
+        line = line.lstrip('# ').split('  #')[0].strip()
+        if re.match(r'([A-Z_]+=\S+ |[A-Z_]+="[^"]*" )*tools/slurm_(train|test)\.sh ', line):
+            found.append(line)
+    return found
+
+
+DOCUMENTS = [
+    ROOT / name for name in ('README.md', 'docs/reliability.md', 'tools/slurm_train.sh', 'tools/slurm_test.sh')
+]
+
+
+@pytest.mark.parametrize(
+    ('path', 'line'), [(path, line) for path in DOCUMENTS if path.exists() for line in commands(path)],
+    ids=lambda value: getattr(value, 'name', value),
+)  # fmt: skip
+def test_what_is_written_is_what_slurm_takes(jobs, cluster, path, line):
+    """Every command of the documents, with our names in place of its own, as `sbatch --test-only` and srun see it."""
+    line = re.sub(r'\[--dry-run\] |\[options of \w+\.py\]', '', line)
+    names = dict(PARTITION='main', JOB_NAME='job', CONFIG='config.py', WORK_DIR=str(jobs.work_dir), CHECKPOINT='a.pth')
+    for name, value in names.items():
+        line = re.sub(rf'\b{name}\b', shlex.quote(value), line)
+    line = line.replace('.sh ', '.sh --dry-run ', 1)
+    result = subprocess.run(
+        ['bash', '-c', line], cwd=ROOT, env={**cluster.environment, 'PYTHON': 'true'}, capture_output=True, text=True
+    )
+    assert result.returncode == 0, result.stderr
+    # Eight GPUs a node are more than ours have; everything else is taken literally.
+    text = re.sub(r'--gres=gpu:\d+', '--gres=gpu:1', result.stdout)
+    text = re.sub(r'--ntasks(-per-node)?=\d+', lambda found: f'--ntasks{found[1] or ""}=1', text)
+    text = re.sub(r'--cpus-per-task=\d+', '--cpus-per-task=1', text)
+    if text.startswith('#!'):
+        (jobs.folder / 'job.sbatch').write_text(text)
+        command = ['sbatch', '--test-only', str(jobs.folder / 'job.sbatch')]
+    else:
+        command = shlex.split(text)
+    result = subprocess.run(command, env=cluster.environment, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
