@@ -118,6 +118,17 @@ class Cluster:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
+        self._end_left_over()
+
+    def _end_left_over(self) -> None:
+        """Kill the steps of jobs, which outlive a slurmd: processes that know this cluster's file."""
+        mark = f'SLURM_CONF={self.folder}/slurm.conf'.encode()
+        for path in Path('/proc').glob('[0-9]*/environ'):
+            try:
+                if mark in path.read_bytes().split(b'\0') and int(path.parent.name) != os.getpid():
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+            except OSError:
+                continue
 
     def start(self, program: str, *arguments: str) -> None:
         log = (self.folder / f'{program}.out').open('a')

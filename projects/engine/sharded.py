@@ -95,16 +95,16 @@ def shard(model: nn.Module, units: Sequence[str] = UNITS) -> int:
     Raises:
         ValueError: No layer is of one of these classes.
     """
-    from torch.distributed.device_mesh import init_device_mesh
+    from torch.distributed.device_mesh import init_device_mesh  # FSDP2 is of torch 2.6; others need none of it
     from torch.distributed.fsdp import fully_shard
 
-    mesh = init_device_mesh(get_device(), (get_world_size(),))
     layers = [each for each in model.modules() if _is_unit(each, units) and any(True for _ in each.parameters())]
     if not layers:
         raise ValueError(
             f'{type(model).__name__} has no layer of the classes {", ".join(units)} to share out; name its own: '
             "fsdp = dict(units=['ClassOfALayer'])"
         )
+    mesh = init_device_mesh(get_device(), (get_world_size(),))
     for layer in reversed(layers):  # the innermost first
         fully_shard(layer, mesh=mesh)
     fully_shard(model, mesh=mesh)

@@ -110,7 +110,7 @@ class Jobs:
             self.cluster.hurry()
             return path.exists() and path.read_text().count('\n') >= count
 
-        self.cluster.until(done, f'no step {count}', 200)
+        self.cluster.until(done, f'no step {count}', 400)
 
     def log(self) -> str:
         return '\n'.join(path.read_text() for path in sorted(self.work_dir.glob('**/slurm-*.out')))

@@ -49,7 +49,7 @@ def test_signals_and_requeue_by_hand(jobs, straight, cluster):
     jobs.wait_for_step(26)
     assert cluster.job(job)['Restarts'] == '2', jobs.log()
     cluster.ask('scontrol', 'requeue', job)
-    state = cluster.finish(job)
+    state = cluster.finish(job, 400)
     assert state['JobState'] == 'COMPLETED' and state['Restarts'] == '3', jobs.log()
     for rank in (0, 1):
         assert jobs.steps(rank=rank) == jobs.steps(straight(2), rank)
