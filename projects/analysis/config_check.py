@@ -123,7 +123,7 @@ RUNNER = parameters(Runner) - {'self'} | {
 
 
 # Names that a runner or a tool of ours reads.
-READ = RUNNER | {'find_unused_parameters', 'runner_type', 'strategy', 'compile'}
+READ = RUNNER | {'find_unused_parameters', 'runner_type', 'fsdp', 'strategy', 'compile'}
 VALUED = RUNNER - {'work_dir', 'env_cfg', 'visualizer', 'custom_imports'}  # whose values are looked at
 
 
