@@ -37,6 +37,7 @@ GENERATED = {
         paper_table.MARKS,
         lambda file: paper_table.tables(CONFIGS / '_base_' / 'models', file),
     ),
+    ROOT / 'README.md': (paper_map.MARKS, lambda file: paper_map.families(ROOT, file)),
     ROOT / 'projects' / 'README.md': (paper_map.MARKS, lambda file: paper_map.table(ROOT, file)),
     ROOT / 'docs' / 'models.md': (
         model_cards.MARKS,
@@ -156,8 +157,8 @@ def main() -> int:
     parser.add_argument(
         '--write-readmes',
         action='store_true',
-        help='first write all that is generated: the tables of configs/*/README.md, the map of papers in '
-        'projects/README.md and docs/models.md from metafile.yml, projects/detr/README.md from configs/_base_/models',
+        help='first write all that is generated: the tables of configs/*/README.md, the lists of papers in README.md '
+        'and projects/README.md, docs/models.md, from metafile.yml; projects/detr/README.md from the model bases',
     )
     args = parser.parse_args()
     warnings.simplefilter('ignore')

@@ -4,6 +4,7 @@ A collection of a metafile names its ``Files``: what the paper added to the pack
 name of one of them; a paper that added none, because it is a choice of parts that were there, says so in ``Note``.
 """
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +27,17 @@ def table(root: Path, links_from: Path) -> str:
         configs = link(path.parent, root, links_from)
         rows.append(f'| {one["Name"]} | {files(one, root, links_from) or one.get("Note", "-")} | {configs} |')
     return '\n'.join(rows)
+
+
+def families(root: Path, links_from: Path) -> str:
+    """The papers of each folder of the package in a line, with links to their configs."""
+    found: dict[str, list[str]] = {}
+    for path, one in sorted(collections(root), key=lambda pair: year(pair[1])):
+        first = (one.get('Files') or [''])[0].split('/')
+        family = first[1] if len(first) > 1 else 'others'
+        found.setdefault(family, []).append(f'[{one["Name"]}]({os.path.relpath(path.parent, links_from.parent)})')
+    rows = [f'| {family} | {", ".join(papers)} |' for family, papers in sorted(found.items(), key=lambda pair: pair[0])]
+    return '\n'.join(['| family | papers |', '|---|---|', *rows])
 
 
 def year(collection: dict) -> str:

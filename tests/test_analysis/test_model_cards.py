@@ -112,5 +112,9 @@ def test_the_map_is_by_year_and_links_files_and_configs(repository):
         '| Two | parts of One | [configs/two](../configs/two) |',
         '| One | [detr/h_detr](detr/h_detr) | [configs/h_detr](../configs/h_detr) |',
     ]
+    assert paper_map.families(repository, repository / 'README.md').splitlines()[2:] == [
+        '| detr | [One](configs/h_detr) |',
+        '| others | [Two](configs/two) |',
+    ]
     shutil.rmtree(repository / 'projects' / 'detr' / 'h_detr')
     assert problems(repository)
