@@ -15,3 +15,4 @@ model = dict(
     neck=dict(_delete_=True, type='mmparts.SimplePyramid', scales=(2, 1, 0.5, 0.25)),
 )
 train_dataloader = dict(batch_size=4)
+train_cfg = dict(max_epochs=12, val_interval=4)

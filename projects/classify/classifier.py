@@ -28,7 +28,9 @@ class Classifier(BaseModel):
         loss: see losses.py.
         mixing: what mixes images and labels of a batch in training, see mixing.py.
         num_classes: handed to the head.
-        classes: names, for records and pictures.
+
+    Raises:
+        ValueError: the backbone gives more outputs than the head reads; a label beyond the classes.
 
     ``mode='tensor'`` returns logits B K; ``'loss'`` a dict of the loss; ``'predict'`` the samples with ``pred_scores``
     (K, softmax) and ``pred_label``.
