@@ -55,11 +55,9 @@ class ShardedRunner(Runner):
     def load_checkpoint(self, filename: str, map_location: Any = 'cpu', strict: bool = False, revise_keys=()) -> dict:
         checkpoint = _load_checkpoint(filename, map_location='cpu')
         self.call_hook('after_load_checkpoint', checkpoint=checkpoint)
-        state = self.model.state_dict()
-        checkpoint['state_dict'] = {
-            name: like(value, state[name]) if name in state else value
-            for name, value in checkpoint['state_dict'].items()
-        }
+        own, state = self.model.state_dict(), checkpoint['state_dict']
+        for name in state.keys() & own.keys():
+            state[name] = like(state[name], own[name])
         self._share_optimizer(checkpoint)
         checkpoint = _load_checkpoint_to_model(self.model, checkpoint, strict, revise_keys=list(revise_keys))
         self._has_loaded = True
