@@ -5,6 +5,7 @@ save and leave by themselves, instead of ending them or the launcher; its exit c
 Standard library only, so that it is there at once. NNODES, NODE_RANK, MASTER_ADDR and PORT as in launch.sh.
 """
 
+import argparse
 import os
 import signal
 import socket
@@ -69,7 +70,14 @@ def wait(workers: list[subprocess.Popen]) -> int:
 
 
 def main() -> int:
-    processes, command = int(sys.argv[1]), [sys.executable, '-u', *sys.argv[2:]]
+    parser = argparse.ArgumentParser(
+        description='Start processes of a tool on this machine, pass signals on to them and leave with their exit code.'
+    )
+    parser.add_argument('processes', type=int)
+    parser.add_argument('tool', help='for example tools/train.py')
+    parser.add_argument('arguments', nargs=argparse.REMAINDER, help='those of the tool')
+    args = parser.parse_args()
+    processes, command = args.processes, [sys.executable, '-u', args.tool, *args.arguments]
     os.environ.setdefault('MASTER_ADDR', '127.0.0.1')
     os.environ['MASTER_PORT'] = os.environ.get('PORT') or str(free_port())
 
