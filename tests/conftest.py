@@ -47,3 +47,12 @@ def run_tool(name: str, *args) -> int:
 @pytest.fixture(name='run_tool', scope='session')
 def run_tool_fixture():
     return run_tool
+
+
+@pytest.fixture(autouse=True)
+def own_environment():
+    """What a tool sets in the environment ends with its test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)

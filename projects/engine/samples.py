@@ -113,11 +113,17 @@ class Batches:
         return islice(self._passes() if self.endless else self._pass(self.epoch), self.start, None)
 
     def _passes(self) -> Iterator[list[Draw]]:
-        epoch = 0
+        if hasattr(self.sampler, '_indices_of_rank'):
+            # mmengine's InfiniteSampler goes on where it was left, and yields nothing once an iterator was closed.
+            self.sampler.indices = self.sampler._indices_of_rank()
+        epoch, batch = 0, None
         while True:
             if hasattr(self.sampler, 'set_epoch'):
                 self.sampler.set_epoch(epoch)
-            yield from self._pass(epoch)
+            for batch in self._pass(epoch):
+                yield batch
+            if batch is None:
+                raise RuntimeError(f'{type(self.sampler).__name__} yields nothing: there is no whole batch to train on')
             epoch += 1
 
     def _pass(self, epoch: int) -> Iterator[list[Draw]]:

@@ -173,4 +173,4 @@ def find(look: Look, select, query: int | None = None) -> list[Found]:
     make = () if look.masks is None else (look.masks[queries].__getitem__,)  # the masks of some rows
     scores, labels, rows = select(look.logits[queries], boxes, *make)[:3]
     order = scores.argsort(descending=True, stable=True)
-    return [Found(int(queries[rows[i]]), int(labels[i]), float(scores[i])) for i in order]
+    return [Found(int(queries[rows[i]]), int(labels[i]), scores[i].item()) for i in order]

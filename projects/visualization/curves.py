@@ -55,8 +55,13 @@ def loss_terms(records: list[dict], most: int = 8) -> dict[str, np.ndarray]:
             if 'loss' in name and name != 'loss' and isinstance(value, (int, float)):
                 term = terms[re.sub(r'(^|[._])d?\d+[._]', r'\1', name)]
                 term[index] = value if np.isnan(term[index]) else term[index] + value
-    ordered = sorted(terms, key=lambda name: -np.nanmean(np.abs(terms[name])))
+    ordered = sorted(terms, key=lambda name: -_mean(np.abs(terms[name])))
     return {name: terms[name] for name in ordered[:most]}
+
+
+def _mean(values: np.ndarray) -> float:
+    """Of those that are numbers; 0 where none is."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
 
 
 def smooth(values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=20),
-    dict(type='CosineAnnealingLR', by_epoch=False, eta_min=1e-6, begin=20, end=320, T_max=300),
+    dict(type='CosineAnnealingLR', by_epoch=False, eta_min_ratio=1e-3, begin=20, end=320, T_max=300),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=32)

@@ -8,6 +8,6 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=1e-3, weight_decay=1e-4, fused=True),
     clip_grad=dict(max_norm=12.0, norm_type=2),
 )
-param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=1e-5, by_epoch=True, convert_to_iter_based=True)]
+param_scheduler = [dict(type='PolyLR', power=0.9, eta_min=0.0, by_epoch=True, convert_to_iter_based=True)]
 
 auto_scale_lr = dict(enable=False, base_batch_size=2)
