@@ -22,7 +22,7 @@ import sys
 import dcnv3_cases as cases
 import torch
 from mmparts.ops.dcnv3 import triton_kernels as dcnv3_triton
-from mmparts.ops.dcnv3 import dcnv3, kernel_taps
+from mmparts.ops.dcnv3.api import dcnv3, kernel_taps
 
 dcnv3_triton.BLOCK = 128
 
