@@ -11,6 +11,8 @@ from mmparts.engine import Interrupted
 from mmparts.engine.samples import Batches, Draw, SeededSamples
 
 EPOCHS, LENGTH = 4, 21  # 11 batches an epoch, the last one of a single image
+pytestmark = pytest.mark.long  # minutes: several trainings each
+
 COSINE = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=7),
     dict(type='CosineAnnealingLR', by_epoch=False, begin=7, T_max=37, eta_min_ratio=0.1),

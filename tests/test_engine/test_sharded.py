@@ -12,6 +12,8 @@ from toy import Toy, steps
 
 from mmparts.engine.sharded import shard
 
+pytestmark = pytest.mark.long  # minutes: several trainings each
+
 ROOT = Path(__file__).resolve().parents[2]
 
 CONFIG = f"""
