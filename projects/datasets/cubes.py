@@ -61,15 +61,19 @@ def read_arrays(path: Path) -> dict[str, np.ndarray]:
     if path.suffix == '.npz':
         with np.load(path, allow_pickle=False) as content:
             return {key: content[key] for key in content.files}
-    from scipy.io import loadmat
-
-    try:
-        content = loadmat(path)
-    except NotImplementedError:  # v7.3 is HDF5, with axes reversed
+    if is_hdf5(path):  # MATLAB 7.3 and later: axes reversed
         with optional('h5py', f'reading {path}, a MATLAB file of version 7.3').File(path) as file:
             return {key: np.asarray(value).transpose() for key, value in file.items() if hasattr(value, 'shape')}
-    return {key: value for key, value in content.items() if isinstance(value, np.ndarray)}
+    from scipy.io import loadmat
 
+    return {key: value for key, value in loadmat(path).items() if isinstance(value, np.ndarray)}
+
+
+def is_hdf5(path: Path) -> bool:
+    """Whether HDF5's signature stands at the start, or after the 512 bytes that MATLAB puts before it."""
+    with open(path, 'rb') as file:
+        head = file.read(520)
+    return b'\x89HDF\r\n\x1a\n' in (head[:8], head[512:])
 
 def pick(arrays: dict[str, np.ndarray], name: str | None, path: Path, axes: int) -> str:
     """The name of the array that is meant."""
