@@ -75,6 +75,7 @@ def is_hdf5(path: Path) -> bool:
         head = file.read(520)
     return b'\x89HDF\r\n\x1a\n' in (head[:8], head[512:])
 
+
 def pick(arrays: dict[str, np.ndarray], name: str | None, path: Path, axes: int) -> str:
     """The name of the array that is meant."""
     if name is not None:
