@@ -18,7 +18,7 @@ TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 
 @pytest.fixture(scope='session')
 def shapes(tmp_path_factory):
-    """A folder with 24 + 24 pictures of up to 64 px."""
+    """A folder with 24 + 24 images of up to 64 px."""
     from mmparts.datasets import make_shapes
 
     out = tmp_path_factory.mktemp('data') / 'shapes'

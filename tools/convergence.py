@@ -53,7 +53,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         '--val-interval', type=cli.whole(1), default=100, help='iterations between evaluations (default %(default)s)'
     )
-    parser.add_argument('--batch-size', type=cli.whole(1), default=8, help='pictures a step (default %(default)s)')
+    parser.add_argument('--batch-size', type=cli.whole(1), default=8, help='images a step (default %(default)s)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='default: 0 1')
     parser.add_argument('--data-root', default='data/shapes', help='made by tools/make_shapes.py (default %(default)s)')
     parser.add_argument('--work-dir', default='work_dirs/convergence', help='default: %(default)s')

@@ -1,4 +1,4 @@
-# Cell-DETR A on trapped yeast cells (traps and cells), pictures of 128 pixels.
+# Cell-DETR A on trapped yeast cells (traps and cells), images of 128 pixels.
 _base_ = [
     '../_base_/models/cell_detr_a.py',
     '../_base_/datasets/yeast_instance.py',

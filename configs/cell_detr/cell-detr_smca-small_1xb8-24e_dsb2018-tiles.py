@@ -6,7 +6,7 @@ _base_ = [
     '../_base_/schedules/schedule_small.py',
     '../_base_/detection_runtime.py',
 ]
-# Nuclei are small: with the paper's weights all boxes grow to most of the picture, which GIoU likes best of what
+# Nuclei are small: with the paper's weights all boxes grow to most of the image, which GIoU likes best of what
 # misses. Here L1 and GIoU weigh against each other as in DETR.
 model = dict(
     num_classes=1,

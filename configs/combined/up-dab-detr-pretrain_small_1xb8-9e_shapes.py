@@ -1,4 +1,4 @@
-# UP-DETR's pre-training of a DAB-DETR: its anchor queries learn to find patches of pictures without labels, small.
+# UP-DETR's pre-training of a DAB-DETR: its anchor queries learn to find patches of images without labels, small.
 _base_ = '../dab_detr/dab-detr_small_1xb8-9e_shapes.py'
 model = dict(
     type='mmparts.PretextDetector',

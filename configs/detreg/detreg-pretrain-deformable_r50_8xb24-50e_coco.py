@@ -1,4 +1,4 @@
-# DETReg, pre-training of Deformable DETR on the pictures of COCO without their labels, for fine-tuning on few of them.
+# DETReg, pre-training of Deformable DETR on the images of COCO without their labels, for fine-tuning on few of them.
 _base_ = './detreg-pretrain-deformable_r50_8xb24-5e_imagenet.py'
 train_cfg = dict(max_epochs=50)
 param_scheduler = [dict(type='MultiStepLR', milestones=[40], gamma=0.1)]

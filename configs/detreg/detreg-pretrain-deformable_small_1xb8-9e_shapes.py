@@ -1,4 +1,4 @@
-# DETReg, small, pre-training on the pictures of the generated set; stable regions stand in for selective search.
+# DETReg, small, pre-training on the images of the generated set; stable regions stand in for selective search.
 _base_ = [
     '../_base_/models/detreg_pretrain_small.py',
     '../_base_/datasets/unlabelled_proposals.py',

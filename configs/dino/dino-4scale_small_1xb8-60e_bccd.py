@@ -18,7 +18,7 @@ model = dict(
     ),
 )
 
-resize = dict(type='Resize', scale=(320, 240), keep_ratio=True)  # half of the pictures' size
+resize = dict(type='Resize', scale=(320, 240), keep_ratio=True)  # half of the images' size
 train_pipeline = [
     _base_.load_image,
     _base_.load_boxes,

@@ -1,4 +1,4 @@
-# Mask DINO, small, learns 26 COCO pictures by heart, objects and stuff: it validates on what it trains on.
+# Mask DINO, small, learns 26 COCO images by heart, objects and stuff: it validates on what it trains on.
 _base_ = [
     '../_base_/models/mask_dino_small.py',
     '../_base_/datasets/coco_panoptic.py',

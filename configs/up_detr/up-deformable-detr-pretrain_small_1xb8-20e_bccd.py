@@ -11,7 +11,7 @@ model = dict(
     num_classes=2,
     num_queries=60,
     stage='layer4',
-    adapt_norms=True,  # the backbone comes from pictures of another kind
+    adapt_norms=True,  # the backbone comes from images of another kind
     backbone=dict(init_cfg={{_base_.shapes_backbone}}),
     prompt=dict(type='mmparts.PatchPrompt', num_patches={{_base_.num_patches}}, mask_ratio=0.1),
     head=dict(

@@ -9,9 +9,9 @@ _base_ = [
 model = dict(
     num_classes=2,
     num_queries=60,
-    adapt_norms=True,  # the backbone comes from pictures of another kind
+    adapt_norms=True,  # the backbone comes from images of another kind
     backbone=dict(
-        strides=(1, 2, 2, 1),  # small pictures: the last stage dilated, not at half the size
+        strides=(1, 2, 2, 1),  # small images: the last stage dilated, not at half the size
         dilations=(1, 1, 1, 2),
         init_cfg={{_base_.shapes_backbone}},
     ),

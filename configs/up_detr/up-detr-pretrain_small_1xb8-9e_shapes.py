@@ -1,4 +1,4 @@
-# UP-DETR, small, pre-training on the pictures of the generated set, over a backbone with random weights.
+# UP-DETR, small, pre-training on the images of the generated set, over a backbone with random weights.
 _base_ = [
     '../_base_/models/up_detr_pretrain_small.py',
     '../_base_/datasets/unlabelled_patches.py',

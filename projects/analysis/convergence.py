@@ -24,7 +24,7 @@ LOG, COST = 'output.txt', 'processor_seconds.txt'
 
 @dataclass(frozen=True)
 class Budget:
-    """What all models get: ``iterations`` of ``batch_size`` pictures, evaluated every ``val_interval`` iterations."""
+    """What all models get: ``iterations`` of ``batch_size`` images, evaluated every ``val_interval`` iterations."""
 
     iterations: int
     val_interval: int
@@ -42,7 +42,7 @@ class Budget:
             )
 
     def __str__(self) -> str:
-        return f'{self.iterations} iterations of {self.batch_size} pictures'
+        return f'{self.iterations} iterations of {self.batch_size} images'
 
 
 @dataclass
@@ -73,7 +73,7 @@ def load_configs(paths: list[str], options: dict) -> dict[str, Config]:
 
     Raises:
         FileNotFoundError: a config or its annotations do not exist.
-        ValueError: two share a name, or one is not trained on the pictures of the first, or is not evaluated.
+        ValueError: two share a name, or one is not trained on the images of the first, or is not evaluated.
     """
     configs = {}
     for path in paths:
@@ -93,7 +93,7 @@ def load_configs(paths: list[str], options: dict) -> dict[str, Config]:
             if ours != theirs:
                 raise ValueError(
                     f'{name} has another {what} than {first}: {ours} instead of {theirs}; models are '
-                    'compared on the same pictures of the same size'
+                    'compared on the same images of the same size'
                 )
     for loader in (reference.train_dataloader, reference.val_dataloader):
         path = osp.join(loader.dataset.get('data_root', ''), loader.dataset.ann_file)

@@ -1,8 +1,8 @@
-"""Patches of a picture as objects to be found: UP-DETR's at random places, DETReg's on proposals.
+"""Patches of an image as objects to be found: UP-DETR's at random places, DETReg's on proposals.
 
-A patch is cut from the picture as it was loaded, resized to a square and augmented as in SimCLR; the picture itself is
+A patch is cut from the image as it was loaded, resized to a square and augmented as in SimCLR; the image itself is
 not. The pipeline is: boxes (`RandomPatchBoxes` or `ProposalBoxes`, or `AnnotatedPatches` of annotated objects), flips,
-crops and resizes of the picture, patches of the boxes that are left (`CutPatches`), `PackPatches`.
+crops and resizes of the image, patches of the boxes that are left (`CutPatches`), `PackPatches`.
 """
 
 import cv2
@@ -18,11 +18,11 @@ from ..registry import TRANSFORMS
 
 @TRANSFORMS.register_module()
 class RandomPatchBoxes(BaseTransform):
-    """Boxes of random size at random places (UP-DETR, section 3.1). A picture too small for one is skipped.
+    """Boxes of random size at random places (UP-DETR, section 3.1). An image too small for one is skipped.
 
     Args:
         num: boxes.
-        margin: a side is at least this long and at least this much shorter than the picture's, in pixels.
+        margin: a side is at least this long and at least this much shorter than the image's, in pixels.
         label: of all boxes; the official code has two classes and gives the second.
     """
 
@@ -38,7 +38,7 @@ class RandomPatchBoxes(BaseTransform):
 
     def _spans(self, side: int) -> tuple[np.ndarray, np.ndarray]:
         length = np.random.randint(self.margin, side - self.margin + 1, self.num)
-        start = np.random.randint(0, side - length)  # the last column of the picture is never reached, as there
+        start = np.random.randint(0, side - length)  # the last column of the image is never reached, as there
         return start, start + length
 
 
@@ -71,7 +71,7 @@ class CutPatches(BaseTransform):
     Args:
         size: side of a patch in pixels; the aspect ratio is not kept.
         augment: probabilities of jittered colours, of grey and of blur (SimCLR: 0.8, 0.2, 0.5).
-        minimum: a picture with fewer boxes is skipped.
+        minimum: an image with fewer boxes is skipped.
     """
 
     def __init__(self, size: int = 128, augment: tuple[float, float, float] = (0.8, 0.2, 0.5), minimum: int = 1):
@@ -94,7 +94,7 @@ class CutPatches(BaseTransform):
 
 
 def cut(picture: Image.Image, box: np.ndarray, size: int) -> Image.Image:
-    """xyxy pixels of a picture, at least one of them, as a square."""
+    """xyxy pixels of an image, at least one of them, as a square."""
     left, top, right, bottom = (int(round(float(side))) for side in box)
     left, top = min(left, picture.width - 1), min(top, picture.height - 1)
     box = (left, top, max(right, left + 1), max(bottom, top + 1))

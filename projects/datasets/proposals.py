@@ -24,7 +24,7 @@ class SelectiveSearch:
 
     Args:
         fast: the fast mode; else that of quality.
-        side: pixels of the square that the picture is resized to before; None: the picture as it is.
+        side: pixels of the square that the image is resized to before; None: the image as it is.
 
     Raises:
         ImportError: OpenCV was installed without its contributed modules.
@@ -62,7 +62,7 @@ class RegionProposals:
 
 
 def fractions(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """x, y, width, height in pixels -> xyxy as fractions of a picture of (height, width)."""
+    """x, y, width, height in pixels -> xyxy as fractions of an image of (height, width)."""
     boxes = np.asarray(boxes, np.float32).reshape(-1, 4)
     corners = np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], axis=1)
     return corners / np.float32([shape[1], shape[0]] * 2)
@@ -70,13 +70,13 @@ def fractions(boxes: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
 
 @TASK_UTILS.register_module()
 class ProposalFile:
-    """Boxes from a json file: picture -> boxes, as :func:`write_proposals` writes it. A picture goes by its
+    """Boxes from a json file: image -> boxes, as :func:`write_proposals` writes it. An image goes by its
     ``img_id`` (of `UnlabelledImages`: its path within the folder) or by its file name.
 
     Raises:
-        KeyError: the file does not know the picture.
+        KeyError: the file does not know the image.
         ValueError: another kind of file (a pickle would run what it says), or boxes that are not fractions of the
-            picture.
+            image.
     """
 
     def __init__(self, path: str):
@@ -95,16 +95,16 @@ class ProposalFile:
             raise ValueError(
                 f'{path}: boxes of {self.names[number].decode()} go from {boxes.min():g} to '
                 f'{boxes.max():g}; they should be x1 y1 x2 y2 divided by the width and height of the '
-                'picture, within 0 and 1'
+                'image, within 0 and 1'
             )
 
     def __call__(self, results: dict) -> np.ndarray:
         return self._of(self._number(results))
 
     def another(self, results: dict) -> np.ndarray:
-        """The boxes of another picture, drawn at random."""
+        """The boxes of another image, drawn at random."""
         if len(self.names) < 2:
-            raise ValueError(f"{self.path} holds {len(self.names)} pictures; strategy='random' takes boxes of another")
+            raise ValueError(f"{self.path} holds {len(self.names)} images; strategy='random' takes boxes of another")
         number = np.random.randint(len(self.names) - 1)
         return self._of(number + (number >= self._number(results)))
 
@@ -124,7 +124,7 @@ class ProposalFile:
 def read_boxes(path: str) -> dict[str, list]:
     if not path.endswith('.json'):
         raise ValueError(
-            f'{path}: proposals are read from JSON only, picture -> boxes; a pickle runs whatever its maker wrote. '
+            f'{path}: proposals are read from JSON only, image -> boxes; a pickle runs whatever its maker wrote. '
             'Convert it where you trust it'
         )
     content = read_json(path, path)
@@ -135,7 +135,7 @@ def read_boxes(path: str) -> dict[str, list]:
 
 
 def write_proposals(folder: str | os.PathLike, source, out: str | os.PathLike) -> int:
-    """Write the boxes that a source finds in every picture of a folder to a json file; returns the pictures."""
+    """Write the boxes that a source finds in every image of a folder to a json file; returns the images."""
     from .unlabelled import UnlabelledImages
 
     found = {}
@@ -162,7 +162,7 @@ def random(source, results: dict, num: int) -> np.ndarray:
     """The first ones of another picture: what is learned when the boxes mean nothing."""
     if not hasattr(source, 'another'):
         raise ValueError(
-            f"strategy='random' takes boxes of another picture, which {type(source).__name__} does not "
+            f"strategy='random' takes boxes of another image, which {type(source).__name__} does not "
             'know; take ProposalFile'
         )
     return source.another(results)[:num]
@@ -173,14 +173,14 @@ STRATEGIES = dict(topk=top, mc=monte_carlo, random=random)
 
 @TRANSFORMS.register_module()
 class ProposalBoxes(BaseTransform):
-    """Proposals as the objects of a picture (DETReg, section 3.1).
+    """Proposals as the objects of an image (DETReg, section 3.1).
 
     Args:
         source: config of a source, see above.
         strategy: 'topk', 'mc' or 'random'. The paper's results are of the first, over `SelectiveSearch` anew in every
             epoch; the second asks for a source whose order means something.
         num: boxes, of 'mc' on average.
-        minimum: a picture with fewer is skipped.
+        minimum: an image with fewer is skipped.
         label: of all boxes; the official code gives the second class.
     """
 

@@ -40,7 +40,7 @@ class LoadPanopticMap(BaseTransform):
             raise OSError(f'cannot read the panoptic map {path}')
         if colours.shape[:2] != tuple(shape):
             height, width = colours.shape[:2]
-            raise ValueError(f'{path} is {width}x{height} pixels, its picture {shape[1]}x{shape[0]}')
+            raise ValueError(f'{path} is {width}x{height} pixels, its image {shape[1]}x{shape[0]}')
         results['panoptic_map'] = colours.astype(np.int32) @ np.array([1 << 16, 1 << 8, 1], np.int32)  # B, G, R
         return results
 
@@ -76,7 +76,7 @@ class LoadForeground(BaseTransform):
 @TRANSFORMS.register_module()
 class PanopticInstances(BaseTransform):
     """The segments of ``panoptic_map`` as instances, by ``segments_info`` of mmdet's ``CocoPanopticDataset``; to be
-    applied before the picture changes its size. Crowds are left out.
+    applied before the image changes its size. Crowds are left out.
 
     Args:
         things: labels below are objects; a segment with such a label that is no thing is a crowd of them.

@@ -1,4 +1,4 @@
-"""Cuts the pictures of a COCO data set into square tiles, for models that know small pictures with few objects."""
+"""Cuts the images of a COCO data set into square tiles, for models that know small images with few objects."""
 
 import math
 import os
@@ -16,7 +16,7 @@ from .loading import check_size
 from .masks import mask_fault
 
 MANIFEST = 'tiles.json'  # marks a folder that this wrote
-MOST = 10_000  # tiles of a picture
+MOST = 10_000  # tiles of an image
 
 
 def cut_tiles(
@@ -36,19 +36,19 @@ def cut_tiles(
 
     Args:
         ann_file: COCO annotations of objects with masks.
-        images: folder of the pictures.
-        across: tiles along a picture's shorter side, so that tiles of large pictures are large.
+        images: folder of the images.
+        across: tiles along an image's shorter side, so that tiles of large images are large.
         overlap: of neighbouring tiles of training, in shares of their side, in [0, 1). Those of validation stand side
-            by side; the last of a row moves inwards where they would leave the picture.
+            by side; the last of a row moves inwards where they would leave the image.
         min_share: of an object's area that a tile has to hold.
-        val_every: the first of every so many pictures, with all its tiles, validates.
+        val_every: the first of every so many images, with all its tiles, validates.
         overwrite: replace a folder that this function wrote.
 
     Raises:
         FileExistsError: ``out`` holds something that is no tiles, or what the tiles are made of.
         ValueError: an argument is out of its range, an annotation is not what it should be, has no mask or one that
             cannot be used, or an image is of another size than its annotations say.
-        OSError: a picture cannot be read.
+        OSError: an image cannot be read.
     """
     for name, value, right in (
         ('across', across, across >= 1),
@@ -102,7 +102,7 @@ def check_target(out: Path, ann_file: Path, images: Path, overwrite: bool) -> No
 
 
 def check_count(image: dict, across: int, overlap: float) -> None:
-    """Refuse a picture of a million tiles before the first is written."""
+    """Refuse an image of a million tiles before the first is written."""
     sides = image['height'], image['width']
     side = round(min(sides) / across)
     if across > min(sides):
@@ -132,7 +132,7 @@ def check_object(annotation: dict, image: dict, ann_file: str) -> None:
 def cut(
     image: dict, coco: COCO, images: Path, folder: Path, content: dict, across: int, overlap: float, min_share: float
 ) -> None:
-    """Write the tiles of one picture, and add them and their objects to the annotation file's content."""
+    """Write the tiles of one image, and add them and their objects to the annotation file's content."""
     path = images / image['file_name']
     pixels = mmcv.imread(path, flag='unchanged') if path.is_file() else None
     if pixels is None:

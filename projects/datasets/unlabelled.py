@@ -1,4 +1,4 @@
-"""Pictures without annotations, for pre-training."""
+"""Images without annotations, for pre-training."""
 
 import os
 from pathlib import Path
@@ -13,12 +13,12 @@ SUFFIXES = ('.jpg', '.jpeg', '.png', '.bmp', '.tif', '.tiff', '.webp', '.ppm', '
 
 @DATASETS.register_module()
 class UnlabelledImages(NamedImages, BaseDataset):
-    """Every picture of a folder and of the folders in it, in the order of their names.
+    """Every image of a folder and of the folders in it, in the order of their names.
 
     Takes the arguments of mmengine's ``BaseDataset``; the folder is ``data_prefix['img']`` in ``data_root``.
 
     Raises:
-        FileNotFoundError: there is no such folder, or no picture in it.
+        FileNotFoundError: there is no such folder, or no image in it.
     """
 
     def load_data_list(self) -> list[dict]:
@@ -31,7 +31,7 @@ class UnlabelledImages(NamedImages, BaseDataset):
         )
         if not paths:
             raise FileNotFoundError(
-                f'no picture ({", ".join(SUFFIXES)}) in {folder} or below; give the folder '
+                f'no image ({", ".join(SUFFIXES)}) in {folder} or below; give the folder '
                 'that holds the data with --cfg-options data_root=FOLDER'
             )
         return [dict(img_path=path, img_id=str(Path(path).relative_to(folder)), instances=[]) for path in paths]

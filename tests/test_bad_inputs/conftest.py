@@ -11,7 +11,7 @@ from damaged import CONTENT, HEIGHT, WIDTH
 
 @pytest.fixture
 def write(tmp_path):
-    """``write(change)``: ann.json and pictures; ``change`` gets the content before. Returns the folder."""
+    """``write(change)``: ann.json and images; ``change`` gets the content before. Returns the folder."""
 
     def make(change=None, raw: bytes | None = None):
         content = copy.deepcopy(CONTENT)

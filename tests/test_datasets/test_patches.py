@@ -1,4 +1,4 @@
-"""Pictures without labels, boxes at random, and the patches of boxes."""
+"""Images without labels, boxes at random, and the patches of boxes."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ PLAIN = (0.0, 0.0, 0.0)
 
 
 def loaded(height: int = 40, width: int = 60) -> dict:
-    """A picture whose red is its column, green its row, blue constant."""
+    """An image whose red is its column, green its row, blue constant."""
     image = np.zeros((height, width, 3), np.uint8)
     image[..., 2], image[..., 1], image[..., 0] = np.arange(width), np.arange(height)[:, None], 77
     return dict(img=image, img_shape=(height, width), ori_shape=(height, width))
@@ -46,7 +46,7 @@ def test_a_patch_is_what_is_in_its_box():
 
 @pytest.mark.parametrize('flip', [False, True])
 def test_patches_follow_their_boxes(flip):
-    """After flip, crop and resize each patch still shows the original picture in its own box."""
+    """After flip, crop and resize each patch still shows the original image in its own box."""
     init_default_scope('mmdet')
     np.random.seed(1)
     given = np.array([[0, 0, 10, 10], [12, 4, 28, 20], [30, 20, 46, 36], [50, 30, 60, 40]], np.float32)
@@ -102,7 +102,7 @@ def test_folder_of_pictures(tmp_path):
         (tmp_path / 'train' / name).touch()
     found = UnlabelledImages(data_root=str(tmp_path), data_prefix=dict(img='train'), pipeline=[])
     assert [found.get_data_info(i)['img_id'] for i in range(len(found))] == ['a.jpg', 'b/10.JPG', 'b/2.png']
-    with pytest.raises(FileNotFoundError, match='no picture .* in .*/val'):
+    with pytest.raises(FileNotFoundError, match='no image .* in .*/val'):
         UnlabelledImages(data_root=str(tmp_path), data_prefix=dict(img='val'), pipeline=[])
 
 

@@ -121,7 +121,7 @@ def test_missing_selective_search_says_what_helps():
 
 @pytest.mark.skipif(not hasattr(cv2, 'ximgproc'), reason='needs opencv-contrib-python-headless')
 def test_selective_search_finds_the_square():
-    """In a picture that is resized to a square for it."""
+    """In an image that is resized to a square for it."""
     boxes = SelectiveSearch()(loaded(80, 240))
     assert boxes.min() >= 0 and boxes.max() <= 1
     assert np.abs(boxes - [[20 / 240, 10 / 80, 40 / 240, 30 / 80]]).max(1).min() < 0.04

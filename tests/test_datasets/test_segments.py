@@ -48,15 +48,15 @@ def test_a_picture_without_segments(sample):
 
 def test_errors_name_the_map(sample, tmp_path):
     results, _ = sample
-    with pytest.raises(ValueError, match=r'map.png is 8x6 pixels, its picture 9x6'):
+    with pytest.raises(ValueError, match=r'map.png is 8x6 pixels, its image 9x6'):
         LoadPanopticMap().transform(dict(results, ori_shape=(6, 9)))
-    (tmp_path / 'map.png').write_bytes(b'no picture')
+    (tmp_path / 'map.png').write_bytes(b'no image')
     with pytest.raises(OSError, match='cannot read the panoptic map .*map.png'):
         LoadPanopticMap().transform(results)
 
 
 def test_a_picture_without_a_map_is_loaded_to_be_predicted_not_to_be_learned(sample):
-    for path in ({}, dict(seg_map_path=None)):  # a picture alone; a data set without `seg` in its data_prefix
+    for path in ({}, dict(seg_map_path=None)):  # an image alone; a data set without `seg` in its data_prefix
         results = dict(img_path='a.jpg', ori_shape=(6, 8), **path)
         assert LoadPanopticMap().transform(dict(results)) == results
         with pytest.raises(KeyError, match='a.jpg has no panoptic map; put LoadPanopticMap before PanopticInstances'):

@@ -17,7 +17,7 @@ CATEGORIES = [dict(id=7, name='cell')]
 
 @pytest.fixture
 def pictures(tmp_path) -> Path:
-    """Six pictures of 60x90; in each a square of 20 pixels at (25, 5), which the first two tiles share 5 to 15."""
+    """Six images of 60x90; in each a square of 20 pixels at (25, 5), which the first two tiles share 5 to 15."""
     (tmp_path / 'all' / 'one').mkdir(parents=True)
     images, annotations = [], []
     rng = np.random.default_rng(0)

@@ -1,4 +1,4 @@
-"""A picture's detections are its own: alone, in a batch, beside pictures of other sizes."""
+"""An image's detections are its own: alone, in a batch, beside images of other sizes."""
 
 import random
 

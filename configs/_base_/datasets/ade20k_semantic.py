@@ -1,4 +1,4 @@
-# ADE20K, 150 classes, every class of a picture an instance. Another folder: --cfg-options data_root=FOLDER.
+# ADE20K, 150 classes, every class of an image an instance. Another folder: --cfg-options data_root=FOLDER.
 _base_ = './loaders.py'
 data_root = 'data/ADEChallengeData2016/'
 num_classes = 150

@@ -1,4 +1,4 @@
-# BCCD: red and white blood cells and platelets, at three tenths of the pictures' size. Another folder:
+# BCCD: red and white blood cells and platelets, at three tenths of the images' size. Another folder:
 # --cfg-options data_root=FOLDER.
 _base_ = './coco_style.py'
 data_root = 'data/bccd/'

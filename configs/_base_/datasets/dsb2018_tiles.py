@@ -1,4 +1,4 @@
-# Nuclei of Data Science Bowl 2018 in tiles of a third of a picture, few in each. Write them with
+# Nuclei of Data Science Bowl 2018 in tiles of a third of an image, few in each. Write them with
 #   python tools/cut_tiles.py DIR/instances_dev.json DIR/images data/dsb2018_tiles
 _base_ = './dsb2018_instance.py'
 data_root = 'data/dsb2018_tiles/'

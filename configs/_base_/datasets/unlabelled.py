@@ -1,4 +1,4 @@
-# Pictures of a folder without labels; who builds on it says what the objects are. --cfg-options data_root=FOLDER.
+# Images of a folder without labels; who builds on it says what the objects are. --cfg-options data_root=FOLDER.
 data_root = 'data/imagenet/'
 load_image = dict(type='mmparts.LoadCheckedImage')
 pack_patches = dict(type='mmparts.PackPatches')

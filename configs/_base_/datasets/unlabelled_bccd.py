@@ -1,4 +1,4 @@
-# The blood cells of BCCD without their labels, as in bccd_detection.py; ten patches of each picture.
+# The blood cells of BCCD without their labels, as in bccd_detection.py; ten patches of each image.
 _base_ = './unlabelled_patches.py'
 data_root = 'data/bccd/'
 train_pipeline = [

@@ -1,4 +1,4 @@
-# Pictures of a folder without labels, UP-DETR's random patches as objects. Folder: --cfg-options data_root=FOLDER.
+# Images of a folder without labels, UP-DETR's random patches as objects. Folder: --cfg-options data_root=FOLDER.
 _base_ = './unlabelled.py'
 num_patches = 10
 

@@ -1,4 +1,4 @@
-# Pictures of a folder without labels, proposals as objects (DETReg). Folder: --cfg-options data_root=FOLDER.
+# Images of a folder without labels, proposals as objects (DETReg). Folder: --cfg-options data_root=FOLDER.
 _base_ = './unlabelled.py'
 
 crop_scales = [(400, 4200), (500, 4200), (600, 4200)]  # in effect no limit on the longer side

@@ -1,4 +1,4 @@
-# Trapped yeast cells, boxes and masks, as COCO files; pictures at 128 pixels. Folder: --cfg-options data_root=FOLDER.
+# Trapped yeast cells, boxes and masks, as COCO files; images at 128 pixels. Folder: --cfg-options data_root=FOLDER.
 _base_ = './coco_style.py'
 data_root = 'data/yeast/'
 metainfo = dict(classes=('trap', 'cell'))

@@ -1,4 +1,4 @@
-# Cell-DETR A: grey pictures, a small backbone, three encoder and two decoder layers, masks of convolutions.
+# Cell-DETR A: grey images, a small backbone, three encoder and two decoder layers, masks of convolutions.
 model = dict(
     type='mmparts.QueryDetector',
     embed_dims=128,

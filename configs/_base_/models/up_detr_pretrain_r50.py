@@ -1,4 +1,4 @@
-# UP-DETR's pre-training: find ten random patches of a picture. Of two classes only the second is used.
+# UP-DETR's pre-training: find ten random patches of an image. Of two classes only the second is used.
 _base_ = './up_detr_r50.py'
 model = dict(
     type='mmparts.PretextDetector',

@@ -1,4 +1,4 @@
-"""The generated data set "shapes": pictures with boxes, masks, panoptic and semantic maps and captions in one run."""
+"""The generated data set "shapes": images with boxes, masks, panoptic and semantic maps and captions in one run."""
 
 from .write import CLASSES, STUFF_CLASSES, VERSION, make_shapes
 

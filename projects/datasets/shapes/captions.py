@@ -1,4 +1,4 @@
-"""Sentences that are true of a generated picture: how many of what, in which colours, where, before what."""
+"""Sentences that are true of a generated image: how many of what, in which colours, where, before what."""
 
 from collections import Counter
 

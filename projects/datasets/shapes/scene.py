@@ -1,6 +1,6 @@
-"""One generated picture: textured shapes that overlap and hide each other before one or two kinds of background.
+"""One generated image: textured shapes that overlap and hide each other before one or two kinds of background.
 
-An object of which less than `MIN_VISIBLE` would show, or fewer than `MIN_PIXELS` pixels, is not put into the picture at
+An object of which less than `MIN_VISIBLE` would show, or fewer than `MIN_PIXELS` pixels, is not put into the image at
 all, so that every pixel belongs to exactly one annotated object or to the background and nothing visible is unlabelled.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 
 from .texture import TEXTURES, mix, paint_background
 
-MIN_VISIBLE = 0.5  # visible area / whole area of the shape, the part outside the picture included
+MIN_VISIBLE = 0.5  # visible area / whole area of the shape, the part outside the image included
 MIN_PIXELS = 24
 NOTABLE = 0.05  # an object hides another one if it stands before this share of it
 MAX_OBJECTS = 4
@@ -38,7 +38,7 @@ COLOURS = {
 
 @dataclass
 class Shape:
-    """An object as it is placed, before anything hides it; lengths in pixels of the finished picture."""
+    """An object as it is placed, before anything hides it; lengths in pixels of the finished image."""
 
     kind: str
     colour: str
@@ -52,7 +52,7 @@ class Shape:
 
 @dataclass
 class Scene:
-    """A picture and what is true of it. Objects are ordered from the farthest to the nearest.
+    """An image and what is true of it. Objects are ordered from the farthest to the nearest.
 
     image: H W 3, BGR, uint8.  owner: H W, index into ``shapes``, -1 where the background shows.
     ground: H W, index into ``stuff``.  hides: pairs (i, j) where object i is seen to stand before object j.
@@ -106,7 +106,7 @@ def one_thread():
 
 @one_thread()
 def sample_scene(rng: np.random.Generator, width: int, height: int, empty: bool = False) -> Scene:
-    """A picture of ``width`` x ``height`` pixels, a function of the generator's state alone."""
+    """An image of ``width`` x ``height`` pixels, a function of the generator's state alone."""
     canvas, ground, stuff = paint_background(rng, width, height)
     kept = keep_visible([] if empty else place_shapes(rng, width, height), width, height)
 
@@ -137,7 +137,7 @@ def place_shapes(rng: np.random.Generator, width: int, height: int) -> list[Shap
     shapes = []
     for _ in range(rng.integers(1, MAX_OBJECTS + 1)):
         diameter = side * np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
-        margin = 0.4 * diameter  # at most a little of a shape leaves the picture
+        margin = 0.4 * diameter  # at most a little of a shape leaves the image
         x, y = rng.uniform(margin, width - margin), rng.uniform(margin, height - margin)
         if shapes and rng.random() < 0.4:
             other = shapes[rng.integers(len(shapes))]
@@ -179,7 +179,7 @@ def contours(shape: Shape, left: int = 0, top: int = 0) -> list[np.ndarray]:
     c, s = np.cos(shape.angle), np.sin(shape.angle)
     turn = np.array([[c, -s], [s, c]]) @ np.diag([1.0, shape.stretch]) * shape.diameter / 2
     centre = shape.x - left, shape.y - top
-    # OpenCV puts whole numbers at pixel centres, pictures at pixel corners.
+    # OpenCV puts whole numbers at pixel centres, images at pixel corners.
     return [
         np.rint(((points @ turn.T + centre) * SUPERSAMPLING - 0.5) * 2**FRACTION_BITS).astype(np.int32)
         for points in OUTLINES[shape.kind]
@@ -194,7 +194,7 @@ def cover(shape: Shape, width: int, height: int) -> np.ndarray:
 
 
 def whole_area(shape: Shape) -> float:
-    """In pixels, whether they lie inside the picture or not."""
+    """In pixels, whether they lie inside the image or not."""
     outer, *holes = (cv2.contourArea(points) / (SUPERSAMPLING * 2**FRACTION_BITS) ** 2 for points in contours(shape))
     return outer - sum(holes)
 

@@ -1,4 +1,4 @@
-"""Surfaces of the generated pictures: patterns for objects, and the backgrounds sky, grass, brick, sand and water.
+"""Surfaces of the generated images: patterns for objects, and the backgrounds sky, grass, brick, sand and water.
 
 A pattern maps a patch to weights between 0 and 1 that mix two colours. Colours are BGR, 0 to 255, float32.
 """

@@ -1,6 +1,6 @@
 """Writes the data set "shapes" in the formats of COCO and mmseg. No network, the same bytes on every run.
 
-    {train,val}/*.jpg                           pictures of unequal sizes
+    {train,val}/*.jpg                           images of unequal sizes
     annotations/instances_{train,val}.json      COCO: tight boxes of the visible pixels, masks as RLE
     annotations/panoptic_{train,val}.json       COCO panoptic; a thing's segment id is its id in instances_*.json
     panoptic_{train,val}/*.png                  id = R + 256 G + 256^2 B
@@ -8,7 +8,7 @@
     annotations/captions_{train,val}.json       COCO captions
     shapes.json                                 what it was made with
 
-A picture depends on (VERSION, seed, split, index) alone: neither on how many are made nor on the number of processes.
+An image depends on (VERSION, seed, split, index) alone: neither on how many are made nor on the number of processes.
 """
 
 import json
@@ -29,11 +29,11 @@ from .captions import describe
 from .scene import OUTLINES, Scene, sample_scene
 from .texture import STUFF
 
-VERSION = 1  # raise it whenever a picture or an annotation changes
+VERSION = 1  # raise it whenever an image or an annotation changes
 MANIFEST = 'shapes.json'
 SPLITS = ('train', 'val')
 VAL_ID_OFFSET = 1_000_000  # image ids of the two splits never meet
-EMPTY_EVERY = 20  # one picture in so many shows no object
+EMPTY_EVERY = 20  # one image in so many shows no object
 SHORTEST = 0.6  # shorter side / longer side, at least
 JPEG_QUALITY = 95
 
@@ -88,9 +88,9 @@ def make_shapes(
     """Write the data set into the folder ``out``; do nothing when the same one is there.
 
     Args:
-        images: training pictures.
-        size: longer side of every picture, in pixels; the shorter one is 0.6 to 1 times that.
-        val_images: pictures of the split ``val``.
+        images: training images.
+        size: longer side of every image, in pixels; the shorter one is 0.6 to 1 times that.
+        val_images: images of the split ``val``.
         overwrite: replace a data set made with other parameters. Folders that this function did not write are never
             replaced.
         workers: processes that draw; the result does not depend on it.
@@ -106,14 +106,14 @@ def make_shapes(
             raise ValueError(f'{name}={value}: must be at least {least}')
     out, manifest = Path(out).absolute(), Manifest(images, val_images, size, seed)
     if is_there(out, manifest, overwrite):
-        print_log(f'{out}: shapes version {VERSION} with {images} + {val_images} pictures is there already', 'current')
+        print_log(f'{out}: shapes version {VERSION} with {images} + {val_images} images is there already', 'current')
         return False
 
     with whole_folder(out) as folder:
         for split in SPLITS:
             write_split(folder, split, manifest, workers)
         dump(asdict(manifest), folder / MANIFEST)
-    print_log(f'{out}: wrote {images} + {val_images} pictures of up to {size} px', 'current')
+    print_log(f'{out}: wrote {images} + {val_images} images of up to {size} px', 'current')
     return True
 
 
@@ -148,7 +148,7 @@ def is_there(out: Path, manifest: Manifest, overwrite: bool) -> bool:
 
 
 def write_split(root: Path, split: str, manifest: Manifest, workers: int):
-    """Draw one split and write its pictures, maps and annotation files."""
+    """Draw one split and write its images, maps and annotation files."""
     for folder in (split, f'panoptic_{split}', f'semantic_{split}', 'annotations'):
         (root / folder).mkdir(parents=True, exist_ok=True)
     count = manifest.images if split == 'train' else manifest.val_images
@@ -173,7 +173,7 @@ def write_split(root: Path, split: str, manifest: Manifest, workers: int):
 
 
 def write_picture(root: Path, split: str, manifest: Manifest, index: int) -> dict:
-    """Draw a picture, write it and its semantic map, and return its annotations (segments still without ids)."""
+    """Draw an image, write it and its semantic map, and return its annotations (segments still without ids)."""
     rng = np.random.default_rng([VERSION, manifest.seed, SPLITS.index(split), index])
     long, short = manifest.size, round(manifest.size * rng.uniform(SHORTEST, 1))
     width, height = (long, short) if rng.random() < 0.6 else (short, long)

@@ -24,7 +24,7 @@ class GreyPreprocessor(DetDataPreprocessor):
 
 def standardised(image: Tensor) -> Tensor:
     grey = image.float().mean(0, keepdim=True)
-    return (grey - grey.mean()) / grey.std().clamp(min=1e-3)  # a black picture stays black
+    return (grey - grey.mean()) / grey.std().clamp(min=1e-3)  # a black image stays black
 
 
 @MODELS.register_module()

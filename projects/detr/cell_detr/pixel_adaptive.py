@@ -1,7 +1,7 @@
 """Pixel-adaptive convolution (https://arxiv.org/abs/1904.05373, equation 3).
 
 out(i) = sum over the window of K(f(i), f(j)) W(p(j) - p(i)) v(j) + b: a convolution whose taps weigh by how much the
-guide f at the two pixels is alike, K being a Gaussian. Outside the picture values and guide are zero.
+guide f at the two pixels is alike, K being a Gaussian. Outside the image values and guide are zero.
 """
 
 import torch

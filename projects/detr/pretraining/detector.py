@@ -1,6 +1,6 @@
-"""Pre-training on pictures without labels: the objects are patches of the picture, described by its frozen backbone.
+"""Pre-training on images without labels: the objects are patches of the image, described by its frozen backbone.
 
-What UP-DETR and DETReg share. A patch is cut from the picture and augmented by the data pipeline
+What UP-DETR and DETReg share. A patch is cut from the image and augmented by the data pipeline
 (`datasets/patches.py`); it arrives as ``gt_instances.patches``, P 3 H W uint8, one for each box. The names of all
 parts are those of the detector that is fine-tuned; what only pre-training has is `prompt` and `head.embedding_branch`.
 """
@@ -26,13 +26,13 @@ PROBE_SIZE = 128  # pixels of a trial patch
 
 @MODELS.register_module()
 class PretextDetector(QueryDetector):
-    """A :class:`QueryDetector` whose backbone is frozen and describes the patches of each picture.
+    """A :class:`QueryDetector` whose backbone is frozen and describes the patches of each image.
 
     Args:
         stage: name of the backbone's module whose output, B C H W, is averaged into descriptors ('layer4').
         prompt: config of the part that tells the matching queries which patches to look for; None: they are not told.
-        adapt_norms: the backbone's batch norms take the statistics of these pictures, though no weight is trained. With
-            those of unlike pictures all descriptors are nearly the same, and there is nothing to find.
+        adapt_norms: the backbone's batch norms take the statistics of these images, though no weight is trained. With
+            those of unlike images all descriptors are nearly the same, and there is nothing to find.
         head: config of a head with an :class:`EmbeddingBranch`; it gets ``descriptor_dims``, as the prompt does.
         others: as those of :class:`QueryDetector`.
     """

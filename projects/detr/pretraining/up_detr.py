@@ -1,4 +1,4 @@
-"""UP-DETR: pre-training by finding random patches of a picture (https://arxiv.org/abs/2011.09094).
+"""UP-DETR: pre-training by finding random patches of an image (https://arxiv.org/abs/2011.09094).
 
 Differences from the official code: the blocks of queries are as many as there are patches (the official loop counts the
 queries of a patch, which is right only where both are ten); descriptors are cut from the graph.
