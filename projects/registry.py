@@ -20,7 +20,18 @@ SCOPE = 'mmparts'
 # Importing these registers every part.
 LOCATIONS = [
     f'{SCOPE}.{name}'
-    for name in ('ops', 'detr', 'backbones', 'classify', 'segment', 'datasets', 'evaluation', 'engine', 'visualization')
+    for name in (
+        'ops',
+        'detr',
+        'backbones',
+        'classify',
+        'segment',
+        'multimodal',
+        'datasets',
+        'evaluation',
+        'engine',
+        'visualization',
+    )
 ]
 
 

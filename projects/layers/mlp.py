@@ -7,6 +7,13 @@ import torch
 from torch import Tensor, nn
 
 
+class QuickGELU(nn.Module):
+    """x * sigmoid(1.702 x), the approximation that OpenAI's CLIP was trained with (up to 0.02 from the exact GELU)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * torch.sigmoid(1.702 * x)
+
+
 class Mlp(nn.Module):
     """Two linear maps with an activation between them.
 

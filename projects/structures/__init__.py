@@ -1,7 +1,8 @@
-"""What data sets hand to models and models to metrics: samples of images and volumes, and what labels mean."""
+"""What data sets hand to models and models to metrics: samples of images, volumes and several modalities; labels."""
 
 from .labelled import ImageSample
 from .labels import LabelTable
+from .multimodal import MultimodalSample
 from .volume import VolumeData, VolumeSample
 
-__all__ = ['ImageSample', 'LabelTable', 'VolumeData', 'VolumeSample']
+__all__ = ['ImageSample', 'LabelTable', 'MultimodalSample', 'VolumeData', 'VolumeSample']

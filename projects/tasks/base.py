@@ -1,6 +1,7 @@
 """What every task is asked for, and how the task of a model is found."""
 
 import copy
+import inspect
 import os.path as osp
 from collections.abc import Callable, Sequence
 from typing import ClassVar
@@ -198,10 +199,12 @@ def task_of(model: dict | nn.Module | type) -> Task:
         KeyError: nobody says what kind it is.
     """
     kind = model if isinstance(model, type) else type(getattr(model, 'module', model))
+    named = getattr(getattr(model, 'module', model), 'task', None)
     if isinstance(model, dict) or 'model' in getattr(model, '_cfg_dict', ()):
         with scope_of(model):
-            kind = resolve(model.get('model', model))
-    named = getattr(kind, 'task', None)
+            cfg = model.get('model', model)
+            kind = resolve(cfg)
+            named = task_of_part(kind, cfg) if hasattr(kind, 'task_from') else getattr(kind, 'task', None)
     if isinstance(named, str) and TASKS.get(named):
         return TASKS.get(named)()
     bases = {f'{base.__module__}.{base.__name__}' for base in kind.__mro__}
@@ -212,6 +215,12 @@ def task_of(model: dict | nn.Module | type) -> Task:
         f'{kind.__name__} says task={named!r}, which is no task; write `task = NAME` into its class, NAME one of '
         f'{", ".join(sorted(TASKS.module_dict))}, or add a task to mmparts/tasks'
     )
+
+
+def task_of_part(kind: type, cfg: dict) -> str:
+    """The task that a part says, the one which a class names as ``task_from``: of its config, or of its default."""
+    word = kind.task_from
+    return resolve(cfg.get(word) or inspect.signature(kind).parameters[word].default).task
 
 
 def scope_of(cfg: dict):

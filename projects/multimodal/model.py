@@ -1,0 +1,134 @@
+"""The container of the family: towers, fusion, objectives; a paper is a choice of parts."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from mmengine.model import BaseModel, ModuleDict
+from torch import Tensor, nn
+
+from ..registry import MODELS, build_part
+from .compatibility import check
+from .inference import Embeddings
+from .states import State, States
+
+
+@MODELS.register_module()
+class MultimodalModel(BaseModel):
+    """
+    ::
+
+        inputs by modality -> towers -> states -> fusion -> joint states -> objectives -> losses
+                                     -> projections -> embeddings        -> inference  -> samples
+
+    Args:
+        towers: modality -> config of its tower ('image', 'text', 'audio', 'regions' ...).
+        objectives: name -> config of an objective; the losses of a step are called ``name.loss...``.
+        fusion: puts the states of several modalities together.
+        decoder: writes texts of a state.
+        projections: modality -> width of the joint space or config of a module, from the pooled vector to the joint
+            space; a number is a linear map without bias. None for a modality: its pooled vector is there already.
+        momentum: a copy of the towers that follows them slowly.
+        inference: what 'predict' says; its class names the task.
+
+    Raises:
+        ValueError: a part needs what this model has not.
+
+    ``mode='tensor'`` returns the embeddings by modality, ``'loss'`` a dict of losses, ``'predict'`` the samples.
+    """
+
+    task_from = 'inference'  # the part whose class says the task
+
+    def __init__(
+        self,
+        towers: Mapping[str, dict],
+        objectives: Mapping[str, dict] | None = None,
+        fusion: dict | None = None,
+        decoder: dict | None = None,
+        projections: Mapping[str, dict | int | None] | None = None,
+        momentum: dict | None = None,
+        inference: dict = dict(type=Embeddings),
+        data_preprocessor: dict | None = None,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(data_preprocessor, init_cfg)
+        tokenizer = self.tokenizer
+        words = ('vocab_size', 'context_length')
+        shared = {word: getattr(tokenizer, word) for word in words} if tokenizer is not None else {}
+        self.towers = ModuleDict({name: build_part(cfg, **shared) for name, cfg in towers.items()})
+        self.fusion = build_part(fusion, **shared) if fusion else None
+        self.decoder = build_part(decoder, **shared) if decoder else None
+        self.projections = ModuleDict(
+            {name: self._projection(name, cfg) for name, cfg in (projections or {}).items() if cfg is not None}
+        )
+        self.joint = frozenset(projections or ())
+        shared['widths'] = {name: tower.embed_dims for name, tower in self.towers.items()}
+        self.objectives = ModuleDict({name: build_part(cfg, **shared) for name, cfg in (objectives or {}).items()})
+        self.inference = build_part(inference, **shared)
+        self.momentum = build_part(momentum) if momentum else None
+        check(self.parts(), set(self.towers), self.offers())
+        for part in self.parts().values():
+            part.bind(self)
+
+    def _projection(self, name: str, cfg: dict | int) -> nn.Module:
+        width = self.pooled_dims(name)
+        if width is None:
+            raise ValueError(f'projections={name!r}: the tower of {name!r} gives no pooled vector')
+        return nn.Linear(width, cfg, bias=False) if isinstance(cfg, int) else build_part(cfg, in_dims=width)
+
+    @property
+    def task(self) -> str:
+        """What kind of model tools know it as."""
+        return self.inference.task
+
+    @property
+    def tokenizer(self):
+        """That of the preprocessor, or None."""
+        return getattr(self.data_preprocessor, 'tokenizer', None)
+
+    def pooled_dims(self, name: str) -> int | None:
+        """Channels of the pooled vector of a modality."""
+        return (self.fusion if self.alone else self.towers[name]).pooled_dims
+
+    @property
+    def alone(self) -> bool:
+        """Whether a single modality also goes through the fusion."""
+        return self.fusion is not None and self.fusion.alone
+
+    # What parts are held against
+
+    def parts(self) -> dict[str, nn.Module]:
+        """Every part under its place in the config."""
+        single = {name: getattr(self, name) for name in ('fusion', 'decoder', 'momentum', 'inference')}
+        several = {
+            f'{group}.{name}': part for group in ('towers', 'objectives') for name, part in getattr(self, group).items()
+        }
+        return {**several, **{name: part for name, part in single.items() if part is not None}}
+
+    def offers(self) -> set[str]:
+        """Words that parts may use."""
+        words = {word for part in self.parts().values() for word in part.gives}
+        if self.tokenizer is not None:
+            words.add('tokenizer')
+        return words | {'embedding'} if len(self.joint) > 1 else words
+
+    def project(self, name: str, state: State) -> Tensor:
+        """The pooled vector of a state in the joint space, B D, of any length."""
+        return self.projections[name](state.pooled) if name in self.projections else state.pooled
+
+    def forward(self, inputs: Mapping[str, Any], data_samples: Sequence | None = None, mode: str = 'tensor'):
+        states = States(self, inputs, data_samples or ())
+        if mode == 'loss':
+            return self.loss(states)
+        if mode == 'predict':
+            return self.inference(states)
+        if mode == 'tensor':
+            return {name: states.embedding(name) for name in sorted(self.joint) if name in inputs}
+        raise ValueError(f"mode={mode!r} is unknown; choose from 'tensor', 'loss', 'predict'")
+
+    def loss(self, states: States) -> dict[str, Tensor]:
+        losses = {}
+        for name, objective in self.objectives.items():
+            for word, value in objective(states).items():
+                factor = objective.weight if word.startswith('loss') else 1
+                losses[f'{name}.{word}'] = factor * value
+        return losses

@@ -1,0 +1,155 @@
+"""Contrastive: an image is told from those of other texts, a text from those of other images (CLIP,
+https://arxiv.org/abs/2103.00020).
+
+Of three parts, each to be changed on its own: `keys`, what a batch is held against (the batch of all processes; a
+momentum copy and a queue); `targets`, which of the keys are right (one's own; soft ones of a momentum copy); `scale`.
+"""
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...registry import MODELS, build_part
+from ..roles import Objective, Part
+from ..states import States
+
+
+@MODELS.register_module()
+class LogitScale(nn.Module):
+    """The learned factor of the cosines, exp(log_scale).
+
+    Args:
+        start: of the factor; CLIP 1 / 0.07.
+        least, most: the factor is kept between them, before each step.
+    """
+
+    def __init__(self, start: float = 1 / 0.07, least: float = 0.0, most: float = 100.0):
+        super().__init__()
+        self.range = (math.log(least) if least else -math.inf, math.log(most))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(start)))
+
+    def forward(self) -> Tensor:
+        if self.training:
+            with torch.no_grad():
+                self.log_scale.clamp_(*self.range)
+        return self.log_scale.exp()
+
+
+class Keys(Part):
+    """Base of what a batch is held against: ``keys(states, name) -> K D``, of length 1.
+
+    After the losses of a step the objective calls ``update(states)``, for queues.
+    """
+
+    def forward(self, states: States, name: str) -> Tensor:
+        raise NotImplementedError
+
+    def own(self, states: States, name: str) -> Tensor:
+        """B: the row of the keys that is each item's own."""
+        return torch.arange(len(states.embedding(name)), device=states.embedding(name).device)
+
+    def update(self, states: States) -> None:
+        """Remember the batch."""
+
+
+@MODELS.register_module()
+class BatchKeys(Keys):
+    """The batch of all processes; gradients flow back to the process that an item is of.
+
+    With that, the mean over processes of the gradients is that of one process with the whole batch.
+    """
+
+    def forward(self, states: States, name: str) -> Tensor:
+        return gather(states.embedding(name))
+
+    def own(self, states: States, name: str) -> Tensor:
+        return super().own(states, name) + rank() * len(states.embedding(name))
+
+
+class Targets(Part):
+    """Base of what is right: ``targets(states, query, key, own, count) -> B`` (numbers of keys) or B K (shares)."""
+
+    def forward(self, states: States, query: str, key: str, own: Tensor, count: int) -> Tensor:
+        raise NotImplementedError
+
+
+@MODELS.register_module()
+class OwnPair(Targets):
+    """Each item's own."""
+
+    def forward(self, states: States, query: str, key: str, own: Tensor, count: int) -> Tensor:
+        return own
+
+
+@MODELS.register_module()
+class Contrastive(Objective):
+    """
+    Args:
+        between: the two modalities.
+        keys: see :class:`Keys`.
+        targets: see :class:`Targets`.
+        scale: see :class:`LogitScale`.
+        label_smoothing: share of each target that is spread over all keys.
+
+    The losses: ``loss``, the mean of both directions; ``scale`` and the share of the batch whose best key is its own
+    (``accuracy``) are logged.
+    """
+
+    uses = ('embedding',)
+
+    def __init__(
+        self,
+        between: Sequence[str] = ('image', 'text'),
+        keys: dict = dict(type=BatchKeys),
+        targets: dict = dict(type=OwnPair),
+        scale: dict = dict(type=LogitScale),
+        label_smoothing: float = 0.0,
+        weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(weight, init_cfg)
+        self.between = self.needs = tuple(between)
+        self.keys, self.targets = build_part(keys), build_part(targets)
+        self.scale = build_part(scale)
+        self.uses = tuple({*self.uses, *self.keys.uses, *self.targets.uses})
+        self.label_smoothing = label_smoothing
+
+    def forward(self, states: States) -> dict[str, Tensor]:
+        first, second = self.between
+        check_pairs(states, first, second)
+        scale = self.scale()
+        losses, right = zip(*(self.direction(states, *pair, scale) for pair in ((first, second), (second, first))))
+        self.keys.update(states)
+        return dict(loss=sum(losses) / 2, accuracy=sum(right) / 2, scale=scale.detach())
+
+    def direction(self, states: States, query: str, key: str, scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Loss and share of right ones, of queries of one modality among keys of the other."""
+        keys, own = self.keys(states, key), self.keys.own(states, key)
+        logits = scale * states.embedding(query) @ keys.T
+        targets = self.targets(states, query, key, own, len(keys))
+        loss = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+        return loss, (logits.detach().argmax(1) == own).float().mean()
+
+
+def check_pairs(states: States, first: str, second: str):
+    """Refuse batches whose items are no pairs."""
+    counts = [len(states.embedding(name)) for name in (first, second)]
+    if counts[0] != counts[1]:
+        raise ValueError(f'{counts[0]} of {first} and {counts[1]} of {second} in a batch: give each item one of both')
+
+
+def rank() -> int:
+    return dist.get_rank() if dist.is_initialized() else 0
+
+
+def gather(x: Tensor) -> Tensor:
+    """B D -> (processes*B) D, in their order, with gradients; every process must have as many."""
+    if not dist.is_initialized() or dist.get_world_size() == 1:
+        return x
+    from torch.distributed.nn.functional import all_gather
+
+    return torch.cat(all_gather(x.contiguous()))

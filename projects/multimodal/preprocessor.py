@@ -1,0 +1,128 @@
+"""Inputs of several modalities as batches: one part a modality, among them the one place where texts become numbers."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from mmengine.model import BaseDataPreprocessor
+from torch import Tensor, nn
+
+from ..registry import MODELS, TASK_UTILS
+from .states import Texts
+
+CLIP_MEAN, CLIP_STD = (122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305)
+
+
+class Inputs(nn.Module):
+    """Base of what makes a batch of one modality: ``inputs(list of what the data set gives) -> batch``.
+
+    Tensors go to the device by ``place(value)``.
+    """
+
+    def forward(self, given: Sequence[Any], device: torch.device) -> Any:
+        raise NotImplementedError
+
+
+@MODELS.register_module()
+class ImageInputs(Inputs):
+    """C H W of one size -> B C H W, normalised.
+
+    Args:
+        mean, std: of each channel, of values from 0 to 255, in the order after `bgr_to_rgb`; those of CLIP.
+        bgr_to_rgb: images come as BGR, as mmcv loads them.
+
+    Raises:
+        ValueError: images of unequal sizes.
+    """
+
+    def __init__(self, mean: Sequence[float] = CLIP_MEAN, std: Sequence[float] = CLIP_STD, bgr_to_rgb: bool = True):
+        super().__init__()
+        if len(mean) != len(std) or not all(value > 0 for value in std):
+            raise ValueError(f'mean={mean} and std={std}: one number a channel each, those of std above 0')
+        self.bgr_to_rgb = bgr_to_rgb
+        for name, values in (('mean', mean), ('std', std)):
+            self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1), persistent=False)
+
+    def forward(self, given: Sequence[Tensor], device: torch.device) -> Tensor:
+        shapes = {tuple(image.shape) for image in given}
+        if len(shapes) > 1:
+            raise ValueError(f'images of shapes {sorted(shapes)} in one batch; let the pipeline resize and crop them')
+        images = torch.stack(tuple(given)).to(device, non_blocking=True).float()
+        if images.shape[1] != len(self.mean):
+            raise ValueError(f'images have {images.shape[1]} channels, the mean of the preprocessor {len(self.mean)}')
+        return ((images.flip(1) if self.bgr_to_rgb else images) - self.mean) / self.std
+
+
+@MODELS.register_module()
+class TextInputs(Inputs):
+    """Strings, lists of strings or ids -> :class:`Texts`. An item with several texts has several rows.
+
+    Args:
+        tokenizer: config of one, in TASK_UTILS.
+    """
+
+    def __init__(self, tokenizer: dict):
+        super().__init__()
+        self.tokenizer = TASK_UTILS.build(tokenizer)
+
+    def forward(self, given: Sequence[str | Sequence[str] | Tensor], device: torch.device) -> Texts:
+        if all(isinstance(one, Tensor) for one in given):
+            return self.of_ids(given).to(device)
+        several = [[one] if isinstance(one, str) else list(one) for one in given]
+        texts = self.tokenizer([text for each in several for text in each])
+        if any(len(each) != 1 for each in several):
+            texts.owner = torch.tensor([index for index, each in enumerate(several) for _ in each])
+        return texts.to(device)
+
+    def of_ids(self, given: Sequence[Tensor]) -> Texts:
+        """Ids that are framed and not padded."""
+        length, pad = max(len(one) for one in given), self.tokenizer.pad_id
+        ids = torch.full((len(given), length), pad, device=given[0].device)
+        keep = torch.zeros_like(ids, dtype=torch.bool)
+        for row, one in enumerate(given):
+            ids[row, : len(one)], keep[row, : len(one)] = one, True
+        return Texts(ids, keep)
+
+
+@MODELS.register_module()
+class MultimodalPreprocessor(BaseDataPreprocessor):
+    """``inputs`` of a data set, a dict of modality -> list, or a list of dicts, become a dict of batches.
+
+    Args:
+        inputs: modality -> config of its :class:`Inputs`, as ``dict(image=dict(type='mmparts.ImageInputs'), ...)``.
+
+    Raises:
+        ValueError: an item has a modality that `inputs` does not name, or lacks one that others have.
+    """
+
+    def __init__(self, inputs: Mapping[str, dict], non_blocking: bool = False):
+        super().__init__(non_blocking)
+        self.inputs = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in inputs.items()})
+
+    @property
+    def tokenizer(self):
+        """Of the texts; None where no modality has one."""
+        found = (getattr(each, 'tokenizer', None) for each in self.inputs.values())
+        return next((each for each in found if each is not None), None)
+
+    def forward(self, data: dict, training: bool = False) -> dict:
+        inputs, samples = data['inputs'], data.get('data_samples')
+        named = inputs if isinstance(inputs, Mapping) else by_modality(inputs)
+        unknown = sorted(set(named) - set(self.inputs))
+        if unknown:
+            raise ValueError(
+                f'the data has {", ".join(unknown)}, the preprocessor inputs for {", ".join(self.inputs)}; add '
+                f'inputs=dict({unknown[0]}=...), or leave it out of the data'
+            )
+        made = {name: self.inputs[name](given, self.device) for name, given in named.items()}
+        samples = self.cast_data(samples) if samples is not None else None
+        return dict(inputs=made, data_samples=samples)
+
+
+def by_modality(items: Sequence[Mapping[str, Any]]) -> dict[str, list]:
+    """A list of dicts as a dict of lists."""
+    names = list(items[0])
+    for index, item in enumerate(items):
+        if set(item) != set(names):
+            raise ValueError(f'item {index} of the batch has {sorted(item)}, the first has {sorted(names)}')
+    return {name: [item[name] for item in items] for name in names}

@@ -1,0 +1,21 @@
+"""What goes with the inputs of a model of several modalities: truths before, predictions after."""
+
+from mmengine.structures import BaseDataElement
+
+
+class MultimodalSample(BaseDataElement):
+    """Beside it go ``inputs``, a dict of modalities: ``image`` C H W, ``text`` a string, several, or ids ...
+
+    Truths:
+        gt_texts: what is said of the image, a list of strings.
+        gt_label: number of the class; 1 or 0 where a sentence is true or not.
+        gt_answers, gt_answer_weights: strings and the share of annotators who gave each.
+
+    Predictions:
+        pred_embeddings: dict of modality -> D, of length 1; n D of an item with n texts.
+        pred_scores (K), pred_label: of classes.
+        pred_text, pred_texts: a caption or an answer; all that a search kept, best first.
+
+    Metainfo: ``img_id, img_path, text_ids, question_id, classes``: of the file and the data set; ids are strings or
+    numbers, and two items with one ``img_id`` show the same image.
+    """
