@@ -45,6 +45,45 @@ def attention_map(query: Tensor, key: Tensor, num_heads: int, bias: Tensor | Non
     return scores.softmax(-1)
 
 
+class KeyValues:
+    """Keys and values of one attention that are kept while a text is written token by token.
+
+    Args:
+        grows: self-attention, where each call adds its tokens; False: cross-attention, whose first call makes them for
+            all that follow.
+
+    Attributes:
+        keys, values: B heads S d; None before the first call.
+    """
+
+    def __init__(self, grows: bool = True):
+        self.grows = grows
+        self.keys: Tensor | None = None
+        self.values: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Tokens that are kept."""
+        return 0 if self.keys is None else self.keys.shape[2]
+
+    def extend(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """All keys and values, those of earlier calls first."""
+        if self.keys is not None:
+            keys, values = torch.cat([self.keys, keys], dim=2), torch.cat([self.values, values], dim=2)
+        self.keys, self.values = keys, values
+        return keys, values
+
+    def select(self, rows: Tensor) -> None:
+        """Keep these rows of the batch, in this order: what a beam search goes on with. What does not grow is shared by
+        all beams of an item, and stays."""
+        if self.grows and self.keys is not None:
+            self.keys, self.values = self.keys[rows], self.values[rows]
+
+    def shorten(self, length: int) -> None:
+        """Keep the first tokens only."""
+        self.keys, self.values = self.keys[:, :, :length], self.values[:, :, :length]
+
+
 def split_heads(x: Tensor, num_heads: int) -> Tensor:
     """B N C -> B heads N C/heads."""
     return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
@@ -116,16 +155,24 @@ class MultiheadAttention(nn.Module):
         value: Tensor | None = None,
         bias: Tensor | None = None,
         rotate: Rotate | None = None,
+        past: KeyValues | None = None,
     ) -> Tensor:
         """query B N C; key B S C', the query by default; value B S C', the key by default -> B N C.
 
         Args:
-            bias: see :func:`attend`.
+            bias: see :func:`attend`; with ``past``, over all keys.
             rotate: applied to queries and keys, B heads N d (rotary positions); for self-attention.
+            past: keys and values of earlier calls, which these add to or, where they do not grow, take instead of
+                those of ``key``.
         """
-        heads = [split_heads(x, self.num_heads) for x in self.project(query, key, value)]
-        if rotate is not None:
-            heads[:2] = rotate(heads[0]), rotate(heads[1])
+        if past is not None and not past.grows and past.length:
+            heads = [split_heads(self.project_query(query), self.num_heads), past.keys, past.values]
+        else:
+            heads = [split_heads(x, self.num_heads) for x in self.project(query, key, value)]
+            if rotate is not None:
+                heads[:2] = rotate(heads[0]), rotate(heads[1])
+            if past is not None:
+                heads[1:] = past.extend(heads[1], heads[2])
         out = _fused(*heads, bias, self.dropout if self.training else 0.0)
         return self.out_proj(self.inner_norm(out.transpose(1, 2).flatten(2)))
 
@@ -149,6 +196,13 @@ class MultiheadAttention(nn.Module):
             out = F.linear(source, weight[start:stop], None if bias is None else bias[start:stop])
             parts += out.split(widths, dim=-1) if len(widths) > 1 else [out]
         return tuple(parts)
+
+    def project_query(self, query: Tensor) -> Tensor:
+        """The queries alone, B N C."""
+        if not self.fused:
+            return self.q_proj(query)
+        bias, width = self._bias(), self.widths[0]
+        return F.linear(query, self.in_proj_weight[:width], None if bias is None else bias[:width])
 
     def _bias(self) -> Tensor | None:
         if self.in_proj_bias is not None or not any(self.has):

@@ -42,6 +42,7 @@ class Residual(nn.Module):
             https://arxiv.org/abs/2103.17239); None: no factor.
         drop_path: chance that a sample's branch is left out, in training (https://arxiv.org/abs/1603.09382).
         embed_dims: channels; only needed with ``layer_scale``.
+        dropout: of the branch's output, in training (the first transformer, BERT).
     """
 
     def __init__(
@@ -52,18 +53,21 @@ class Residual(nn.Module):
         layer_scale: float | None = None,
         drop_path: float = 0.0,
         embed_dims: int | None = None,
+        dropout: float = 0.0,
     ):
         super().__init__()
         if order not in ORDERS:
             raise ValueError(f'order={order!r} is unknown; choose from {", ".join(ORDERS)}')
         self.norm, self.part, self.order = norm, part, order
         self.scale = None if layer_scale is None else nn.Parameter(torch.full((embed_dims,), float(layer_scale)))
+        self.dropout = nn.Dropout(dropout) if dropout else nn.Identity()
         self.drop_path = DropPath(drop_path) if drop_path else nn.Identity()
 
     def forward(self, x: Tensor, *args, **kwargs) -> Tensor:
         return residual(x, lambda x: self.part(x, *args, **kwargs), self.norm, self.order, self._drop)
 
     def _drop(self, branch: Tensor) -> Tensor:
+        branch = self.dropout(branch)
         return self.drop_path(branch if self.scale is None else branch * self.scale)
 
     def extra_repr(self) -> str:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from .attention import MultiheadAttention
+from .attention import KeyValues, MultiheadAttention
 from .mlp import Mlp
 from .residual import Residual
 
@@ -27,8 +27,8 @@ class TokenBlock(nn.Module):
         biases: of the attention's queries, keys and values, see :class:`MultiheadAttention`.
         memory_dims: channels of what cross-attention looks at; None: no cross-attention.
         dropout: after the MLP's two maps; attn_dropout: of attention weights.
-        drop_path, layer_scale: see :class:`Residual`.
-        attn, mlp: parts to take instead of the default ones, as modules.
+        drop_path, layer_scale: see :class:`Residual`; branch_dropout: its ``dropout``.
+        attn, cross_attn, mlp: parts to take instead of the default ones, as modules.
     """
 
     def __init__(
@@ -45,19 +45,20 @@ class TokenBlock(nn.Module):
         attn_dropout: float = 0.0,
         drop_path: float = 0.0,
         layer_scale: float | None = None,
+        branch_dropout: float = 0.0,
         attn: nn.Module | None = None,
+        cross_attn: nn.Module | None = None,
         mlp: nn.Module | None = None,
     ):
         super().__init__()
 
         def branch(part: nn.Module) -> Residual:
-            return Residual(part, norm(embed_dims), order, layer_scale, drop_path, embed_dims)
+            return Residual(part, norm(embed_dims), order, layer_scale, drop_path, embed_dims, branch_dropout)
 
         self.attn = branch(attn or MultiheadAttention(embed_dims, num_heads, attn_dropout, biases=biases))
-        self.cross_attn = None
-        if memory_dims is not None:
-            cross = MultiheadAttention(embed_dims, num_heads, attn_dropout, kv_dims=memory_dims, biases=biases)
-            self.cross_attn = branch(cross)
+        if cross_attn is None and memory_dims is not None:
+            cross_attn = MultiheadAttention(embed_dims, num_heads, attn_dropout, kv_dims=memory_dims, biases=biases)
+        self.cross_attn = None if cross_attn is None else branch(cross_attn)
         self.mlp = branch(mlp or Mlp(embed_dims, mlp_dims, act=act, dropout=dropout))
 
     def forward(
@@ -66,6 +67,7 @@ class TokenBlock(nn.Module):
         bias: Tensor | None = None,
         memory: Tensor | None = None,
         memory_bias: Tensor | None = None,
+        memory_past: KeyValues | None = None,
         **attn,
     ) -> Tensor:
         """x B N C -> B N C.
@@ -73,11 +75,13 @@ class TokenBlock(nn.Module):
         Args:
             bias, memory_bias: see :func:`attend`.
             memory: B S C'; None leaves cross-attention out.
-            attn: what else self-attention takes: ``rotate`` of `MultiheadAttention`, ``size`` of `MapAttention`.
+            memory_past: keys and values of the memory, made by the first call.
+            attn: what else self-attention takes: ``rotate`` and ``past`` of `MultiheadAttention`, ``size`` of
+                `MapAttention`.
         """
         x = self.attn(x, bias=bias, **attn)
         if memory is not None:
-            x = self.cross_attn(x, memory, bias=memory_bias)
+            x = self.cross_attn(x, memory, bias=memory_bias, past=memory_past)
         return self.mlp(x)
 
 
