@@ -41,6 +41,7 @@ class SafeCheckpointHook(CheckpointHook):
         self._trim(runner)
         super().before_train(runner)
         self._put_best({key: self._own(path) for key, path in self._take_best().items()})
+        self.last_ckpt = self._known_last(runner)
         self.keep_ckpt_ids = deque(getattr(self, 'keep_ckpt_ids', ()))
         for step in self.surplus:
             self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step)))
@@ -87,8 +88,23 @@ class SafeCheckpointHook(CheckpointHook):
     def _own(self, path: str) -> str | None:
         """The best checkpoint of that name in this folder; None for a file that is not one."""
         own = self.file_backend.join_path(self.out_dir, osp.basename(str(path)))
-        pattern = 'best_.*' + re.escape(self.filename_tmpl).replace(re.escape('{}'), r'\d+')
-        return own if re.fullmatch(pattern, osp.basename(own)) and self.file_backend.isfile(own) else None
+        return (
+            own
+            if re.fullmatch(f'best_.*{self._names()}', osp.basename(own)) and self.file_backend.isfile(own)
+            else None
+        )
+
+    def _known_last(self, runner) -> str | None:
+        """The last regular save of the resumed run, which a new best score is written into, too.
+
+        Not looked for on the disk: all processes must answer alike.
+        """
+        name = osp.basename(str(runner.message_hub.runtime_info.get('last_ckpt', '')))
+        return self.file_backend.join_path(self.out_dir, name) if re.fullmatch(self._names(), name) else None
+
+    def _names(self) -> str:
+        """A pattern of the names of regular saves."""
+        return re.escape(self.filename_tmpl).replace(re.escape('{}'), r'\d+')
 
     def _check_resumed(self, runner) -> None:
         model = runner.model.module if is_model_wrapper(runner.model) else runner.model
