@@ -1,4 +1,4 @@
-"""Values that mean nothing, whatever the class that takes them: no queries, a learning rate that is no number."""
+"""Values that are wrong for every class: zero queries, a learning rate that is not a number."""
 
 import math
 from collections.abc import Iterator
@@ -62,7 +62,7 @@ def is_number(value) -> bool:
 
 
 def fault_of(key: str, value) -> str | None:
-    """What is wrong with a value under a key of a known meaning; None where nothing is, or where nobody knows."""
+    """The fault of a value under a key of a known meaning; None when it is right or its meaning unknown."""
     if value is None or isinstance(value, bool) or not isinstance(value, (int, float, str)):
         return None
     if isinstance(value, str):

@@ -49,7 +49,7 @@ def unknown_options(cfg: Config, options: list[str]) -> list[Finding]:
 
 
 def source(cfg: Config, where: str, options: list[str]) -> str:
-    """' (set by ...)' of an entry; empty where the config itself sets it, or nobody knows."""
+    """' (set by ...)' of an entry; empty where the config itself sets it, or where it is not known."""
     keys = tuple(int(key) if key.isdigit() else key for key in where.replace('[', '.').replace(']', '').split('.'))
     plain = dotted(keys).replace('[', '.').replace(']', '')
     if any(plain == option or plain.startswith(f'{option}.') for option in options):

@@ -82,7 +82,7 @@ def measure(
 
 
 def race(ours: Callable[[], object], theirs: Callable[[], object], device: torch.device, rounds: int = 5) -> Race:
-    """Let two steps take turns, ours first, after a warm-up of each; whatever else the machine does meets both."""
+    """Let two steps take turns, ours first, after a warm-up of each; so that other load on the machine slows both."""
     for _ in range(WARM_UP.get(device.type, 1)):
         ours(), theirs()
     pairs = [(timed(ours, device), timed(theirs, device)) for _ in range(rounds)]

@@ -80,6 +80,10 @@ class ViT(BaseModule):
 
     Raises:
         ValueError: an unknown word; `out_indices` beyond the blocks; windows with tokens before the map.
+
+    >>> vit = ViT(dict(embed_dims=32, num_layers=2, num_heads=2), patch_size=16, out_indices=(0, 1))
+    >>> vit.channels, vit.strides, [tuple(level.shape) for level in vit(torch.zeros(1, 3, 64, 96))]
+    ((32, 32), (16, 16), [(1, 32, 4, 6), (1, 32, 4, 6)])
     """
 
     @staticmethod

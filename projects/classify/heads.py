@@ -43,6 +43,9 @@ class LinearClassHead(ClassHead):
         in_channels: of the backbone's outputs; the last is read.
         hidden_dims: of a layer with tanh before it (ViT's ``pre_logits``, in pre-training); None: none.
         dropout: before the last layer.
+
+    >>> LinearClassHead([16, 32], num_classes=10)([torch.zeros(2, 16, 8, 8), torch.zeros(2, 32, 4, 4)]).shape
+    torch.Size([2, 10])
     """
 
     def __init__(

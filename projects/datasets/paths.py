@@ -1,4 +1,4 @@
-"""Names of files that an annotation file gives: whoever wrote it may not point outside the folder of the data."""
+"""File names from annotation files: they may not point outside the folder of the data."""
 
 import posixpath
 import re

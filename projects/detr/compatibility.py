@@ -44,7 +44,7 @@ def check_parts(detector: nn.Module) -> None:
 
 
 def check_roles(detector: nn.Module) -> None:
-    """Parts derive from the bases of their roles, without which nobody knows what they are asked."""
+    """Parts derive from the bases of their roles."""
     for where, role in ROLES.items():
         found = attrgetter(where)(detector)
         for part in found if isinstance(found, Iterable) else [found]:
@@ -116,7 +116,7 @@ def check_references(sources: list[roles.QuerySource | roles.GroupSource], decod
 
 
 def check_positions(sources: list[roles.QuerySource | roles.GroupSource], decoder: roles.DecoderRole) -> None:
-    """Positions are as wide as attention takes them; those that nobody brings are derived, and no others."""
+    """Positions are as wide as the attention takes them; they are derived exactly when the queries bring none."""
     part = decoder.position
     widths = {name(each): each.position_width for each in decoder.attention() if each.position_width}
     if len(set(widths.values())) > 1:

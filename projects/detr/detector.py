@@ -132,7 +132,7 @@ class QueryDetector(BaseDetector):
 
 
 def refuse_settings(owner: str, **given: dict | None):
-    """mmdet's settings for training and testing, which nobody would read."""
+    """Refuse mmdet's settings for training and testing, which no part reads."""
     for name, settings in given.items():
         if settings:
             raise ValueError(

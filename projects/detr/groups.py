@@ -11,7 +11,7 @@ from .structures import QueryGroup, Run
 
 
 def isolated(groups: list[QueryGroup]) -> list[Run]:
-    """The runs of neighbouring groups from which nobody looks into another run.
+    """Split the groups into runs of neighbours; no query looks into another run.
 
     Runs attend on their own, most of them without a mask; and the matching queries compute the very same numbers
     whether there are others or not.

@@ -106,7 +106,7 @@ class HungarianMatcher(Matcher):
         return [Matches(*part, host) for part, host in zip(index.split(sizes, dim=1), on_host.split(sizes, dim=1))]
 
     def cost(self, each: PredictionSet) -> Tensor:
-        """L B N G, in float32 whatever the autocast; columns beyond an image's objects mean nothing."""
+        """L B N G, in float32 even under autocast; columns beyond an image's objects mean nothing."""
         labels, boxes = each.targets.padded
         with without_autocast(each.logits):
             return sum(cost(each.logits.float(), each.boxes.float(), labels, boxes) for cost in self.costs)

@@ -314,7 +314,7 @@ class QueryGroup(Training):
 
 @dataclass
 class Run:
-    """Neighbouring query groups that attend to each other and to nobody else, see :func:`isolated`.
+    """Neighbouring query groups that attend to each other and to no other group, see :func:`isolated`.
 
     Args:
         size: queries.

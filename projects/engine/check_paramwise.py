@@ -12,7 +12,7 @@ from ..registry import HOOKS
 
 @HOOKS.register_module()
 class CheckParamwiseHook(Hook):
-    """Refuses ``custom_keys`` that match no parameter: the rate or decay they name would be nobody's.
+    """Refuses ``custom_keys`` that match no parameter: the rate or decay they name would have no effect.
 
     Raises:
         ValueError: naming the key and the parts of the model that are spelt most like it.

@@ -74,7 +74,7 @@ class SafeCheckpointHook(CheckpointHook):
             ) from error
 
     def _trim(self, runner) -> None:
-        """Take from a resumed file only what this hook would have written there: it may be anybody's.
+        """Take from a resumed file only what this hook would have written there: the file is not trusted.
 
         Its list of kept checkpoints and the name of its best one decide what is deleted later.
         """

@@ -23,7 +23,7 @@ KNOWN = (
 
 
 def explain(error: BaseException) -> str:
-    """The message of an error: its own words, what is known of them, and the place where nobody foresaw it."""
+    """The message of an error: its words, what they mean where that is known, else where it was raised."""
     text, kind = words(error), type(error).__name__
     for pattern, meaning in KNOWN:
         if re.search(pattern, f'{kind}: {text}'):

@@ -1,4 +1,4 @@
-"""Multi-head attention of tokens: self or cross, with one additive tensor for whatever is masked or biased.
+"""Multi-head attention of tokens: self or cross, with one additive tensor for masks and biases.
 
 "Attention is all you need" (https://arxiv.org/abs/1706.03762), on torch's fused kernels. With all three biases the
 parameters are those of ``nn.MultiheadAttention``.

@@ -75,6 +75,10 @@ class ConvEncoder(BaseModule):
         after: first level of ``block_after``.
         dropout: at the end of the contracting path, before the two coarsest levels' outputs leave.
         crops: whether the convolutions are valid.
+
+    >>> encoder = ConvEncoder(in_channels=4, channels=(8, 16, 32), dims=3)
+    >>> [tuple(level.shape[1:]) for level in encoder(torch.zeros(1, 4, 16, 24, 8))]
+    [(8, 16, 24, 8), (16, 8, 12, 4), (32, 4, 6, 2)]
     """
 
     def __init__(

@@ -59,7 +59,12 @@ class SegmentHead(BaseModule):
 
 @MODELS.register_module()
 class SoftmaxHead(SegmentHead):
-    """One class for each pixel; the truth is a map of class numbers."""
+    """One class for each pixel; the truth is a map of class numbers.
+
+    >>> head = SoftmaxHead(in_channels=[8], num_classes=3, dims=3)
+    >>> [tuple(logits.shape) for logits in head([torch.zeros(2, 8, 4, 6, 5)])]
+    [(2, 3, 4, 6, 5)]
+    """
 
     activation = 'softmax'
 

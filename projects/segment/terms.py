@@ -51,6 +51,11 @@ class SoftDiceTerm(Term):
         background: whether class 0 counts.
         class_sum: the sum over classes instead of their mean (TransBTS).
         from_zero: without the 1: the value is minus the Dice (nnU-Net v1); the gradient is the same.
+
+    >>> truth = torch.tensor([[[0, 1], [1, 1]]])
+    >>> sure = 50 * torch.nn.functional.one_hot(truth).movedim(-1, 1).float()
+    >>> round(SoftDiceTerm()(sure, Target(truth), {}).item(), 4)
+    0.0
     """
 
     name = 'loss_dice'

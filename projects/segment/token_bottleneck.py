@@ -30,6 +30,10 @@ class TokenBottleneck(BaseModule):
         out_norm: a norm at the end.
         resize: interpolate positions for maps of other sizes; else those are refused.
         align_corners: whether resized positions keep the first and last place (``scipy.ndimage.zoom``).
+
+    >>> bottleneck = TokenBottleneck([8, 16], [1, 2], size=7, embed_dims=16, num_layers=1, num_heads=2, mlp_dims=32)
+    >>> [tuple(level.shape) for level in bottleneck([torch.zeros(1, 8, 14, 14), torch.zeros(1, 16, 7, 7)])]
+    [(1, 8, 14, 14), (1, 16, 7, 7)]
     """
 
     def __init__(

@@ -115,6 +115,11 @@ class UpDecoder(BaseModule):
         num_skips: how many maps are joined, the coarsest first; default: all.
         crops: see :class:`ConcatLevel`.
         with_cp: recompute each level in the backward pass to save memory.
+
+    >>> decoder = UpDecoder([8, 16, 32], [1, 2, 4])
+    >>> levels = [torch.zeros(1, 8, 12, 16), torch.zeros(1, 16, 6, 8), torch.zeros(1, 32, 3, 4)]
+    >>> decoder(levels)[0].shape[2:]
+    torch.Size([12, 16])
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""What can be wrong with a file of weights: damaged, no such file at all, unsafe, or of another model."""
+"""Errors of weight files: damaged, missing, unsafe, or of another model."""
 
 
 class CorruptCheckpoint(RuntimeError):

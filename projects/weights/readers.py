@@ -1,4 +1,4 @@
-"""Files of weights, whatever their format: what a file is, and what it holds. No code of a file is run.
+"""Readers for weight files of all formats: what a file is and what it holds. No code of a file is run.
 
 torch's (``.pth .pt .bin .ckpt``), ``.safetensors``, ``.npz`` of arrays (Flax names with slashes) and TorchScript
 archives are told apart by their content, not by their names. All that can be checked is: the checksums of zip archives

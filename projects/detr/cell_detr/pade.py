@@ -28,7 +28,7 @@ class PadeUnit(nn.Module):
         self.denominator = nn.Parameter(torch.tensor(DENOMINATOR))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of any shape; never in a half, whatever the autocast, for a fifth power soon leaves its range."""
+        """Of any shape; in float32 even under autocast, since a fifth power leaves the range of a half."""
         with without_autocast(x):
             wide = x.to(torch.promote_types(x.dtype, torch.float32))
             over, under = horner(self.numerator, wide), 1 + wide.abs() * horner(self.denominator.abs(), wide.abs())

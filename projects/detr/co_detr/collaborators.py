@@ -208,7 +208,7 @@ def filled(cfg: ConfigDict, shared: dict) -> ConfigDict:
 
 
 def dense_losses(head: nn.Module, out: tuple, samples: list[DetDataSample]) -> dict:
-    """The losses of a dense head's output, in float32 whatever the autocast."""
+    """The losses of a dense head's output, in float32 even under autocast."""
     instances, ignored, metas = unpack_gt_instances(samples)
     with without_autocast(out[0][0]):
         return head.loss_by_feat(*in_float(out), instances, metas, ignored)

@@ -31,7 +31,7 @@ class MaskMatcher(HungarianMatcher):
         self.cross_entropy, self.dice = cross_entropy, dice
 
     def cost(self, each: PredictionSet) -> Tensor:
-        """L B N G, in float32 whatever the autocast."""
+        """L B N G, in float32 even under autocast."""
         cost = super().cost(each)
         with without_autocast(each.logits):
             for image, count in enumerate(each.targets.counts):
