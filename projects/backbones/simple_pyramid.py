@@ -46,7 +46,7 @@ class SimplePyramid(BaseModule):
 
     >>> pyramid = SimplePyramid([32], out_channels=16)
     >>> [tuple(level.shape[2:]) for level in pyramid([torch.zeros(1, 32, 4, 6)])]
-    [(16, 24), (8, 12), (4, 6), (2, 4)]
+    [(16, 24), (8, 12), (4, 6), (2, 3)]
     """
 
     def __init__(
