@@ -7,7 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Command, find_packages, setup
 
 HERE = osp.dirname(osp.abspath(__file__))
 VERSION = runpy.run_path(osp.join(HERE, 'projects', 'version.py'))['__version__']
@@ -38,6 +38,33 @@ def add_mim_extension():
 
 
 add_mim_extension()
+
+
+class InstallStartup(Command):
+    """Puts `mmparts_startup.pth` beside the package, in wheels and in editable installs.
+
+    setuptools has no way to say so; of its steps, only that of headers is done for both. A wheel's `.data/purelib`
+    is unpacked into site-packages.
+    """
+
+    user_options = []
+
+    def initialize_options(self):
+        self.install_dir = None
+
+    def finalize_options(self):
+        self.set_undefined_options('install', ('install_headers', 'install_dir'))
+
+    def run(self):
+        target = osp.join(osp.dirname(self.install_dir), 'purelib')
+        os.makedirs(target, exist_ok=True)
+        shutil.copyfile(osp.join(HERE, STARTUP), osp.join(target, STARTUP))
+
+    def get_outputs(self):
+        return [osp.join(osp.dirname(self.install_dir), 'purelib', STARTUP)]
+
+
+STARTUP = 'mmparts_startup.pth'
 
 EXTRAS = {
     # mmdet and mmseg refuse mmcv >= 2.2; mmengine 0.10.7 imports pkg_resources, which setuptools 81 drops.
@@ -103,6 +130,10 @@ setup(
     python_requires='>=3.10',
     package_dir={'mmparts': 'projects'},
     packages=['mmparts'] + ['mmparts.' + name for name in find_packages('projects')],
+    py_modules=['mmparts_startup'],
+    headers=[STARTUP],  # see InstallStartup
+    cmdclass={'install_headers': InstallStartup},
+    entry_points={'console_scripts': ['mmparts=mmparts.commands:main']},
     include_package_data=True,
     install_requires=['torch>=2.13', 'numpy', 'scipy', 'matplotlib', 'rich'],
     extras_require=EXTRAS,

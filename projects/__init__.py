@@ -2,19 +2,12 @@
 
 import os.path as osp
 
-from mmengine.config.utils import MODULE2PACKAGE
-
-from .ops.mmcv.finder import install as _install_mmcv_ext
+from .startup import install as _install
 from .version import __version__
 
 __all__ = ['__version__', 'config']
 
-# Makes `_base_ = 'mmparts::dino/...'` legal. The value is the import name on purpose: no distribution is called so,
-# hence mmengine finds the package through its import spec, which holds for wheels and editable installs alike.
-MODULE2PACKAGE.setdefault('mmparts', 'mmparts')
-
-# mmcv-lite has no compiled ops; mmdet and mmseg import them at module level. A full mmcv is left alone.
-_install_mmcv_ext()
+_install()
 
 
 def config(name: str) -> str:

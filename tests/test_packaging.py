@@ -15,6 +15,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = (
     'setup.py',
     'pyproject.toml',
+    'mmparts_startup.py',
+    'mmparts_startup.pth',
     'MANIFEST.in',
     'README.md',
     'LICENSE',
@@ -93,7 +95,7 @@ def test_wheel_holds_package_configs_and_tools(wheel):
     }
     configs = {f'mmparts/.mim/{path.relative_to(ROOT)}' for path in (ROOT / 'configs').rglob('*.py')}
     assert modules | configs <= names
-    assert {name.split('/')[0].split('-')[0] for name in names} == {'mmparts', 'mmparts_toolbox'}
+    assert {name.split('/')[0].split('-')[0] for name in names} == {'mmparts', 'mmparts_startup.py', 'mmparts_toolbox'}
     assert not [name for name in names if 'test_' in name or '__pycache__' in name]
 
 
@@ -140,6 +142,34 @@ print('used')
 def use(package: Path, folder: Path, *args: str, **environment: str) -> None:
     (folder / 'own.py').write_text(f"_base_ = 'mmparts::{CONFIG}'\nmodel = dict(num_classes=3)\n")
     assert 'used' in run('-c', USE, package, *args, cwd=folder, **environment)
+
+
+STARTED = """
+import site, sys, time
+sys.path.remove(sys.argv[2])
+sys.modules.pop('mmparts_startup', None)
+site.addsitedir(sys.argv[1])  # what Python does with an environment at its start
+assert 'mmparts' not in sys.modules
+import mmcv.ops
+from mmengine.config import Config
+assert Config.fromfile('own.py').model.num_classes == 3
+assert sys.modules['mmparts'].__file__.startswith(sys.argv[1])
+print('started')
+"""
+
+
+def test_a_process_that_never_imports_mmparts_reads_our_configs(installed, tmp_path):
+    (tmp_path / 'own.py').write_text(f"_base_ = 'mmparts::{CONFIG}'\nmodel = dict(num_classes=3)\n")
+    shield = tmp_path / 'shield'  # the start-up file of the environment that runs the tests stays out of it
+    shield.mkdir()
+    (shield / 'mmparts_startup.py').write_text('')
+    assert 'started' in run('-c', STARTED, installed, shield, cwd=tmp_path, PYTHONPATH=str(shield))
+
+
+def test_installed_wheel_has_the_command_line(installed, tmp_path):
+    (script,) = installed.glob('bin/mmparts')
+    shown = run(script, '--help', cwd=tmp_path, PYTHONPATH=str(installed))
+    assert shown.startswith('usage: mmparts COMMAND') and 'predict' in shown
 
 
 def test_installed_wheel_is_used(installed, tmp_path):

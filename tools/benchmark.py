@@ -18,6 +18,7 @@ from mmparts.analysis.complexity import build_on_meta, count_macs, count_paramet
 from mmparts.analysis.timing import race
 from mmparts.analysis.transformers_peer import Contest, inference_contest, training_contest
 from mmparts.engine import cli
+from mmparts.options import device, whole
 from mmparts.tasks import task_of
 
 PEER_CONFIG = 'mmparts::deformable_detr/deformable-detr_r50_16xb2-50e_coco.py'
@@ -49,11 +50,11 @@ def arguments() -> argparse.Namespace:
         help="size of the images, H W, or D H W of volumes; default: that of the config's test pipeline",
     )
     parser.add_argument(
-        '--batch-size', type=cli.whole(1), default=1, help='images a step, for --speed and --train (default 1)'
+        '--batch-size', type=whole(1), default=1, help='images a step, for --speed and --train (default 1)'
     )
-    parser.add_argument('--device', type=cli.device, default=get_device(), help='default: %(default)s')
+    parser.add_argument('--device', type=device, default=get_device(), help='default: %(default)s')
     parser.add_argument('--amp-dtype', choices=['float16', 'bfloat16'], help='mixed precision, for --speed and --train')
-    parser.add_argument('--rounds', type=cli.whole(1), default=10, help='repetitions (default 10); of races at least 5')
+    parser.add_argument('--rounds', type=whole(1), default=10, help='repetitions (default 10); of races at least 5')
     parser.add_argument(
         '--seconds',
         type=float,

@@ -10,6 +10,7 @@ import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.analysis.convergence import Budget, compare, load_configs
 from mmparts.analysis.convergence_report import write_report
 from mmparts.engine import cli
+from mmparts.options import whole
 
 TRAIN = osp.join(osp.dirname(osp.abspath(__file__)), 'train.py')
 # One of each paper of the family that detects, in the order of their years.
@@ -49,11 +50,11 @@ def arguments() -> argparse.Namespace:
         metavar='CONFIG',
         help='path of a config, or `mmparts::folder/name.py`; default: the small DETRs',
     )
-    parser.add_argument('--iterations', type=cli.whole(1), default=1000, help='of training (default %(default)s)')
+    parser.add_argument('--iterations', type=whole(1), default=1000, help='of training (default %(default)s)')
     parser.add_argument(
-        '--val-interval', type=cli.whole(1), default=100, help='iterations between evaluations (default %(default)s)'
+        '--val-interval', type=whole(1), default=100, help='iterations between evaluations (default %(default)s)'
     )
-    parser.add_argument('--batch-size', type=cli.whole(1), default=8, help='images a step (default %(default)s)')
+    parser.add_argument('--batch-size', type=whole(1), default=8, help='images a step (default %(default)s)')
     parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1], help='default: 0 1')
     parser.add_argument('--data-root', default='data/shapes', help='made by tools/make_shapes.py (default %(default)s)')
     parser.add_argument('--work-dir', default='work_dirs/convergence', help='default: %(default)s')

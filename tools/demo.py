@@ -11,6 +11,7 @@ import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets import make_shapes
 from mmparts.engine import cli
 from mmparts.engine.lock import unused
+from mmparts.options import whole
 from mmparts.visualization import read_scalars
 
 TOOLS = osp.dirname(osp.abspath(__file__))
@@ -26,8 +27,8 @@ def main() -> int | None:
         help='a config of the generated set',
     )
     parser.add_argument('--data', default='data/shapes', help='folder of the generated set; made when absent')
-    parser.add_argument('--images', type=cli.whole(1), default=1500, help='training pictures to generate')
-    parser.add_argument('--val-images', type=cli.whole(1), default=200, help='unseen pictures to generate')
+    parser.add_argument('--images', type=whole(1), default=1500, help='training pictures to generate')
+    parser.add_argument('--val-images', type=whole(1), default=200, help='unseen pictures to generate')
     # One thread each: for nets this small two processes are faster than two threads that wake for every op.
     most = max(number for number in PROCESSES if number <= cli.default_processes())
     parser.add_argument(

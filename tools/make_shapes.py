@@ -5,16 +5,17 @@ import argparse
 import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets import make_shapes
 from mmparts.engine import cli
+from mmparts.options import whole
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
     parser.add_argument('--out', default='data/shapes', help='folder to write')
-    parser.add_argument('--images', type=cli.whole(1), default=800, help='training images')
-    parser.add_argument('--val-images', type=cli.whole(1), default=200, help='validation images')
-    parser.add_argument('--size', type=cli.whole(16), default=128, help='longer side of the images, in pixels')
+    parser.add_argument('--images', type=whole(1), default=800, help='training images')
+    parser.add_argument('--val-images', type=whole(1), default=200, help='validation images')
+    parser.add_argument('--size', type=whole(16), default=128, help='longer side of the images, in pixels')
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other images')
-    parser.add_argument('--workers', type=cli.whole(1), default=1, help='processes that draw; the result is the same')
+    parser.add_argument('--workers', type=whole(1), default=1, help='processes that draw; the result is the same')
     parser.add_argument('--overwrite', action='store_true', help='replace a set made with other parameters')
     make_shapes(**vars(parser.parse_args()))
 

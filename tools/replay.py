@@ -5,6 +5,7 @@ import argparse
 import mmparts  # noqa: F401  registers the parts
 from mmparts.analysis.replay import replay
 from mmparts.engine import cli
+from mmparts.options import device
 
 
 def main() -> int:
@@ -13,7 +14,7 @@ def main() -> int:
         'finite, and name the first module, loss and gradient that go bad. Exit code 1 if all is finite this time.'
     )
     parser.add_argument('bundle', help='the file that the message named; plain data, nothing in it is run')
-    parser.add_argument('--device', type=cli.device, default='cpu', help='cpu, cuda:0 ... (default %(default)s)')
+    parser.add_argument('--device', type=device, default='cpu', help='cpu, cuda:0 ... (default %(default)s)')
     parser.add_argument(
         '--precision', choices=['float32', 'bfloat16', 'float16'], help='of the forward (default: as in the training)'
     )

@@ -1,4 +1,4 @@
-"""What the command line tools share: arguments, configs, overrides, errors in one line."""
+"""What the command line tools share: configs, overrides, processes, errors in one line; their options: options.py."""
 
 import argparse
 import atexit
@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import barrier, get_world_size
 
@@ -48,91 +48,6 @@ USER_ERRORS = (
     Disagreement,
     PlanChanged,
 )
-
-
-def parser(description: str, checkpoint: bool = False, launcher: bool = True) -> argparse.ArgumentParser:
-    """An argument parser with ``config`` and the options that every tool has.
-
-    Args:
-        description: What the tool does.
-        checkpoint: Whether a second argument names a checkpoint.
-        launcher: Whether the tool can run on several processes.
-    """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument(
-        'config',
-        help='path of a config, or `mmparts::folder/name.py` for one that is shipped. A config is Python code and is '
-        'run: take none from a source that you do not trust',
-    )
-    if checkpoint:
-        parser.add_argument('checkpoint', help='path of a checkpoint (.pth)')
-    parser.add_argument('--work-dir', help='folder for logs and checkpoints; default: work_dirs/NAME_OF_CONFIG')
-    add_common(parser)
-    if launcher:
-        parser.add_argument(
-            '--launcher',
-            choices=['none', 'pytorch', 'slurm', 'mpi'],
-            default='none',
-            help='how the processes were started; the dist_* and slurm_* scripts set it',
-        )
-        parser.add_argument('--local_rank', '--local-rank', type=int, default=0, help=argparse.SUPPRESS)
-    return parser
-
-
-def add_common(parser: argparse.ArgumentParser) -> None:
-    """Add ``--cfg-options`` and ``--trust-checkpoint``."""
-    parser.add_argument(
-        '--cfg-options',
-        nargs='+',
-        action=DictAction,
-        metavar='KEY=VALUE',
-        help='override entries of the config, e.g. train_dataloader.batch_size=4; data_root=/my/data '
-        'moves every data set and evaluator of the config at once',
-    )
-    parser.add_argument(
-        '--trust-checkpoint',
-        action='store_true',
-        help='unpickle arbitrary objects from checkpoints: only for files whose maker you know',
-    )
-    parser.add_argument('--debug', action='store_true', help='show the traceback of an error, not its message alone')
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """A type for arguments: whole numbers from ``least``."""
-
-    def number(text: str) -> int:
-        if not text.lstrip('-').isdigit() or int(text) < least:
-            raise argparse.ArgumentTypeError(f'{text!r}; a whole number from {least} is needed')
-        return int(text)
-
-    return number
-
-
-def share(text: str) -> float:
-    """A type for arguments: numbers from 0 to 1."""
-    try:
-        value = float(text)
-    except ValueError:
-        value = float('nan')
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f'{text!r}; a number from 0 to 1 is needed')
-    return value
-
-
-def device(text: str) -> str:
-    """A type for arguments: a device that this machine has."""
-    try:
-        wanted = torch.device(text)
-    except RuntimeError:
-        raise argparse.ArgumentTypeError(f'{text!r}; write cpu, cuda, cuda:0 ... or mps') from None
-    if wanted.type == 'cuda':
-        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        if (wanted.index or 0) >= count:
-            has = f'has {count} GPUs, from cuda:0' if count else 'has no GPU that torch can use; write cpu'
-            raise argparse.ArgumentTypeError(f'{text!r}; this machine {has}')
-    if wanted.type == 'mps' and not torch.backends.mps.is_available():
-        raise argparse.ArgumentTypeError(f'{text!r}; this machine has none; write cpu')
-    return text
 
 
 def load_config(path: str, options: dict | None = None) -> Config:

@@ -29,7 +29,8 @@ def launch(tmp_path):
 
 
 def test_each_process_knows_its_place(launch):
-    code = f"import os; print(' '.join(os.environ[name] for name in {NAMES}))"
+    # One write a line: print would do two, and lines of two processes could meet.
+    code = f"import os, sys; sys.stdout.write(' '.join(os.environ[name] for name in {NAMES}) + chr(10))"
     rows = [line.split() for line in launch(code).communicate()[0].splitlines()]
     assert sorted(row[:5] for row in rows) == [[str(rank), '2', str(rank), '2', '127.0.0.1'] for rank in (0, 1)]
     assert rows[0][5] == rows[1][5]

@@ -1,9 +1,6 @@
 """tools/convert_weights.py from a file to a file."""
 
-import importlib.util
-import sys
 from argparse import Namespace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ from mmengine.runner import load_checkpoint
 from torch import nn
 
 from mmparts.backbones import Swin
+from mmparts.commands import convert
 from mmparts.weights.errors import CorruptCheckpoint, WeightsDoNotFit
 
 SMALL = dict(embed_dims=8, depths=(2, 2, 2, 2), num_heads=(1, 2, 4, 8))
@@ -32,18 +30,13 @@ model = dict(
 
 
 @pytest.fixture
-def tool(tmp_path, monkeypatch):
+def tool(tmp_path):
     """Run the tool in this process: ``tool(config text, source, *options)``; returns the path it should write."""
-    path = Path(__file__).parents[2] / 'tools' / 'convert_weights.py'
-    spec = importlib.util.spec_from_file_location('convert_weights', path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
 
     def run(config, source, *options):
         (tmp_path / 'config.py').write_text(config)
         files = [str(source), str(tmp_path / 'out.pth'), '--config', str(tmp_path / 'config.py')]
-        monkeypatch.setattr(sys, 'argv', ['convert_weights.py', *files, *options])
-        module.main()
+        convert.main(convert.parser().parse_args([*files, *options]))
         return tmp_path / 'out.pth'
 
     return run
@@ -145,7 +138,7 @@ def test_it_writes_what_mmengine_loads(tool, tmp_path, capsys, suffix):
     model.init_weights()
     assert torch.equal(model.norm3.weight, official['norm.weight'])
     shown = capsys.readouterr().out
-    assert 'as initialised' in shown and 'a backbone has no classifier' in shown and 'Next: python tools/' in shown
+    assert 'as initialised' in shown and 'a backbone has no classifier' in shown and 'Next: mmparts ' in shown
 
 
 class TestRefusals:

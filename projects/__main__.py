@@ -1,0 +1,6 @@
+"""`python -m mmparts`: the command line."""
+
+from .commands import main
+
+if __name__ == '__main__':
+    main()

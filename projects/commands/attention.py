@@ -1,0 +1,93 @@
+"""Draw where the decoder looks: `mmparts attention IMAGE CONFIG CHECKPOINT`."""
+
+import argparse
+import os
+import os.path as osp
+
+from ..options import Parser, add_common, add_device, device_of, share
+
+MOST = 16  # objects that one picture has room for
+KINDS = ('attention', 'gaussian', 'points', 'mask-attention', 'mask')  # those of visualization.attention
+
+
+def parser() -> Parser:
+    parser = Parser(
+        description='For a detected object: the attention map of its query over the image (DETR), the Gaussian that it '
+        'is multiplied by (SMCA-DETR), its sampling points coloured by attention weight (Deformable DETR, '
+        'DINO), the attention that its mask is made of (Cell-DETR) or that stays within its mask '
+        '(Mask2Former), or the mask that a layer predicts (Mask DINO); with the predicted box and mask '
+        '(green), the reference point (cross) and, where there is one, the reference box (dashed). The '
+        'last line says what the config offers.'
+    )
+    parser.add_argument('image', help='path of an image')
+    parser.add_argument('config', help='the config that the model was trained with')
+    parser.add_argument('checkpoint', help='its weights (.pth)')
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument('--object', type=int, default=0, metavar='K', help='the K-th best detection, from 0 (default 0)')
+    which.add_argument('--query', type=int, metavar='Q', help='a query, whether it detects anything or not')
+    which.add_argument(
+        '--score-thr', type=share, metavar='S', help=f'all detections from this score on, {MOST} at most'
+    )
+    parser.add_argument(
+        '--layer',
+        type=int,
+        default=-1,
+        metavar='L',
+        help='decoder layer, from 0; negative ones from the end (default: the last)',
+    )
+    parser.add_argument(
+        '--kind', choices=KINDS, help='what to draw (default: the first of these that the config offers)'
+    )
+    parser.add_argument('--heads', action='store_true', help='also each attention head on its own')
+    parser.add_argument('--out', default='attention.png', metavar='FILE', help='the picture (default: attention.png)')
+    add_device(parser)
+    add_common(parser)
+    return parser
+
+
+def main(args: argparse.Namespace) -> None:
+    from ..engine import cli
+    from ..inference.detector import Detector, Failure
+    from ..visualization import read_rgb
+    from ..visualization.attention_figure import Frame, draw_looks, save_figure
+    from ..visualization.masked_attention import watch
+
+    cfg = cli.prepare(args)
+    inputs = {'image': args.image, 'checkpoint': args.checkpoint, 'config': args.config}
+    cli.refuse_outputs({'--out': args.out}, inputs, cfg)
+    cli.require_whole_model()
+    path = cli.require_file(args.image, 'image')
+    detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), device_of(args))
+    try:
+        with watch(detector.model, args.layer, args.kind) as watched:
+            (result,) = detector([path])
+        if isinstance(result, Failure):
+            raise ValueError(f'{path}: {result.reason}')
+        look = watched.look()
+        objects = choose(look, watched.select, args)
+    except ValueError as error:
+        raise SystemExit(f'error: {error}') from error
+
+    figure = draw_looks(read_rgb(path), Frame.of(result), look, objects, detector.classes, args.heads)
+    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
+    save_figure(figure, args.out)
+    print(f'{len(objects)} objects: {args.out} (--kind {watched.kind}; the config offers: {", ".join(watched.kinds)})')
+
+
+def choose(look, select, args: argparse.Namespace) -> list:
+    """The objects (`Found`) of a `Look` that the arguments ask for; raises ValueError where there are none."""
+    from ..visualization.attention import find
+
+    if args.query is not None:
+        if not 0 <= args.query < len(look.logits):
+            raise ValueError(f'there is no query {args.query}; the model has {len(look.logits)}')
+        return find(look, select, args.query)[:1]
+    found = find(look, select)
+    if args.score_thr is not None:
+        chosen = [each for each in found if each.score >= args.score_thr][:MOST]
+        if not chosen:
+            raise ValueError(f'no detection reaches {args.score_thr}; the best has {found[0].score:.3f}')
+        return chosen
+    if not 0 <= args.object < len(found):
+        raise ValueError(f'there is no detection {args.object}; the model reports {len(found)}')
+    return [found[args.object]]
