@@ -18,21 +18,8 @@ from mmengine.registry import Registry
 SCOPE = 'mmparts'
 
 # Importing these registers every part.
-LOCATIONS = [
-    f'{SCOPE}.{name}'
-    for name in (
-        'ops',
-        'detr',
-        'backbones',
-        'classify',
-        'segment',
-        'multimodal',
-        'datasets',
-        'evaluation',
-        'engine',
-        'visualization',
-    )
-]
+FAMILIES = ('detr', 'backbones', 'classify', 'perceiver', 'segment', 'multimodal')
+LOCATIONS = [f'{SCOPE}.{name}' for name in ('ops', *FAMILIES, 'datasets', 'evaluation', 'engine', 'visualization')]
 
 
 def _child(parent: Registry) -> Registry:

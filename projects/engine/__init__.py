@@ -16,6 +16,7 @@ from .fine_tune import FineTuneHook
 from .fit import Fit, load_and_account
 from .freeze import Freeze
 from .interrupt import Interrupted, InterruptHook
+from .lamb import Lamb
 from .layer_decay import LayerDecayConstructor
 from .loops import EpochLoop, IterLoop
 from .nan_guard import NanGuardHook, NonFiniteLoss
@@ -39,6 +40,7 @@ __all__ = [
     'Fit',
     'Freeze',
     'InterruptHook',
+    'Lamb',
     'LayerDecayConstructor',
     'Interrupted',
     'IterLoop',

@@ -65,8 +65,8 @@ class Task:
 
     def sizes(self, model: nn.Module) -> Sequence[Size]:
         """Of the two images of a tiny batch: unequal, unless the model says `image_size`, the only one it takes."""
-        fixed = getattr(model, 'image_size', None)
-        return [tuple(fixed)] * 2 if fixed else [(64, 96), (96, 64)]
+        fixed = image_size(model)
+        return [fixed] * 2 if fixed else [(64, 96), (96, 64)]
 
     def counts(self, model: nn.Module, many: bool = False) -> Sequence[int]:
         """Of objects in the two images of a tiny batch: some and none, unless the model says its `tiny_counts`."""
@@ -254,6 +254,12 @@ def in_channels(model: nn.Module) -> int:
     """Of the images that a model takes: three, unless it or its backbone says otherwise."""
     parts = (model, getattr(model, 'backbone', None), getattr(model, 'encoder', None))
     return next((part.in_channels for part in parts if isinstance(getattr(part, 'in_channels', None), int)), 3)
+
+
+def image_size(model: nn.Module) -> Size | None:
+    """The only size that a model, or its backbone, takes; None: any."""
+    said = (getattr(part, 'image_size', None) for part in (model, getattr(model, 'backbone', None)))
+    return next((tuple(size) for size in said if size), None)
 
 
 def num_classes(model: nn.Module) -> int:

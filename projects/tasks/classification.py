@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ..registry import TASKS
 from ..structures import ImageSample
-from .base import Size, Task, in_channels, num_classes
+from .base import Size, Task, image_size, in_channels, num_classes
 
 
 class WholeImage(Task):
@@ -18,7 +18,7 @@ class WholeImage(Task):
     sample = ImageSample
 
     def sizes(self, model: nn.Module) -> Sequence[Size]:
-        return [tuple(getattr(model, 'image_size', None) or (64, 96))] * 2
+        return [image_size(model) or (64, 96)] * 2
 
     def item(
         self, model: nn.Module, size: Size, count: int | None, random: torch.Generator
