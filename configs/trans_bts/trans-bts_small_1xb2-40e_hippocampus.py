@@ -9,12 +9,12 @@ model = dict(
     in_channels=1,
     num_classes=3,
     encoder=dict(base_channels=8, depths=(1, 1, 1, 2)),
-    bottleneck=dict(size=(6, 8, 6), embed_dims=96, num_layers=2, num_heads=4, mlp_dims=192),
+    bottleneck=dict(size=(4, 6, 4), embed_dims=96, num_layers=2, num_heads=4, mlp_dims=192),
     decoder=dict(
         stem=[
             dict(type='mmparts.DoubleConv', out_channels=64, bias=True),
             dict(type='mmparts.PlusConv', out_channels=64, bias=True),
         ]
     ),
-    inference=dict(size=(48, 64, 48)),
+    inference=dict(size=(32, 48, 32)),
 )

@@ -1,8 +1,14 @@
-# U-Net with padded convolutions, small, on nuclei.
+# U-Net with padded convolutions, small, on crops of nuclei; every image is normalised by itself.
 _base_ = [
     '../_base_/models/u_net_same.py',
     '../_base_/datasets/dsb2018_semantic.py',
     '../_base_/schedules/schedule_segment_small.py',
     '../_base_/segmentation_runtime.py',
 ]
-model = dict(in_channels=3, encoder=dict(channels=(16, 32, 64, 128, 256)))
+model = dict(
+    in_channels=3, data_preprocessor=dict(mean='image', std=None), encoder=dict(channels=(16, 32, 64, 128, 256))
+)
+crop = dict(type='mmseg.RandomCrop', crop_size=(128, 128))
+train_pipeline = [*_base_.train_pipeline[:-1], crop, _base_.train_pipeline[-1]]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+default_hooks = dict(checkpoint=dict(save_best='image/Dice'))

@@ -7,7 +7,7 @@ _base_ = [
 ]
 model = dict(
     num_classes=3,
-    encoder=dict(image_size=(48, 64, 48), embed_dims=96, num_layers=4, num_heads=4, mlp_dims=192, taps=(0, 1, 2)),
+    encoder=dict(image_size=(32, 48, 32), embed_dims=96, num_layers=4, num_heads=4, mlp_dims=192, taps=(0, 1, 2)),
     decoder=dict(feature_dims=8),
-    inference=dict(size=(48, 64, 48)),
+    inference=dict(size=(32, 48, 32)),
 )

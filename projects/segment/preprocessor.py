@@ -18,7 +18,8 @@ class SegmentPreprocessor(BaseDataPreprocessor):
     The truth stays in the samples as it is: the segmentor fills it up with 255 (ignored) where the input was padded.
 
     Args:
-        mean, std: of each channel, or one number for all; None: inputs are normalised already (volumes).
+        mean, std: of each channel, or one number for all; None: inputs are normalised already (volumes);
+            ``mean='image'``: each channel of an input by its own (microscopes, whose exposure differs).
         bgr_to_rgb: turn the order of three channels round.
         size_divisor: batches are padded at the end of each axis to a multiple; one number for all axes or one for each.
         size_offset: sides are such multiples plus this: what a net of valid convolutions can take.
@@ -29,7 +30,7 @@ class SegmentPreprocessor(BaseDataPreprocessor):
 
     def __init__(
         self,
-        mean: Sequence[float] | float | None = None,
+        mean: Sequence[float] | float | str | None = None,
         std: Sequence[float] | float | None = None,
         bgr_to_rgb: bool = False,
         size_divisor: int | Sequence[int] = 1,
@@ -40,9 +41,14 @@ class SegmentPreprocessor(BaseDataPreprocessor):
         non_blocking: bool = False,
     ):
         super().__init__(non_blocking)
-        if (mean is None) != (std is None):
+        self.by_image = mean == 'image'
+        if isinstance(mean, str) and not self.by_image:
+            raise ValueError(f"mean={mean!r}; numbers, 'image' or None")
+        if self.by_image and std is not None:
+            raise ValueError(f"std={std} beside mean='image', which is the image's deviation, too; leave it out")
+        if (mean is None) != (std is None) and not self.by_image:
             raise ValueError(f'mean={mean} and std={std} are given together or not at all')
-        self.normalises = mean is not None
+        self.normalises = mean is not None and not self.by_image
         if self.normalises:
             for name, value in (('mean', mean), ('std', std)):
                 values = torch.tensor(value if isinstance(value, Sequence) else [value], dtype=torch.float32)
@@ -68,6 +74,9 @@ class SegmentPreprocessor(BaseDataPreprocessor):
             one = one.flip(0)
         if self.channels and len(one) == 1:
             one = one.expand(self.channels, *one.shape[1:])
+        if self.by_image:
+            std, mean = torch.std_mean(one.flatten(1), 1, correction=0)
+            return ((one.flatten(1) - mean[:, None]) / std.clamp(min=1e-8)[:, None]).view_as(one)
         if not self.normalises:
             return one
         if len(self.mean) not in (1, len(one)):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from segmentors import build, converts, count, official_names, on_meta, trains
 
-from mmparts.segment.gt_unet.block import GroupAttention, GroupTransformer
+from mmparts.segment.gt_unet.block import GroupAttention, MemoryGroups, SquareGroups
 from mmparts.segment.gt_unet.fourier import FourierTerm, descriptor, distance
 from mmparts.segment.gt_unet.weights import GTUNetLayout
 from mmparts.segment.structures import Target
@@ -51,13 +51,14 @@ def test_trains(mode):
 
 
 def test_groups_are_squares_of_neighbours():
-    block = GroupTransformer(1, 16)
-    image = torch.arange(64.0).view(1, 1, 8, 8)
-    groups = block.split(image)
-    assert groups[1, 0].equal(image[0, 0, :4, 4:]) and groups[2, 0].equal(image[0, 0, 4:, :4])
-    assert block.merge(groups, 1, image.shape[2:]).equal(image)
-    block.group_mode = 'reshape'
-    assert block.split(image)[0, 0].equal(torch.arange(16.0).view(4, 4))  # two whole rows
+    image = torch.arange(2 * 3 * 96.0).view(2, 3, 8, 12)
+    groups = SquareGroups.split(image, 4)
+    assert groups[1].equal(image[0, :, :4, 4:8]) and groups[3].equal(image[0, :, 4:, :4])
+    assert groups[6].equal(image[1, :, :4, :4])
+    assert SquareGroups.merge(groups, 2, (8, 12)).equal(image)
+    groups = MemoryGroups.split(image, 4)
+    assert groups[0, 0].equal(torch.arange(16.0).view(4, 4))  # a row of the image and a third
+    assert MemoryGroups.merge(groups, 2, (8, 12)).equal(image)
 
 
 def test_nothing_passes_between_groups_but_by_the_shortcut():
@@ -70,17 +71,19 @@ def test_nothing_passes_between_groups_but_by_the_shortcut():
 
 def test_attention_by_loops():
     attention = GroupAttention(8, num_heads=2)
+    bias = attention.bias
     x = torch.randn(3, 8, 4, 4)
     got = attention(x)
     for head in range(2):
         q, k, v = (
-            torch.einsum('gchw,cd->ghwd', x, w[:, head]) for w in (attention.query, attention.key, attention.value)
+            torch.einsum('gchw,dc->ghwd', x, each.weight[4 * head : 4 * head + 4])
+            for each in (attention.query, attention.key, attention.value)
         )
         for row, column in ((0, 3), (2, 1)):
             query = q[:, row, column] / math.sqrt(4)
             logits = torch.stack(
                 [
-                    (query * (k[:, i, j] + attention.rows[i - row + 3] + attention.columns[j - column + 3])).sum(-1)
+                    (query * (k[:, i, j] + bias.rows[i - row + 3] + bias.columns[j - column + 3])).sum(-1)
                     for i in range(4)
                     for j in range(4)
                 ],
@@ -153,7 +156,13 @@ def test_the_factor_scales_cross_entropy_and_has_no_gradient():
 
 def test_official_names():
     assert len(official_names(GTUNetLayout, on_meta(gt_unet()))) == 309
-    state, ours = converts(GTUNetLayout, build(gt_unet(channels=(16, 32, 64, 128, 256))))
+    model = build(gt_unet(channels=(16, 32, 64, 128, 256)))
+    names = official_names(GTUNetLayout, model)
+    width = {f'Conv{i + 1}': 2**i for i in range(5)} | {f'Up_conv{i + 1}': 2 ** (i - 1) for i in range(1, 5)}
+    stored = {name: (4 * width[name.split('.')[0]], 4, width[name.split('.')[0]]) for name in names if '_proj' in name}
+    state, ours = converts(GTUNetLayout, model, stored)
+    query = ours['encoder.levels.2.within.1.query.weight']
+    assert query[6].equal(state['Conv3.0.mhsa.q_proj.w'][:, 1, 2])  # channel 2 of head 1
     assert GTUNetLayout.matches(set(state))
     assert ours['decoder.levels.3.up.conv.bn.weight'].equal(state['Up2.up.2.weight'])
-    assert ours['encoder.levels.1.attn.rows'].equal(state['Conv2.0.mhsa.self_attention.rel_emb_h'])
+    assert ours['encoder.levels.1.within.1.bias.rows'].equal(state['Conv2.0.mhsa.self_attention.rel_emb_h'])

@@ -160,6 +160,20 @@ def test_one_channel_becomes_three_and_means_must_fit():
         preprocessor(dict(inputs=[torch.zeros(4, 2, 2)]))
 
 
+def test_an_image_is_normalised_by_itself():
+    """Whatever its exposure; a flat one becomes zeros."""
+    preprocessor = MODELS.build(dict(type='mmparts.SegmentPreprocessor', mean='image', size_divisor=8))
+    image = torch.rand(3, 6, 9)
+    dark, bright, flat = preprocessor(dict(inputs=[image * 20, image * 200 + 30, torch.full((3, 6, 9), 7.0)]))['inputs']
+    assert torch.allclose(dark, bright, atol=1e-4) and not flat.any()
+    inside = dark[:, :6, :9].flatten(1)
+    assert torch.allclose(inside.mean(1), torch.zeros(3), atol=1e-5)
+    assert torch.allclose(inside.std(1, correction=0), torch.ones(3), atol=1e-5)
+    for wrong in (dict(mean='images'), dict(mean='image', std=1.0)):
+        with pytest.raises(ValueError, match="mean='image'|'image' or None"):
+            MODELS.build(dict(type='mmparts.SegmentPreprocessor', **wrong))
+
+
 def test_mirrored_inference_of_a_net_that_crops():
     kernel = torch.nn.Conv2d(1, 1, 5, bias=False)
     torch.nn.init.constant_(kernel.weight, 1 / 25)

@@ -1,7 +1,7 @@
-# Hippocampus of the Medical Segmentation Decathlon (Task04): anterior and posterior part, MR, 1 mm, whole volumes.
+# Hippocampus of the Medical Segmentation Decathlon (Task04): anterior and posterior part, MR, 1 mm, patches.
 _base_ = './volumes.py'
 data_root = 'data/msd_hippocampus_3d/'
-patch_size = (48, 64, 48)  # the largest case is 43 x 55 x 39
+patch_size = (32, 48, 32)  # most of a case; the largest is 43 x 55 x 39
 
 train_pipeline = [
     *_base_.load,

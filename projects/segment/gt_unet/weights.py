@@ -1,28 +1,36 @@
 """Weights of GT U-Net's repository, which were trained with ``group_mode='reshape'``."""
 
 import re
+from collections.abc import Callable
 
 from ...registry import WEIGHT_LAYOUTS
 from ...weights.keys import Rule
 from ...weights.layout import WeightLayout
 from ..segmentor import Segmentor
 
-PARTS = {'shortcut': 'shortcut', 'narrow': 'conv1', 'widen': 'conv3'}
+CONVS = {'shortcut': 'shortcut', 'within.0': 'conv1', 'within.4': 'conv3'}
+PLACES = {'conv': '0', 'bn': '1.norm'}
 TABLES = {'rows': 'rel_emb_h', 'columns': 'rel_emb_w'}
 
 
-def block(ours: str, theirs) -> list[Rule]:
-    """A group transformer; ``theirs`` gives the official prefix of a match."""
+def block(ours: str, theirs: Callable[[re.Match], str]) -> list[Rule]:
+    """Rules of a group transformer; ``theirs`` gives the official prefix of a match."""
 
-    def conv(match: re.Match) -> list[str]:
-        place = '0' if match['kind'] == 'conv' else '1.norm'
-        return [f'{theirs(match)}{PARTS[match["part"]]}.{place}.{match["rest"]}']
+    def under(pattern: str, name: Callable[[re.Match], str], **options) -> Rule:
+        return Rule(ours + pattern, lambda match: [theirs(match) + name(match)], **options)
 
     return [
-        Rule(ours + r'(?P<part>shortcut|narrow|widen)\.(?P<kind>conv|bn)\.(?P<rest>.*)', conv),
-        Rule(ours + r'norm\.(?P<rest>.*)', lambda m: [f'{theirs(m)}conv2.0.norm.{m["rest"]}']),
-        Rule(ours + r'attn\.(?P<part>query|key|value)', lambda m: [f'{theirs(m)}mhsa.{m["part"][0]}_proj.w']),
-        Rule(ours + r'attn\.(?P<part>rows|columns)', lambda m: [f'{theirs(m)}mhsa.self_attention.{TABLES[m["part"]]}']),
+        under(
+            r'(?P<conv>shortcut|within\.[04])\.(?P<place>conv|bn)\.(?P<rest>.*)',
+            lambda m: f'{CONVS[m["conv"]]}.{PLACES[m["place"]]}.{m["rest"]}',
+        ),
+        under(r'within\.2\.(?P<rest>.*)', lambda m: f'conv2.0.norm.{m["rest"]}'),
+        under(
+            r'within\.1\.(?P<of>query|key|value)\.weight',
+            lambda m: f'mhsa.{m["of"][0]}_proj.w',
+            make=lambda stored, shape: stored.flatten(1).T,  # in, heads, width of a head
+        ),
+        under(r'within\.1\.bias\.(?P<axis>rows|columns)', lambda m: f'mhsa.self_attention.{TABLES[m["axis"]]}'),
     ]
 
 

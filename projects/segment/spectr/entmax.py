@@ -1,12 +1,15 @@
-"""alpha-entmax: between softmax (alpha 1) and sparsemax (alpha 2), found by bisection, with gradients to scores and
-alpha (https://arxiv.org/abs/1909.00015). The package `entmax` does the same and is what tests compare with; it is not
-worth a dependency.
+"""alpha-entmax: between softmax (alpha 1) and sparsemax (alpha 2), with gradients to scores and alpha
+(https://arxiv.org/abs/1909.00015). The package `entmax` does the same by bisection and is what tests compare with; it
+is not worth a dependency.
+
+The threshold is found by Newton's steps: the sum of the weights falls and is convex in it, so from the left they never
+pass it. Ten are as exact as single and double precision allow, where halvings take 26 and 50.
 """
 
 import torch
 from torch import Tensor
 
-HALVINGS = (26, 50)  # of the threshold's interval, in single and in double precision
+STEPS = 10
 
 
 class _Entmax(torch.autograd.Function):
@@ -15,15 +18,7 @@ class _Entmax(torch.autograd.Function):
         scores = scores if scores.dtype == torch.float64 else scores.float()
         power = alpha - 1
         scaled = scores * power
-        low = scaled.amax(-1, keepdim=True) - 1
-        high = low + 1 - (1 / scores.shape[-1]) ** power
-        width = high - low
-        for _ in range(HALVINGS[scores.dtype == torch.float64]):
-            width = width / 2
-            middle = low + width
-            enough = weights_at(scaled, middle, power).sum(-1, keepdim=True) >= 1
-            low = torch.where(enough, middle, low)
-        weights = weights_at(scaled, low, power)
+        weights = above(scaled, threshold(scaled, power)) ** (1 / power)
         weights = weights / weights.sum(-1, keepdim=True)
         ctx.save_for_backward(alpha, weights)
         return weights
@@ -46,9 +41,21 @@ class _Entmax(torch.autograd.Function):
         return to_scores, to_alpha
 
 
-def weights_at(scaled: Tensor, threshold: Tensor, power: Tensor) -> Tensor:
-    """What lies above the threshold, to the power 1 / (alpha - 1)."""
-    return (scaled - threshold).clamp(min=0) ** (1 / power)
+def threshold(scaled: Tensor, power: Tensor) -> Tensor:
+    """... N scores -> ... 1: above it lies what becomes a weight, to the power 1 / (alpha - 1)."""
+    found = scaled.amax(-1, keepdim=True) - 1  # too low: there the largest weight alone is 1
+    exponent = 1 / power
+    steepness = (exponent - 1).clamp(min=1e-12)  # above 0, so that what lies below has no slope at alpha 2 either
+    for _ in range(STEPS):
+        gap = above(scaled, found)
+        slope = gap**steepness
+        total = gap.mul_(slope).sum(-1, keepdim=True)
+        found = found + (total - 1) / (slope.sum(-1, keepdim=True) * exponent)
+    return found
+
+
+def above(scaled: Tensor, found: Tensor) -> Tensor:
+    return (scaled - found).clamp_(min=0)
 
 
 def entmax(scores: Tensor, alpha: Tensor) -> Tensor:

@@ -11,5 +11,6 @@ model = dict(
     terms=[dict(type='mmparts.SoftDiceTerm', over_batch=True), dict(type='mmparts.CrossEntropyTerm')],
     encoder=dict(embed_dims=24, depths=(2, 2, 1), num_heads=(2, 4, 8), window_size=4, patch_size=2, drop_path=0.0),
     decoder=dict(depths=(2, 2, 1), num_heads=(2, 4, 8), window_size=4, patch_size=2, drop_path=0.0),
-    inference=dict(size=(48, 64, 48)),
+    inference=dict(size=(32, 48, 32)),
 )
+train_cfg = dict(max_epochs=20, val_interval=10)

@@ -8,7 +8,8 @@ _base_ = [
 model = dict(
     in_channels=64,
     num_classes=5,
-    encoder=dict(channels=(8, 16, 32, 64), dropout=0.0),
+    encoder=dict(channels=(8, 16, 32, 64), dropout=0.0, chunk=64),
     head=dict(_delete_=True, type='mmparts.SpectralSoftmaxHead', dims=3),
     terms=[dict(type='mmparts.CrossEntropyTerm'), dict(type='mmparts.SoftDiceTerm', smooth_nr=1.0, smooth_dr=1.0)],
 )
+train_cfg = dict(max_epochs=12, val_interval=6)

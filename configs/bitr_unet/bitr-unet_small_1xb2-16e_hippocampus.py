@@ -10,8 +10,9 @@ model = dict(
     num_classes=3,
     encoder=dict(channels=(8, 16, 24, 32, 64), stem=[dict(type='mmparts.DroppedConv', out_channels=8)]),
     bottleneck=dict(
-        coarse=dict(size=(3, 4, 3), embed_dims=64, num_layers=2, num_heads=4, mlp_dims=128),
-        fine=dict(size=(6, 8, 3), embed_dims=96, num_layers=2, num_heads=4, mlp_dims=192),
+        coarse=dict(size=(2, 3, 2), embed_dims=64, num_layers=2, num_heads=4, mlp_dims=128),
+        fine=dict(size=(4, 6, 2), embed_dims=96, num_layers=2, num_heads=4, mlp_dims=192),
     ),
-    inference=dict(size=(48, 64, 48)),
+    inference=dict(size=(32, 48, 32)),
 )
+train_cfg = dict(max_epochs=16, val_interval=8)

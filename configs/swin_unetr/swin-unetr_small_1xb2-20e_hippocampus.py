@@ -10,5 +10,6 @@ model = dict(
     head=dict(_delete_=True, type='mmparts.SoftmaxHead', num_classes=3),
     terms=[dict(type='mmparts.SoftDiceTerm'), dict(type='mmparts.CrossEntropyTerm')],
     encoder=dict(embed_dims=12, depths=(2, 2, 2), num_heads=(1, 2, 4), window_size=4),
-    inference=dict(size=(48, 64, 48)),
+    inference=dict(size=(32, 48, 32)),
 )
+train_cfg = dict(max_epochs=20, val_interval=10)

@@ -19,5 +19,6 @@ model = dict(
     ),
     decoder=dict(depths=(2, 2), num_heads=(2, 4), windows=(4, 4), drop_path=0.0, num_outputs=2),
     head=dict(patch_size=2),
-    inference=dict(size=(48, 64, 48)),
+    inference=dict(size=(32, 48, 32)),
 )
+train_cfg = dict(max_epochs=20, val_interval=10)
