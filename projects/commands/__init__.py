@@ -29,6 +29,7 @@ COMMANDS = {
     'predict': Command('.predict', 'pictures and JSON for an image, a folder, a volume'),
     'attention': Command('.attention', 'draw where the decoder looks'),
     'convert': Command('.convert', 'published checkpoints to ours'),
+    'data convert': Command('.data_convert', 'VOC, YOLO, LabelMe, CSV to COCO, with a split and a config'),
     'data browse': Command('.data_browse', 'draw what a config trains on'),
     'configs': Command('.configs', 'list and search the configs that are shipped'),
     'run': Command('.run', 'tools of mmdet, mmseg and others on our configs'),
