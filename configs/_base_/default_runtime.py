@@ -22,6 +22,7 @@ default_hooks = dict(
     interrupt=dict(type='mmparts.InterruptHook'),
     pictures=dict(type='mmparts.PictureHook'),
     curves=dict(type='mmparts.CurveHook'),
+    report=dict(type='mmparts.ReportHook'),
 )
 
 # timeout: seconds after which a process that does not go on ends the job, with the name of its rank and step.

@@ -31,6 +31,7 @@ COMMANDS = {
     'convert': Command('.convert', 'published checkpoints to ours'),
     'data convert': Command('.data_convert', 'VOC, YOLO, LabelMe, CSV to COCO, with a split and a config'),
     'data browse': Command('.data_browse', 'draw what a config trains on'),
+    'report': Command('.report', 'one page of what a run found'),
     'configs': Command('.configs', 'list and search the configs that are shipped'),
     'run': Command('.run', 'tools of mmdet, mmseg and others on our configs'),
 }

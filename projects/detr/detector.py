@@ -130,6 +130,13 @@ class QueryDetector(BaseDetector):
         results = self.head.predict(predictions, batch_data_samples, rescale)
         return self.add_pred_to_datasample(batch_data_samples, results)
 
+    def predict_layers(self, batch_inputs: Tensor, batch_data_samples: list, rescale: bool = True) -> list[list]:
+        """Detections of each decoder layer, if it were the last: of each a list of ``InstanceData``, one an image."""
+        predictions = self._forward(batch_inputs, batch_data_samples)
+        layers = range(1, len(predictions['logits']) + 1)
+        cut = ({word: found[:end] for word, found in predictions.items()} for end in layers)
+        return [self.head.predict(each, batch_data_samples, rescale) for each in cut]
+
 
 def refuse_settings(owner: str, **given: dict | None):
     """Refuse mmdet's settings for training and testing, which no part reads."""

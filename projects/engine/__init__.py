@@ -23,6 +23,7 @@ from .nan_guard import NanGuardHook, NonFiniteLoss
 from .paramwise import ParamwiseConstructor
 from .picture_hook import PictureHook, draw_test_images
 from .progress import ProgressHook
+from .report_hook import ReportHook
 from .seed import StepSeedHook
 from .sharded import ShardedRunner
 from .watchdog import WatchdogHook
@@ -50,6 +51,7 @@ __all__ = [
     'ParamwiseConstructor',
     'PictureHook',
     'ProgressHook',
+    'ReportHook',
     'SafeCheckpointHook',
     'ShardedRunner',
     'StepSeedHook',

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from ..datasets.members import members
 from ..registry import TASKS, resolve
 from ..visualization.pictures import enlarge, page, read_rgb
+from .findings import Findings
 from .shrink import shrink, without_pretrained
 
 Size = tuple[int, ...]  # (height, width), or (depth, height, width)
@@ -153,6 +154,40 @@ class Task:
             info: its ``get_data_info``.
             load: the loading steps of its pipeline, for what stands in files.
         """
+        raise NotImplementedError
+
+    # Reports
+
+    findings: ClassVar[type[Findings]] = Findings  # what a report says of predictions
+
+    def evidence(self, sample: dict, info: dict) -> dict | None:
+        """Truth and prediction of one image as plain data that :attr:`findings` is made of; None: there are none.
+
+        Args:
+            sample: a data sample with a prediction, as metrics get it.
+            info: what the data set knows of the image, its ``get_data_info``.
+        """
+        return None
+
+    def inspect(self, model: nn.Module, batches: Sequence[dict], classes: Sequence[str] | None) -> dict:
+        """What a look inside a trained model shows, as plain data: ``images``, how many it looked at; ``layers``, a
+        dict of numbers for each layer; ``attention``, pairs (base64 of a WebP image, caption).
+
+        Args:
+            batches: as a data loader of validation gives them, one image each, with ``info``, what the data set knows.
+        """
+        return {}
+
+    def read_evidence(self, evidence: dict) -> np.ndarray:
+        """The image of an evidence."""
+        return self.read(self.sample(metainfo=dict(img_path=evidence['image'])))
+
+    def draw_evidence(self, evidence: dict, classes: Sequence[str] | None, score_thr: float = 0.0) -> Image.Image:
+        """The page of an image: truth beside prediction."""
+        return self.draw(self.read_evidence(evidence), self.restored(evidence), classes, score_thr)
+
+    def restored(self, evidence: dict):
+        """An evidence as a data sample."""
         raise NotImplementedError
 
     # Drawings

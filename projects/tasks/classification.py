@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from ..registry import TASKS
 from ..structures import ImageSample
 from .base import Size, Task, image_size, in_channels, num_classes
+from .findings_classification import ClassificationFindings
 
 
 class WholeImage(Task):
@@ -54,6 +55,33 @@ class Classification(WholeImage):
         if classes is not None:
             record['names'] = [classes[label] for label in order]
         return record
+
+    findings = ClassificationFindings
+
+    def evidence(self, sample: dict, info: dict) -> dict | None:
+        """The class and the scores of the best."""
+        if 'pred_scores' not in sample or 'gt_label' not in sample:
+            return None
+        scores = sample['pred_scores'].detach().cpu().float()
+        order = scores.argsort(descending=True, stable=True)[: self.best]
+        truth = int(sample['gt_label'])
+        place = int((scores.argsort(descending=True, stable=True) == truth).nonzero()[0, 0])
+        return dict(
+            image=sample.get('img_path'),
+            truth=truth,
+            true_score=float(scores[truth]),
+            place=place,
+            labels=order.tolist(),
+            scores=scores[order].tolist(),
+            classes=len(scores),
+        )
+
+    def restored(self, evidence: dict) -> ImageSample:
+        scores = torch.zeros(evidence['classes'])
+        scores[evidence['labels']] = torch.tensor(evidence['scores'])
+        sample = ImageSample()
+        sample.gt_label, sample.pred_scores = torch.tensor(evidence['truth']), scores
+        return sample
 
     def summary(self, record: dict) -> str:
         said = record.get('names') or record['labels']

@@ -15,9 +15,12 @@ from torch import Tensor, nn
 from ..registry import TASKS
 from ..visualization.maps import draw_map
 from ..visualization.pictures import Objects, draw_objects
+from . import inspection
 from .base import Size, Task, in_channels, num_classes
+from .findings_detection import DetectionFindings
 from .regions import regions
 
+LIMIT = 100  # detections of an image that COCO's definition counts
 PATCH = 32  # pixels of the side of a patch that pre-training looks for
 
 
@@ -59,6 +62,44 @@ class Detection(Task):
     def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
         boxes = [(item['bbox_label'], *item['bbox']) for item in info['instances'] if not item['ignore_flag']]
         return [(label, float(np.sqrt((x2 - x1) * (y2 - y1)))) for label, x1, y1, x2, y2 in boxes]
+
+    findings = DetectionFindings
+
+    def evidence(self, sample: dict, info: dict) -> dict | None:
+        """Boxes in pixels of the file, the best 100."""
+        if 'pred_instances' not in sample or 'instances' not in info:
+            return None
+        found = sample.get('pred_instances')
+        scores = found['scores'].detach().cpu().float()
+        order = scores.argsort(descending=True, stable=True)[:LIMIT]
+        height, width = sample.get('ori_shape')[:2]
+        return dict(
+            image=sample.get('img_path'),
+            width=width,
+            height=height,
+            boxes=found['bboxes'].detach().cpu().float()[order].tolist(),
+            labels=found['labels'].cpu()[order].tolist(),
+            scores=scores[order].tolist(),
+            true_boxes=[[float(side) for side in each['bbox']] for each in info['instances']],
+            true_labels=[int(each['bbox_label']) for each in info['instances']],
+            crowd=[int(each.get('ignore_flag', 0)) for each in info['instances']],
+        )
+
+    def inspect(self, model: nn.Module, batches: Sequence[dict], classes: Sequence[str] | None) -> dict:
+        layers = inspection.by_layer(model, batches, self.evidence)
+        looks = inspection.attention(model, batches, self.read, classes)
+        return dict(images=len(batches), layers=layers, attention=looks)
+
+    def restored(self, evidence: dict) -> DetDataSample:
+        truth = InstanceData(
+            bboxes=torch.tensor(evidence['true_boxes']).reshape(-1, 4), labels=torch.tensor(evidence['true_labels'])
+        )
+        found = InstanceData(
+            bboxes=torch.tensor(evidence['boxes']).reshape(-1, 4),
+            labels=torch.tensor(evidence['labels']),
+            scores=torch.tensor(evidence['scores']),
+        )
+        return DetDataSample(gt_instances=truth, pred_instances=found)
 
     def views(
         self, image: np.ndarray, sample, prefix: str, classes: Sequence[str] | None, score_thr: float

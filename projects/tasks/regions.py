@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from mmdet.structures.mask import encode_mask_results
+from pycocotools import mask as rle
 from torch import Tensor
 
 
@@ -37,3 +38,18 @@ def region(mask: np.ndarray, label: int, classes: Sequence[str] | None, number: 
     numbered = {} if number is None else dict(number=number)
     coded = dict(size=rle['size'], counts=rle['counts'].decode())
     return dict(label=label, **named, **numbered, area=int(mask.sum()), size=list(mask.shape), mask=coded)
+
+
+def map_of(found: Sequence[dict], shape: Sequence[int], empty: int = 255) -> np.ndarray:
+    """The map that regions were made of: 1 (D) H W of labels (``empty`` where there is none), or R (D) H W of 0 and 1.
+
+    Args:
+        found: regions.
+        shape: of the map.
+    """
+    made = np.full(shape, empty if shape[0] == 1 else 0, np.uint8 if empty < 256 else int)
+    for one in found:
+        coded = dict(size=one['mask']['size'], counts=one['mask']['counts'].encode())
+        inside = rle.decode(coded).reshape(shape[1:]) > 0
+        made[0 if shape[0] == 1 else one['label']][inside] = one['label'] if shape[0] == 1 else 1
+    return made

@@ -19,7 +19,8 @@ from ..registry import TASKS
 from ..structures import VolumeSample
 from ..visualization.maps import draw_map
 from .base import Size, Task, in_channels, num_classes
-from .regions import overlapping, regions
+from .findings_segmentation import SegmentationFindings, pairs_of
+from .regions import map_of, overlapping, regions
 
 IGNORE = 255  # nobody knows what is there
 SLICES = (0.25, 0.5, 0.75)  # of a volume, where it is drawn
@@ -72,6 +73,37 @@ class Segmentation(Task):
     def summary(self, record: dict) -> str:
         names = [str(segment.get('name', segment['label'])) for segment in record['segments']]
         return f'{len(names)} segments: {", ".join(names)}' if names else 'nothing'
+
+    findings = SegmentationFindings
+
+    def evidence(self, sample: dict, info: dict) -> dict | None:
+        """How many pixels or voxels of which class were taken for which, and both maps."""
+        if 'pred_sem_seg' not in sample or 'gt_sem_seg' not in sample:
+            return None
+        truth, found = (sample[key]['data'].cpu() for key in ('gt_sem_seg', 'pred_sem_seg'))
+        if truth.shape != found.shape:
+            return None
+        maps = regions if len(found) == 1 else overlapping
+        shapes = (truth[0], found[0]) if len(found) == 1 else (truth, found)
+        return dict(
+            image=sample.get('img_path'),
+            shape=list(found.shape),
+            pairs=pairs_of(truth.numpy(), found.numpy(), IGNORE),
+            truth=maps(shapes[0]),
+            found=maps(shapes[1]),
+            meta={key: sample[key] for key in ('cube_name', 'rows', 'source_shape') if key in sample},
+        )
+
+    def read_evidence(self, evidence: dict) -> np.ndarray:
+        kind = sample_type(len(evidence['shape']) - 1)
+        return self.read(kind(metainfo=dict(evidence['meta'], img_path=evidence['image'])))
+
+    def restored(self, evidence: dict):
+        sample = sample_type(len(evidence['shape']) - 1)()
+        for name, key in (('gt_sem_seg', 'truth'), ('pred_sem_seg', 'found')):
+            made = torch.from_numpy(map_of(evidence[key], evidence['shape']))
+            setattr(sample, name, map_type(sample)(data=made))
+        return sample
 
     def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
         labels = np.asarray(load(info).get('gt_seg_map', np.zeros(0, int)))

@@ -28,7 +28,7 @@ def make_runner(tmp_path, monkeypatch):
         default = Config.fromfile(mmparts.config('_base_/default_runtime.py'))
         hooks_cfg = copy.deepcopy(default.default_hooks.to_dict())
         hooks_cfg['logger']['interval'] = 1
-        for drawing in ('pictures', 'curves'):
+        for drawing in ('pictures', 'curves', 'report'):
             hooks_cfg.pop(drawing)
         for name, value in (hooks or {}).items():
             hooks_cfg[name] = {**hooks_cfg.get(name, {}), **value} if value else None

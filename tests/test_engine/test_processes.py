@@ -15,7 +15,7 @@ CONFIG = f"""
 _base_ = '{ROOT}/configs/_base_/default_runtime.py'
 custom_imports = dict(imports=['toy'])
 default_scope = 'mmengine'
-default_hooks = dict(visualization=None, pictures=None, curves=None, steps=dict(type='StepLog'))
+default_hooks = dict(visualization=None, pictures=None, curves=None, report=None, steps=dict(type='StepLog'))
 visualizer = dict(type='Visualizer')
 model = dict(type='Toy', norm=True)
 train_dataloader = dict(dataset=dict(type='Numbers', length=16, noise=0.1), batch_size=2, num_workers=1,

@@ -308,7 +308,7 @@ def test_two_processes_train_and_stop_together(tmp_path):
 _base_ = '{ROOT}/configs/_base_/default_runtime.py'
 custom_imports = dict(imports=['toy'])
 default_scope = 'mmengine'
-default_hooks = dict(visualization=None, pictures=None, curves=None,
+default_hooks = dict(visualization=None, pictures=None, curves=None, report=None,
                      sender=dict(type='SignalHook', name='SIGUSR1', at=2, rank=1))
 visualizer = dict(type='Visualizer')
 model = dict(type='Toy')

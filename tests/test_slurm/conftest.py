@@ -19,7 +19,7 @@ CONFIG = f"""
 _base_ = '{ROOT}/configs/_base_/default_runtime.py'
 custom_imports = dict(imports=['toy'])
 default_scope = 'mmengine'
-default_hooks = dict(visualization=None, pictures=None, curves=None, steps=dict(type='StepLog'),
+default_hooks = dict(visualization=None, pictures=None, curves=None, report=None, steps=dict(type='StepLog'),
                      ema=dict(type='EMAHook', ema_type='mmdet.ExpMomentumEMA', momentum=0.1))
 visualizer = dict(type='Visualizer')
 model = dict(type='Toy')
