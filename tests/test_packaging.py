@@ -81,6 +81,8 @@ def test_wheel_holds_package_configs_and_tools(wheel):
         'mmparts/__init__.py',
         'mmparts/detr/detector.py',
         'mmparts/datasets/shapes/scene.py',
+        'mmparts/visualization/report/page.html',
+        'mmparts/visualization/report/style.css',
         'mmparts/.mim/model-index.yml',
         'mmparts/.mim/tools/train.py',
         'mmparts/.mim/tools/dist_train.sh',

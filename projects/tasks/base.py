@@ -187,8 +187,8 @@ class Task:
         return self.draw(self.read_evidence(evidence), self.restored(evidence), classes, score_thr)
 
     def restored(self, evidence: dict):
-        """An evidence as a data sample."""
-        raise NotImplementedError
+        """An evidence as a data sample; without evidence there is nothing in it."""
+        return self.sample()
 
     # Drawings
 

@@ -95,7 +95,7 @@ def test_a_run_without_a_record_is_validated(run, tmp_path, run_tool):
     other = tmp_path / 'other'
     shutil.copytree(run, other)
     (other / 'report.json.gz').unlink()
-    assert not run_tool('report', other)
+    assert not run_tool('report', other, '--checkpoint', other / 'epoch_2.pth')
     assert report.read_record(str(other))['metrics'] == report.read_record(str(run))['metrics']
     assert sorted(path.name for path in other.iterdir()) == sorted(path.name for path in run.iterdir())
 
