@@ -82,6 +82,14 @@ def test_losses_are_divided_by_the_objects_of_the_batch(counts, match, denoising
     }
 
 
+def test_losses_are_divided_by_the_mean_over_the_processes(monkeypatch):
+    """This process has 4 objects, the others so many that the mean is 10."""
+    monkeypatch.setattr('mmparts.detr.head.reduce_mean', lambda own: own * 10 / 4)
+    model = build(base('dino_r50', head=dict(terms=[dict(type=Normaliser)]))).train()
+    losses = model(**batch(model, counts=(3, 1)), mode='loss')
+    assert losses['loss_by'] == 10 and losses['dn_loss_by'] == 10 * 3
+
+
 def test_a_group_that_matches_objects_repeatedly_is_divided_accordingly():
     assert QueryGroup('o2m', torch.zeros(2, 6, 8), repeat=6).copies == 6
 
