@@ -84,7 +84,8 @@ def in_words(schedule: dict, length: str) -> str:
     if kind == 'PolyLR':
         return f'poly {schedule["power"]:g} to {schedule["eta_min"]:g} at {end}'
     ratio = schedule.get('eta_min_ratio', 0) or schedule.get('eta_min', 0)
-    return f'cosine to x{ratio:g} at {end}'
+    begin = f' from {schedule["begin"]} {unit}' if schedule.get('begin') else ''
+    return f'cosine{begin} to x{ratio:g} at {end}'
 
 
 def model_facts(model: dict) -> dict:
