@@ -53,6 +53,7 @@ def test_encoder_and_decoder_start_as_the_papers_codes(name):
         built = build_part(part, embed_dims=256, num_levels=cfg.num_levels)
         own = [each for each in built.modules() if isinstance(each, DeformableAttention)]
         apart = {id(parameter) for each in own for parameter in each.parameters()}
+        apart.add(id(getattr(built, 'level_embed', None)))  # drawn from a normal distribution
         matrices = [each for each in built.parameters() if each.dim() == 2 and id(each) not in apart]
         assert matrices
         for matrix in matrices:
