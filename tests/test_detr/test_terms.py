@@ -93,6 +93,7 @@ def test_softmax_term_weighs_no_object_less(case):
 def test_softmax_term_of_two_processes_is_that_of_one(case, monkeypatch):
     """With `sync_norm`, the mean of the losses of two processes with an image each is that of both images."""
     predictions, matches = case
+    predictions = prediction_set(torch.randn(LAYERS, 2, QUERIES, CLASSES + 1), predictions.boxes, predictions.targets)
     counts, totals = predictions.targets.counts, []
 
     def process(image: int) -> torch.Tensor:
