@@ -3,8 +3,9 @@
 from functools import cache
 
 import pytest
+import yaml
 from mmengine.config import Config
-from recipes import facts, table
+from recipes import TABLE, default, facts, table
 from tiny import CONFIGS
 
 from mmparts.analysis.config_files import shipped
@@ -51,3 +52,9 @@ def plain(value):
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+@pytest.mark.parametrize('row', ['dino', 'h_detr', 'co_dino'])
+def test_a_part_without_arguments_is_that_of_its_paper(row):
+    for name, numbers in yaml.safe_load(TABLE.read_text(encoding='utf-8'))['rows'][row]['groups'].items():
+        assert {key: default(dict(type=f'mmparts.{name}'), key) for key in numbers} == numbers
