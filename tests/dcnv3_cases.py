@@ -61,7 +61,8 @@ def inputs(
     remove_center=False,
     softmax=False,
 ):
-    """Other numbers at each call; a part of the points is outside, none within 0.001 cells of a cell's border."""
+    """Fresh numbers at each call; a part of the points is outside, none within 0.001 cells of a cell's border."""
+    print('seed', torch.seed())
     reach = dilation * (kernel_size - 1) + 1 - 2 * padding
     rows, columns = ((side - reach) // stride + 1 for side in size)
     taps = torch.tensor(kernel_taps(kernel_size, padding, dilation, offset_scale, remove_center), dtype=torch.float64)

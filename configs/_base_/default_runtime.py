@@ -10,7 +10,6 @@ default_hooks = dict(
     sampler_seed=dict(type='DistSamplerSeedHook'),
     check_classes=dict(type='mmparts.CheckClassesHook'),
     bad_images=dict(type='mmparts.BadImagesHook'),
-    check_paramwise=dict(type='mmparts.CheckParamwiseHook'),
     check_metrics=dict(type='mmparts.CheckMetricsHook'),
     check_volumes=dict(type='mmparts.CheckVolumesHook'),
     progress=dict(type='mmparts.ProgressHook'),

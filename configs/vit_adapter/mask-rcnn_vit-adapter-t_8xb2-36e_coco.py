@@ -1,7 +1,7 @@
 # mmdet's Mask R-CNN on ViT-Adapter-T (DeiT), multi-scale, 36 epochs. COCO val box AP: 46.0 (paper).
 _base_ = [
     '../_base_/models/mask_rcnn_vit_adapter.py',
-    '../_base_/datasets/coco_instance_multiscale.py',
+    '../_base_/datasets/coco_instance.py',
     '../_base_/schedules/schedule_50e.py',
     '../_base_/detection_runtime.py',
 ]
@@ -18,6 +18,7 @@ train_cfg = dict(max_epochs=36)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
+    constructor='mmparts.ParamwiseConstructor',
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
     paramwise_cfg=dict(
         custom_keys={'level_embed': dict(decay_mult=0.0), 'norm': dict(decay_mult=0.0)}, bias_decay_mult=0.0

@@ -111,8 +111,8 @@ PARAMWISE = {
     'dcn_offset_lr_mult',
     'bypass_duplicate',
 }
-# Constructors that read these words, and what they read beside.
-CONSTRUCTORS = {None: set(), 'mmparts.ParamwiseConstructor': {'layer_decay'}}
+# Constructors that read these words.
+CONSTRUCTORS = {None, 'mmparts.ParamwiseConstructor'}
 RUNNER = parameters(Runner) - {'self'} | {
     'auto_scale_lr',
     'custom_imports',
@@ -180,8 +180,7 @@ class ConfigCheck:
             if re.fullmatch(pattern, name) and isinstance(value, dict):
                 self._check_names(value, (name,), names, name)
         if name == 'optim_wrapper' and value.get('constructor') in CONSTRUCTORS:
-            words = PARAMWISE | CONSTRUCTORS[value.get('constructor')]
-            self._check_names(value.get('paramwise_cfg') or {}, (name, 'paramwise_cfg'), words, 'paramwise_cfg')
+            self._check_names(value.get('paramwise_cfg') or {}, (name, 'paramwise_cfg'), PARAMWISE, 'paramwise_cfg')
 
     def _walk(self, value, keys: Keys, kinds: tuple[str, ...], nested: dict) -> None:
         """Check ``value`` and what is in it; ``kinds`` are the registries of the parts at this place."""

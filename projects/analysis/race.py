@@ -14,8 +14,11 @@ from importlib import import_module
 import torch
 from torch import Tensor
 
+from .timing import PeakMemory
+
 # Each of these has CASES, functions that yield the arguments of `Workload`.
 MODULES = ('race_deform_attn', 'race_dcnv3', 'race_window', 'race_matching', 'race_coco')
+NETS = 'race_models'  # whole nets, which take minutes
 
 
 @dataclass
@@ -35,7 +38,8 @@ def measure(workload: Workload, rounds: int, clock: Callable[[], float] = time.p
 
     Returns:
         One row per peer: the least time of the peer and of ours in milliseconds, the ratio of the two, the quartiles of
-        the ratio within a round (wide ones mean that other programs ran), and for the first peer the goal.
+        the ratio within a round (wide ones mean that other programs ran), for the first peer the goal, and by how many
+        MiB the memory of the process rises in a call of either.
 
     Raises:
         RuntimeError: ours and a peer differ by more than the tolerance.
@@ -67,6 +71,8 @@ def measure(workload: Workload, rounds: int, clock: Callable[[], float] = time.p
                 ratio=min(times[peer]) / min(times['ours']),
                 quartiles=[low, high],
                 goal=None if rows else workload.goal,
+                peer_mib=_memory(workload.peers[peer]),
+                ours_mib=_memory(workload.ours),
             )
         )
     return rows
@@ -78,9 +84,27 @@ def _seconds(run: Callable[[], object], clock: Callable[[], float]) -> float:
     return clock() - start
 
 
+def _memory(run: Callable[[], object]) -> float:
+    with PeakMemory(torch.device('cpu')) as memory:
+        run()
+    return memory.bytes / 2**20
+
+
 def cases() -> dict[str, Callable[[], Iterator[dict]]]:
-    """All that can be timed, by name."""
-    return {name: case for module in MODULES for name, case in import_module(f'.{module}', __package__).CASES.items()}
+    """All that can be timed, by name; whole nets last."""
+    return {name: case for module in (*MODULES, NETS) for name, case in _cases_of(module).items()}
+
+
+def _cases_of(module: str) -> dict[str, Callable[[], Iterator[dict]]]:
+    return import_module(f'.{module}', __package__).CASES
+
+
+def chosen(names: list[str], available: dict) -> list[str]:
+    """Cases that were asked for: `models` are all whole nets; by default everything but those."""
+    models = _cases_of(NETS)
+    if not names:
+        return [name for name in available if name not in models]
+    return [each for name in names for each in (models if name == 'models' else [name])]
 
 
 def rows_of(case: Callable[[], Iterator[dict]], rounds: int, clock: Callable[[], float]) -> Iterable[dict]:
@@ -92,7 +116,7 @@ def show(row: dict):
     low, high = row['quartiles']
     print(
         f'{row["workload"]:60} {row["peer"]:12} {row["peer_ms"]:8.2f} {row["ours_ms"]:8.2f} {row["ratio"]:6.1f}x '
-        f'{low:5.1f} -{high:5.1f}  {row["goal"] or ""}',
+        f'{low:5.1f} -{high:5.1f}  {row["goal"] or "":<4} {row["peer_mib"]:8.0f} {row["ours_mib"]:8.0f}',
         flush=True,
     )
 
@@ -100,7 +124,12 @@ def show(row: dict):
 def main(arguments: list[str] | None = None):
     available = cases()
     parser = argparse.ArgumentParser(description='Time operators, matching and evaluation against those of peers.')
-    parser.add_argument('cases', nargs='*', metavar='case', help=f'some of: {", ".join(available)}; default: all')
+    parser.add_argument(
+        'cases',
+        nargs='*',
+        metavar='case',
+        help=f'some of: {", ".join(available)}; `models`: the whole nets; default: all but those',
+    )
     parser.add_argument('--rounds', type=int, default=7, help='how often each contender runs (default 7)')
     parser.add_argument('--threads', type=int, help='default: as torch chooses')
     parser.add_argument('--cpu-time', action='store_true', help='processor time on one thread, for a busy machine')
@@ -111,7 +140,8 @@ def main(arguments: list[str] | None = None):
     )
     parser.add_argument('--json', metavar='PATH', help='also write the rows there')
     args = parser.parse_args(arguments)
-    if unknown := set(args.cases) - set(available):
+    names = chosen(args.cases, available)
+    if unknown := set(names) - set(available):
         parser.error(f'no case {", ".join(sorted(unknown))}; there are {", ".join(available)}')
     if args.rounds < 2:
         parser.error('--rounds must be at least 2')
@@ -125,8 +155,10 @@ def main(arguments: list[str] | None = None):
         f'torch {torch.__version__}, {torch.get_num_threads()} threads, {clock.__name__}; ms, the least of '
         f'{args.rounds} rounds'
     )
-    print(f'{"workload":60} {"peer":12} {"theirs":>8} {"ours":>8} {"ratio":>7}  {"quartiles":11}  goal')
-    for name in args.cases or available:
+    print(
+        f'{"workload":60} {"peer":12} {"theirs":>8} {"ours":>8} {"ratio":>7}  {"quartiles":11}  goal  MiB: theirs, ours'
+    )
+    for name in names:
         try:
             for row in rows_of(available[name], args.rounds, clock):
                 rows.append(row)

@@ -7,7 +7,6 @@ from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFi
 from ..weights.torch_file import trusted
 from .amp import Bfloat16OptimWrapper
 from .buffers import BufferHook
-from .check_paramwise import CheckParamwiseHook
 from .checkpoint import find_resumable, install, load_checkpoint_file
 from .checkpoint_hook import SafeCheckpointHook
 from .consensus import ConsensusHook
@@ -33,7 +32,6 @@ install()
 __all__ = [
     'Bfloat16OptimWrapper',
     'BufferHook',
-    'CheckParamwiseHook',
     'ConsensusHook',
     'CorruptCheckpoint',
     'EpochLoop',

@@ -14,13 +14,14 @@ from mmengine.optim import OptimWrapper
 from torch import nn
 
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS, OPTIM_WRAPPERS, OPTIMIZERS
+from .paramwise import fused
 
 WORDS = 'layer_decay, join_ends, no_decay, decay_1d, rates'
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class LayerDecayConstructor:
-    """Builds an optimizer whose rate is ``layer_decay ** (deepest id - id)`` times the base rate.
+    """Builds an optimizer whose rate is ``layer_decay ** (deepest id - id)`` times the base rate; fused if possible.
 
     A backbone says its ids by a method ``layer_id(name)`` and ``num_layer_ids``; what is not in the backbone has the
     full rate. ``paramwise_cfg`` takes
@@ -51,10 +52,9 @@ class LayerDecayConstructor:
         model = model.module if is_model_wrapper(model) else model
         cfg = dict(self.cfg)
         optimizer = dict(cfg.pop('optimizer'))
-        optimizer['params'] = self.groups(model, optimizer['lr'], optimizer.get('weight_decay', 0.0))
-        return OPTIM_WRAPPERS.build(
-            dict(cfg, type=cfg.get('type', 'OptimWrapper')), default_args=dict(optimizer=OPTIMIZERS.build(optimizer))
-        )
+        groups = self.groups(model, optimizer['lr'], optimizer.get('weight_decay', 0.0))
+        built = fused(lambda optimizer: OPTIMIZERS.build(dict(optimizer, params=groups)), optimizer)
+        return OPTIM_WRAPPERS.build(dict(cfg, type=cfg.get('type', 'OptimWrapper')), default_args=dict(optimizer=built))
 
     def groups(self, model: nn.Module, lr: float, weight_decay: float) -> list[dict]:
         """The groups of parameters, one for each pair of settings."""

@@ -4,9 +4,11 @@ mmengine makes a group of every tensor as soon as `paramwise_cfg` is set: 480 gr
 foreach and fused kernels get one tensor a call.
 """
 
+import difflib
 import logging
-from collections.abc import Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper
@@ -15,51 +17,33 @@ from torch import nn
 from torch.optim import Optimizer
 
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
-from .check_paramwise import check_keys
 
+Built = TypeVar('Built')
 NOISE = ('paramwise_options -- ', 'is skipped since its')  # mmengine's lines, one for each tensor
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
 class ParamwiseConstructor(DefaultOptimWrapperConstructor):
-    """mmengine's constructor with merged groups. ``paramwise_cfg`` takes one more word:
-
-    * ``layer_decay``: the rate of a backbone's parameter is multiplied by this to the power of how many layers lie
-      above it; the backbone says ``layer_id(name)`` and ``num_layer_ids``.
+    """mmengine's constructor with merged groups; rates that decay by layer are those of `LayerDecayConstructor`.
 
     Unless the optimizer's config says otherwise, ``fused=True`` is asked for where all tensors are on a device that has
     it. Checkpoints with a group for each tensor are resumed, see :func:`regroup`.
 
     Raises:
-        ValueError: a name in ``custom_keys`` fits no parameter; ``layer_decay`` on a backbone that says no layers.
+        ValueError: a name in ``custom_keys`` fits no parameter.
     """
-
-    def __init__(self, optim_wrapper_cfg: dict, paramwise_cfg: dict | None = None):
-        paramwise_cfg = dict(paramwise_cfg or {})
-        self.layer_decay: float = paramwise_cfg.pop('layer_decay', 1.0)
-        super().__init__(optim_wrapper_cfg, paramwise_cfg)
-        if self.layer_decay != 1.0 and not self.paramwise_cfg:
-            self.paramwise_cfg = dict(custom_keys={})  # an empty one would not be looked at
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         model = model.module if is_model_wrapper(model) else model
-        self.model = model
         self.order: list[int] = []
         check_keys(self.paramwise_cfg.get('custom_keys', {}), [name for name, _ in model.named_parameters()])
-        wrapper = self._build(model)
+        wrapper = fused(lambda cfg: self._build(model, cfg), self.optimizer_cfg)
         wrapper.optimizer.single_order = self.order
         return wrapper
 
-    def _build(self, model: nn.Module) -> OptimWrapper:
-        asked = dict(self.optimizer_cfg)
-        if 'fused' in asked:
-            return super().__call__(model)
-        try:
-            self.optimizer_cfg = dict(asked, fused=True)
-            return super().__call__(model)
-        except (RuntimeError, TypeError):  # no fused kernel on this device, or none of this optimizer
-            self.optimizer_cfg = asked
-            return super().__call__(model)
+    def _build(self, model: nn.Module, optimizer_cfg: dict) -> OptimWrapper:
+        self.optimizer_cfg = optimizer_cfg
+        return super().__call__(model)
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', is_dcn_module=None) -> None:
         if prefix:
@@ -67,7 +51,6 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
         single: list[dict] = []
         with silent(NOISE):
             super().add_params(single, module, prefix, is_dcn_module)
-        self._decay(single)
         merged = merge(single)
         self.order = order_of(single, merged)
         params.extend(merged)
@@ -80,20 +63,32 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
         )
         return None
 
-    def _decay(self, single: list[dict]) -> None:
-        if self.layer_decay == 1.0:
-            return
-        backbone = getattr(self.model, 'backbone', None)
-        if not hasattr(backbone, 'layer_id'):
+
+def fused(build: Callable[[dict], Built], optimizer: dict) -> Built:
+    """``build(optimizer)``, with a fused step where the kind of optimizer and the device have one and the config does
+    not say."""
+    if 'fused' not in optimizer:
+        with suppress(RuntimeError, TypeError):  # no fused kernel on this device, or none of this optimizer
+            return build(dict(optimizer, fused=True))
+    return build(optimizer)
+
+
+def check_keys(keys: Iterable[str], names: list[str]) -> None:
+    """Every key must be in the name of a parameter: else the rate or decay that it names would be nobody's.
+
+    Raises:
+        ValueError: naming the key and the parts of the model that are spelt most like it.
+    """
+    parts = {'.'.join(name.split('.')[:depth]) for name in names for depth in range(1, 5)}
+    parts |= {part for name in names for part in name.split('.')}
+    for key in keys:
+        if not any(key in name for name in names):
+            close = difflib.get_close_matches(key, parts, n=3)
+            question = f'; did you mean {" or ".join(map(repr, close))}?' if close else ''
             raise ValueError(
-                f'layer_decay={self.layer_decay}, but {type(backbone).__name__} says no `layer_id(name)` of its '
-                'parameters; leave layer_decay out, or take a backbone that does (ViT, Swin, SwinV2, InternImage ...)'
+                f'optim_wrapper.paramwise_cfg.custom_keys has {key!r}, which is in the name of no parameter{question}. '
+                'Take it out, or write what is in a name (print(model) shows them)'
             )
-        names = {id(each): name for name, each in backbone.named_parameters()}
-        for group in single:
-            if (name := names.get(id(group['params'][0]))) is not None:
-                depth = backbone.num_layer_ids - 1 - backbone.layer_id(name)
-                group['lr'] = group.get('lr', self.base_lr) * self.layer_decay**depth
 
 
 def merge(single: Sequence[dict]) -> list[dict]:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 
-from ..ops.biased_attention import biased_attention
+from ..ops.biased_attention import biased_attention, grouped_attention
 from .relative_bias import table_index
 from .window_grid import WindowGrid
 
@@ -36,8 +37,8 @@ class _WindowAttention(nn.Module):
         self.register_buffer('table_index', table_index(self.window_size), persistent=False)
         self._kept = None, None
 
-    def heads(self, windows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """nW*B N C -> queries, keys and values, each nW*B h N d."""
+    def heads(self, windows: Tensor) -> Tensor:
+        """nW*B N C -> queries, keys and values, 3 nW*B h N d."""
         raise NotImplementedError
 
     def table(self, window: tuple[int, ...]) -> Tensor:
@@ -56,18 +57,17 @@ class _WindowAttention(nn.Module):
         """Attend within windows: nW*B N C, as `grid.partition` makes them; so many at a time, 0: all."""
         if at_once:
             return self._sequential(windows, grid, at_once)
-        return self.attend(*self.heads(windows), grid)
+        return self._attend(self.heads(windows), grid)
 
     def attend(self, q: Tensor, k: Tensor, v: Tensor, grid: WindowGrid) -> Tensor:
         """The same of queries, keys and values, each nW*B h N d, which may come from several maps."""
-        counts = grid.counts
-        sizes = [len(q) // sum(counts) * count for count in counts]
+        return self._attend((q, k, v), grid)
 
-        out = [
-            biased_attention(*inputs, self.scale).transpose(1, 2).flatten(2)
-            for inputs in zip(q.split(sizes), k.split(sizes), v.split(sizes), self.bias(grid, q.dtype))
-        ]
-        return self.proj(torch.cat(out) if len(out) > 1 else out[0])
+    def _attend(self, heads: Sequence[Tensor], grid: WindowGrid) -> Tensor:
+        images = len(heads[0]) // sum(grid.counts)
+        biases = self.bias(grid, heads[0].dtype)
+        out = grouped_attention(heads, biases, [images * count for count in grid.counts], self.scale)
+        return self.proj(out.transpose(1, 2).flatten(2))
 
     def _sequential(self, windows: Tensor, grid: WindowGrid, at_once: int) -> Tensor:
         """The same, with projections of a few windows in memory."""
@@ -167,13 +167,9 @@ class CosineWindowAttention(_WindowAttention):
 
     def heads(self, windows):
         bias = torch.cat([self.q_bias, torch.zeros_like(self.q_bias), self.v_bias])
-        qkv = F.linear(windows, self.qkv.weight, bias)
-        q, k, v = qkv.unflatten(-1, (3, self.num_heads, -1)).permute(2, 0, 3, 1, 4)
-
-        full = torch.promote_types(v.dtype, torch.float32)
-        q, k = (F.normalize(each.to(full), dim=-1) for each in (q, k))
+        qkv = F.linear(windows, self.qkv.weight, bias).unflatten(-1, (3, self.num_heads, -1))
         scale = self.logit_scale.clamp(max=math.log(self.max_scale)).exp()
-        return (scale * q).to(v.dtype), k.to(v.dtype), v
+        return _unit_queries_and_keys(qkv, scale.flatten()).permute(2, 0, 3, 1, 4)
 
     def table(self, window):
         return 16 * self.cpb_mlp(self._coordinates(window)).sigmoid()
@@ -190,3 +186,41 @@ class CosineWindowAttention(_WindowAttention):
         ]
         x = torch.stack(torch.meshgrid(*axes, indexing='ij'), -1).flatten(0, -2)
         return x.sign() * (x.abs() + 1).log2() / math.log2(8)
+
+
+def _unit_queries_and_keys(qkv: Tensor, scale: Tensor) -> Tensor:
+    """M N 3 h d -> the same with queries of the length ``scale`` (h), keys of length 1, values as they are."""
+    full = qkv.to(torch.promote_types(qkv.dtype, torch.float32))
+    if torch.compiler.is_compiling():
+        q, k, v = full.unbind(2)
+        unit = torch.stack([scale[:, None] * F.normalize(q, dim=-1), F.normalize(k, dim=-1), v], 2)
+    else:
+        unit = _UnitQueriesAndKeys.apply(full, scale)
+    return unit.to(qkv.dtype)
+
+
+class _UnitQueriesAndKeys(torch.autograd.Function):
+    """As `F.normalize`, but one pass over the three tensors where they lie, and two for the gradient, in place of some
+    ten."""
+
+    EPS = 1e-12
+
+    @staticmethod
+    def forward(ctx, qkv: Tensor, scale: Tensor) -> Tensor:
+        norm = torch.linalg.vector_norm(qkv, dim=-1).clamp_min_(_UnitQueriesAndKeys.EPS)  # M N 3 h
+        rate = norm.reciprocal()
+        rate[:, :, 0] *= scale
+        rate[:, :, 2] = 1
+        ctx.save_for_backward(qkv, norm, rate)
+        return qkv * rate[..., None]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, grad: Tensor) -> tuple[Tensor, Tensor]:
+        """Of u = r x / |x| it is r / |x| (g - x (x g) / |x|^2)."""
+        qkv, norm, rate = ctx.saved_tensors
+        along = (qkv * grad).sum(-1)
+        grad_scale = (along[:, :, 0] / norm[:, :, 0]).sum((0, 1))
+        back = along.div_(norm.square()).mul_(rate).masked_fill_(norm <= _UnitQueriesAndKeys.EPS, 0)
+        back[:, :, 2] = 0
+        return (grad * rate[..., None]).addcmul_(qkv, back[..., None], value=-1), grad_scale

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from mmparts.analysis import race as benchmark
-from mmparts.analysis.race import Workload, cases, main, measure
+from mmparts.analysis.race import Workload, cases, chosen, main, measure
 
 
 def workload(answer: float, peers: dict[str, float], **options) -> dict:
@@ -41,6 +41,19 @@ def test_every_workload_is_listed():
         'matching',
         'coco-boxes',
     } <= set(cases())
+
+
+def test_whole_nets_run_only_where_asked_for():
+    available = cases()
+    assert 'vit-b' not in chosen([], available) and 'encoder' in chosen([], available)
+    assert chosen(['encoder', 'models'], available) == [
+        'encoder',
+        'vit-b',
+        'swin-v2-t',
+        'intern-image-t',
+        'unetr',
+        'swin-unetr',
+    ]
 
 
 def test_an_absent_peer_is_named_and_the_rest_runs(monkeypatch, tmp_path, capsys):

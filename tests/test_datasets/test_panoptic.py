@@ -40,7 +40,6 @@ def segment(content, **values):
     content['annotations'][0]['segments_info'][0].update(values)
 
 
-# holds: panoptic segments with id 0
 @pytest.mark.parametrize(
     ('change', 'words'),
     [

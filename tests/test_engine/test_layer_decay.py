@@ -52,7 +52,7 @@ def test_frozen_parameters_are_left_out():
     cfg = dict(optimizer=dict(type='SGD', lr=0.1))
     optimizer = LayerDecayConstructor(cfg)(built).optimizer
     assert all(each.requires_grad for group in optimizer.param_groups for each in group['params'])
-    assert isinstance(optimizer, torch.optim.SGD)
+    assert isinstance(optimizer, torch.optim.SGD) and optimizer.defaults['fused']
 
 
 @pytest.mark.parametrize(

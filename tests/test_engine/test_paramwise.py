@@ -74,21 +74,8 @@ def test_a_key_that_fits_nothing_is_refused_with_the_nearest():
         ParamwiseConstructor(WRAPPER, cfg)(net())
 
 
-def test_layers_of_a_backbone_decay():
-    model = net()
-    with pytest.raises(ValueError, match='Sequential says no `layer_id'):
-        ParamwiseConstructor(WRAPPER, dict(layer_decay=0.5))(model)
-    model.backbone.num_layer_ids = 4
-    model.backbone.layer_id = lambda name: int(name.split('.')[0])
-    wrapper = ParamwiseConstructor(WRAPPER, dict(layer_decay=0.5))(model)
-    rates = {id(each): group['lr'] for group in wrapper.param_groups for each in group['params']}
-    assert rates[id(model.backbone[0].weight)] == pytest.approx(1e-2 * 0.5**3)
-    assert rates[id(model.backbone[2].weight)] == pytest.approx(1e-2 * 0.5)
-    assert rates[id(model.head[0].weight)] == pytest.approx(1e-2)
-
-
 def test_a_fused_step_is_asked_for_only_where_there_is_one():
-    wrapper = ParamwiseConstructor(dict(WRAPPER, optimizer=dict(type='Rprop', lr=0.1)), dict(layer_decay=1.0))(net())
+    wrapper = ParamwiseConstructor(dict(WRAPPER, optimizer=dict(type='Rprop', lr=0.1)), {})(net())
     assert 'fused' not in wrapper.optimizer.defaults
     said = dict(WRAPPER, optimizer=dict(WRAPPER['optimizer'], fused=False))
     assert not ParamwiseConstructor(said, PARAMWISE)(net()).optimizer.defaults['fused']

@@ -85,14 +85,28 @@ def test_reverse_undoes_partition(size, window, shifted):
     windows = grid.partition(x)
     assert windows.shape == (3 * sum(grid.counts), math.prod(grid.window), 5)
     assert grid.reverse(windows).equal(x)
+    assert windows.equal(grid._cut_up(x))
+    assert grid._put_together(windows).equal(x)
+
+
+@pytest.mark.parametrize(('size', 'window'), GRIDS, ids=str)
+def test_gradients_of_partition_and_reverse_are_those_of_slices(size, window):
+    grid = WindowGrid.of(size, window, shifted=True)
+    x = torch.randn(2, *size, 3, requires_grad=True)
+    ways = ((grid.partition, grid.reverse), (grid._cut_up, grid._put_together))
+    weight = torch.randn_like(grid.partition(x))
+    slopes = [torch.autograd.grad((back(weight * cut(x)).square()).sum(), x)[0] for cut, back in ways]
+    torch.testing.assert_close(*slopes)
 
 
 @pytest.mark.parametrize('form', FORMS)
 def test_gradients_equal_those_of_plain_attention(form, monkeypatch):
     """Chunks of any size: parts of an entry's heads, whole entries, a rest."""
 
-    def plain(q, k, v, bias, scale):
+    def plain(heads, biases, counts, scale):
+        q, k, v = heads
         scale = scale or q.size(-1) ** -0.5
+        bias = torch.cat([bias.expand(count, -1, -1, -1) for bias, count in zip(biases, counts)])
         return ((q @ k.transpose(-2, -1)) * scale + bias).softmax(-1) @ v
 
     attention = randomise(form(12, 3, (3, 2))).double()
@@ -105,10 +119,11 @@ def test_gradients_equal_those_of_plain_attention(form, monkeypatch):
         return torch.autograd.grad(out, [x, *attention.parameters()], direction)
 
     with monkeypatch.context() as patch:
-        patch.setattr('mmparts.layers.window_attention.biased_attention', plain)
+        patch.setattr('mmparts.layers.window_attention.grouped_attention', plain)
         expected = gradients()
-    for matrices in (1, 2, 7, 100):
+    for matrices, kept in product((1, 2, 7, 100), (0, 1)):
         monkeypatch.setattr(op, 'CHUNK', matrices * 6**2)
+        monkeypatch.setattr(op, 'KEPT', kept)
         for ours, theirs in zip(gradients(), expected):
             torch.testing.assert_close(ours, theirs)
             assert theirs.abs().sum() > 0
@@ -124,6 +139,18 @@ def test_a_token_that_nobody_may_look_at_gets_no_gradient():
     for grad in (grad_k, grad_v):
         assert not grad[:, :, 5].any()
         assert grad[:, :, :5].all()
+
+
+@pytest.mark.parametrize(('batch', 'heads'), [(1, 3), (2, 4), (4, 2)])
+@pytest.mark.parametrize('kept', [0, 9])
+def test_gradients_by_entries_and_by_heads(batch, heads, kept, monkeypatch):
+    """Also of queries and keys of unequal numbers."""
+    monkeypatch.setattr(op, 'KEPT', kept)
+    monkeypatch.setattr(op, 'CHUNK', 40)
+    sizes = [(batch, heads, 4, 3), (batch, heads, 5, 3), (batch, heads, 5, 2), (heads, 4, 5)]
+    torch.manual_seed(0)
+    inputs = [torch.randn(size, dtype=torch.float64, requires_grad=True) for size in sizes]
+    assert torch.autograd.gradcheck(lambda *each: op.biased_attention(*each, 0.7), inputs)
 
 
 def test_bfloat16_gradients_are_near_those_of_float32():

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from segmentors import build, converts, count, official_names, on_meta, trains
 from windows import rolled_attention
 
-from mmparts.segment.nn_former.encoder import CollidingWindowAttention, colliding_rows
+from mmparts.segment.nn_former.encoder import CollidingWindowAttention, ConvMerging, colliding_rows
 from mmparts.segment.nn_former.weights import NNFormerLayout
 
 SYNAPSE = dict(num_heads=(6, 12, 24, 48), stem_strides=((2, 2, 2), (1, 2, 2)))
@@ -135,3 +135,13 @@ def test_official_names():
     made = NNFormerLayout.convert(deep, model)
     assert made.state['head.convs.0.weight'].equal(deep['final.2.up.weight'])
     assert set(made.dropped) == {'final.0.up.weight', 'final.0.up.bias', 'final.1.up.bias'}
+
+
+def test_narrow_maps_merge_in_bfloat16():
+    """oneDNN leaves parts of such an output as the memory was."""
+    torch.manual_seed(0)
+    merge = ConvMerging(48, (2, 2, 2), (0, 1, 1))
+    x = torch.randn(2, 24, 3, 2, 48)
+    with torch.autocast('cpu', torch.bfloat16):
+        merged = merge(x)
+    torch.testing.assert_close(merged.float(), merge(x), atol=0.05, rtol=0.05)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from ...layers.patch import PatchExpand, tupled
 from ...layers.token_block import drop_path_rates
 from ...registry import MODELS
-from .encoder import init_windows, window_stage
+from .encoder import init_windows, tiny_windows, window_stage
 
 
 @MODELS.register_module()
@@ -27,10 +27,7 @@ class ExpandDecoder(BaseModule):
         with_cp: recompute each block in the backward pass to save memory.
     """
 
-    @staticmethod
-    def tiny(cfg: dict) -> dict:
-        stages = len(cfg.get('depths', range(4)))
-        return dict(depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], window_size=3)
+    tiny = tiny_windows()
 
     def __init__(
         self,

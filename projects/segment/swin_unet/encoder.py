@@ -16,6 +16,16 @@ from ...layers.window_block import WindowBlock, WindowStage
 from ...registry import MODELS
 
 
+def tiny_windows(**widths: int) -> staticmethod:
+    """The method `tiny` of encoders and decoders of windows: as many stages as the config has, few blocks and heads."""
+
+    def tiny(cfg: dict) -> dict:
+        stages = len(cfg.get('depths', range(4)))
+        return dict(depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], window_size=3, **widths)
+
+    return staticmethod(tiny)
+
+
 @MODELS.register_module()
 class InputsSwin(BaseModule):
     """B C *size -> what enters stages 1, 2 ..., and what leaves the last.
@@ -25,10 +35,7 @@ class InputsSwin(BaseModule):
         with_cp: recompute each block in the backward pass to save memory.
     """
 
-    @staticmethod
-    def tiny(cfg: dict) -> dict:
-        stages = len(cfg.get('depths', range(4)))
-        return dict(embed_dims=8, depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], window_size=3)
+    tiny = tiny_windows(embed_dims=8)
 
     def __init__(
         self,
@@ -45,24 +52,13 @@ class InputsSwin(BaseModule):
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
-        count = len(depths)
+        count, window = len(depths), tupled(window_size, dims)
         widths = [embed_dims * 2**i for i in range(count)]
-        rates = iter(drop_path_rates(drop_path, sum(depths)))
         self.in_channels, self.channels = in_channels, tuple(widths)
         self.strides = tuple(tuple(side * 2**i for side in tupled(patch_size, dims)) for i in range(count))
         self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, dims, norm=nn.LayerNorm)
-        self.stages = nn.ModuleList(
-            window_stage(
-                width,
-                heads,
-                [next(rates) for _ in range(depth)],
-                tupled(window_size, dims),
-                mlp_ratio,
-                PatchMerging(width, dims=dims) if i + 1 < count else None,
-                with_cp,
-            )
-            for i, (width, heads, depth) in enumerate(zip(widths, num_heads, depths))
-        )
+        merges = [*(PatchMerging(width, dims=dims) for width in widths[:-1]), None]
+        self.stages = window_stages(widths, depths, num_heads, window, mlp_ratio, drop_path, merges, with_cp)
         self.norm = nn.LayerNorm(widths[-1])
         self.apply(init_windows)
 
@@ -76,6 +72,25 @@ class InputsSwin(BaseModule):
         return [each.movedim(-1, 1) for each in (*maps[:-1], self.norm(x))]
 
 
+def window_stages(
+    widths: Sequence[int],
+    depths: Sequence[int],
+    num_heads: Sequence[int],
+    window: Sequence[int],
+    mlp_ratio: float,
+    drop_path: float,
+    downsamples: Sequence[nn.Module | None],
+    with_cp: bool = False,
+    attention: type[nn.Module] = WindowAttention,
+) -> nn.ModuleList:
+    """Stages of Swin blocks; the rate of drop path grows linearly over all of them."""
+    rates, stages = drop_path_rates(drop_path, sum(depths)), nn.ModuleList()
+    for i, (width, heads, downsample) in enumerate(zip(widths, num_heads, downsamples)):
+        some = rates[sum(depths[:i]) : sum(depths[: i + 1])]
+        stages.append(window_stage(width, heads, some, window, mlp_ratio, downsample, with_cp, attention))
+    return stages
+
+
 def window_stage(
     width: int,
     heads: int,
@@ -84,9 +99,10 @@ def window_stage(
     mlp_ratio: float,
     downsample: nn.Module | None = None,
     with_cp: bool = False,
+    attention: type[nn.Module] = WindowAttention,
 ) -> WindowStage:
     """Swin blocks, one for each rate of drop path."""
-    blocks = [WindowBlock(width, WindowAttention(width, heads, window), mlp_ratio, rate) for rate in rates]
+    blocks = [WindowBlock(width, attention(width, heads, window), mlp_ratio, rate) for rate in rates]
     return WindowStage(blocks, window, downsample, with_cp)
 
 

@@ -13,10 +13,9 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...layers.patch import PatchEmbed, PatchMerging, tupled
-from ...layers.token_block import drop_path_rates
 from ...layers.window_attention import CornerWindowAttention, WindowAttention
-from ...layers.window_block import WindowBlock, WindowStage
 from ...registry import MODELS
+from ..swin_unet.encoder import init_windows, tiny_windows, window_stages
 from ..unetr.decoder import conv_block
 
 # The order in which a merging joins the eight neighbours (D H W offsets) is part of the weights: 'legacy' was MONAI's
@@ -48,10 +47,7 @@ class MergingSwin(BaseModule):
         with_cp: recompute each block in the backward pass to save memory.
     """
 
-    @staticmethod
-    def tiny(cfg: dict) -> dict:
-        stages = len(cfg.get('depths', range(4)))
-        return dict(embed_dims=8, depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], window_size=3)
+    tiny = tiny_windows(embed_dims=8)
 
     def __init__(
         self,
@@ -76,23 +72,15 @@ class MergingSwin(BaseModule):
         attention = WindowAttention if index == 'offset' else CornerWindowAttention
         window, order = tupled(window_size, dims), offsets(merge_order, dims)
         widths = [embed_dims * 2**i for i in range(len(depths))]
-        rates = iter(drop_path_rates(drop_path, sum(depths)))
         self.in_channels = in_channels
         self.channels = (*widths, 2 * widths[-1])
         self.strides = tuple(tuple(side * 2**i for side in tupled(patch_size, dims)) for i in range(len(depths) + 1))
 
         self.patch_embed = PatchEmbed(in_channels, embed_dims, patch_size, dims)
-        self.stages = nn.ModuleList(
-            WindowStage(
-                [WindowBlock(width, attention(width, heads, window), mlp_ratio, next(rates)) for _ in range(depth)],
-                window,
-                PatchMerging(width, dims=dims, order=order),
-                with_cp,
-            )
-            for width, depth, heads in zip(widths, depths, num_heads)
-        )
+        merges = [PatchMerging(width, dims=dims, order=order) for width in widths]
+        self.stages = window_stages(widths, depths, num_heads, window, mlp_ratio, drop_path, merges, with_cp, attention)
         self.convs = nn.ModuleList(conv_block(width, width, dims) for width in widths) if conv else None
-        self.apply(_init)
+        self.apply(init_windows)
 
     def forward(self, images: Tensor) -> list[Tensor]:
         x = self.patch_embed(images)
@@ -108,12 +96,3 @@ class MergingSwin(BaseModule):
 def normed(x: Tensor) -> Tensor:
     """B *size C -> B C *size, normalised over the channels without factors."""
     return F.layer_norm(x, x.shape[-1:]).movedim(-1, 1)
-
-
-def _init(module: nn.Module):
-    if isinstance(module, nn.Linear):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, WindowAttention):
-        nn.init.trunc_normal_(module.relative_position_bias_table, std=0.02)

@@ -19,7 +19,7 @@ from ...layers.token_block import drop_path_rates
 from ...layers.window_grid import WindowGrid
 from ...registry import MODELS
 from ..swin_unet.decoder import beside
-from ..swin_unet.encoder import init_windows
+from ..swin_unet.encoder import init_windows, tiny_windows
 from .encoder import ATTENTIONS, VolumeBlock
 
 
@@ -64,10 +64,7 @@ class FusionDecoder(BaseModule):
 
     takes_extras = True
 
-    @staticmethod
-    def tiny(cfg: dict) -> dict:
-        stages = len(cfg.get('depths', range(4)))
-        return dict(depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], window_size=3)
+    tiny = tiny_windows()
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ from ...layers.window_attention import CornerWindowAttention, WindowAttention
 from ...layers.window_grid import WindowGrid
 from ...registry import MODELS
 from ..structures import Maps
-from ..swin_unet.encoder import init_windows
+from ..swin_unet.encoder import init_windows, tiny_windows
 
 ATTENTIONS = {'offset': WindowAttention, 'corner': CornerWindowAttention}
 
@@ -67,10 +67,7 @@ class VolumeEncoder(BaseModule):
         with_cp: recompute each block in the backward pass to save memory.
     """
 
-    @staticmethod
-    def tiny(cfg: dict) -> dict:
-        stages = len(cfg.get('depths', range(4)))
-        return dict(embed_dims=12, depths=(2, 1, 1, 1)[:stages], num_heads=(1, 2, 2, 4)[:stages], window_size=3)
+    tiny = tiny_windows(embed_dims=12)
 
     def __init__(
         self,
