@@ -12,6 +12,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import pytest
 
 import mmparts  # noqa: F401
+from mmparts.engine.signals import stop
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 
@@ -32,12 +33,14 @@ def run_tool(name: str, *args) -> int:
     sys.argv = [name, *map(str, args)]
     try:
         runpy.run_path(str(TOOLS / f'{name}.py'), run_name='__main__')
-    except SystemExit as stop:
-        if isinstance(stop.code, str):
-            print(stop.code, file=sys.stderr)
+    except SystemExit as left:
+        if isinstance(left.code, str):
+            print(left.code, file=sys.stderr)
             return 1
-        return stop.code or 0
+        return left.code or 0
     finally:
+        stop.until_exit = False  # this process goes on
+        stop.forget()
         sys.argv = argv
         os.environ.clear()
         os.environ.update(environ)

@@ -61,8 +61,7 @@ def inputs(
     remove_center=False,
     softmax=False,
 ):
-    """Fresh numbers at each call; a part of the points is outside, none within 0.001 cells of a cell's border."""
-    print('seed', torch.seed())
+    """Other numbers at each call; a part of the points is outside, none within 0.001 cells of a cell's border."""
     reach = dilation * (kernel_size - 1) + 1 - 2 * padding
     rows, columns = ((side - reach) // stride + 1 for side in size)
     taps = torch.tensor(kernel_taps(kernel_size, padding, dilation, offset_scale, remove_center), dtype=torch.float64)

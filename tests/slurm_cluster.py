@@ -83,6 +83,7 @@ class Cluster:
     def __init__(self, folder: Path):
         self.folder = folder
         self.processes: list[subprocess.Popen] = []
+        self.hurried: set[tuple[str, str | None]] = set()  # jobs and their restarts
         port, first, second, third = free_ports(4)
         host = socket.gethostname().split('.')[0]
         (folder / 'state').mkdir()
@@ -153,11 +154,16 @@ class Cluster:
         return dict(re.findall(r'(\w+)=(\S*)', self.ask('scontrol', 'show', 'job', number)))
 
     def hurry(self) -> None:
-        """Start jobs that were queued again at once, instead of after the two minutes that Slurm waits."""
+        """Start jobs that were queued again in two seconds, instead of after the two minutes that Slurm waits.
+
+        A job that starts within the second of its end is killed: its credential counts as the one that was revoked.
+        """
         for line in self.ask('squeue', '-h', '-t', 'PENDING', '-o', '%i %r').splitlines():
             number, _, reason = line.partition(' ')
-            if reason == 'BeginTime':
-                self.ask('scontrol', 'update', f'JobId={number}', 'StartTime=now')
+            start = (number, self.job(number).get('Restarts'))
+            if reason == 'BeginTime' and start not in self.hurried:
+                self.ask('scontrol', 'update', f'JobId={number}', 'StartTime=now+2')
+                self.hurried.add(start)
 
     def finish(self, number: str, seconds: float = 200) -> dict[str, str]:
         """The job at its end."""

@@ -94,7 +94,8 @@ class KillHook(Hook):
 class SignalHook(Hook):
     """Sends a signal to its own process and its data workers, if that has the given rank, before an iteration.
 
-    With ``val_at``, before that iteration of the validation which follows training iteration ``at``.
+    With ``val_at``, before that iteration of the validation which follows training iteration ``at``; with ``at=-1``,
+    when the training is over.
     """
 
     def __init__(self, name: str, at: int, rank: int = 0, val_at: int | None = None):
@@ -106,6 +107,10 @@ class SignalHook(Hook):
 
     def before_val_iter(self, runner, batch_idx, data_batch=None):
         if self.val_at == batch_idx and runner.iter == self.at and runner.rank == self.rank:
+            self.send()
+
+    def after_run(self, runner):
+        if self.at == -1:
             self.send()
 
     def send(self):

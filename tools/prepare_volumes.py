@@ -10,7 +10,7 @@ from pathlib import Path
 import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets.volumes import BadVolume
 from mmparts.datasets.volumes.layouts import LAYOUTS
-from mmparts.datasets.volumes.prepare import examine, table, write_fold_file, write_index
+from mmparts.datasets.volumes.prepare import examine, refuse_files, table, write_fold_file, write_index
 from mmparts.engine import cli
 
 
@@ -33,10 +33,11 @@ def main() -> int:
     report = examine(args.root, args.layout, given, args.patient, args.tolerance, **args.options)
     print(table(report))
     out = Path(args.out or Path(args.root, 'index.json'))
+    splits = out.with_name('splits_final.json') if args.folds else None
+    refuse_files(out, splits, args.root, report)
     write_index(out, report)
     print(f'wrote {out}')
     if args.folds:
-        splits = out.with_name('splits_final.json')
         write_fold_file(splits, report, args.folds, args.seed)
         print(f'wrote {splits}')
     return 0

@@ -7,3 +7,4 @@ _base_ = [
 ]
 model = dict(inference=dict(type='mmparts.SlidingInference', size=(64, 64), overlap=0.75, batch_size=16))
 optim_wrapper = dict(optimizer=dict(lr=5e-4))
+auto_scale_lr = dict(base_batch_size=64)

@@ -15,3 +15,4 @@ model = dict(
 )
 train_cfg = dict(max_epochs=30, val_interval=5)
 default_hooks = dict(checkpoint=dict(save_best='image/Dice'))
+auto_scale_lr = dict(base_batch_size=4)

@@ -14,3 +14,4 @@ model = dict(
 )
 
 train_cfg = dict(max_epochs=80, val_interval=20)
+auto_scale_lr = dict(base_batch_size=4)

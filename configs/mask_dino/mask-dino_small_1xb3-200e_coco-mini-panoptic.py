@@ -43,3 +43,4 @@ val_dataloader = dict(dataset=dict(pipeline=test_pipeline, **pictures))
 test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs=200, val_interval=50)
+auto_scale_lr = dict(base_batch_size=3)

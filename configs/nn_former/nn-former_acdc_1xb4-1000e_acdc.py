@@ -18,3 +18,4 @@ model = dict(
     head=dict(patch_size=(1, 4, 4)),
     inference=dict(size=(14, 160, 160)),
 )
+auto_scale_lr = dict(base_batch_size=4)

@@ -13,3 +13,4 @@ model = dict(
     terms=[dict(type='mmparts.CrossEntropyTerm'), dict(type='mmparts.SoftDiceTerm', smooth_nr=1.0, smooth_dr=1.0)],
 )
 train_cfg = dict(max_epochs=12, val_interval=6)
+auto_scale_lr = dict(base_batch_size=4)

@@ -13,3 +13,4 @@ model = dict(
     head=dict(_delete_=True, type='mmparts.SpectralSoftmaxHead', dims=3),
     terms=[dict(type='mmparts.CrossEntropyTerm'), dict(type='mmparts.SoftDiceTerm', smooth_nr=1.0, smooth_dr=1.0)],
 )
+auto_scale_lr = dict(base_batch_size=4)

@@ -14,3 +14,4 @@ model = dict(
     inference=dict(size=(32, 32), back='bilinear'),
     restore=dict(type='mmparts.RestoreVolume'),
 )
+auto_scale_lr = dict(base_batch_size=8)

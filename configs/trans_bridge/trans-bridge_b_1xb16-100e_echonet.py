@@ -6,3 +6,4 @@ _base_ = [
     '../_base_/segmentation_runtime.py',
 ]
 train_cfg = dict(max_epochs=100)
+auto_scale_lr = dict(base_batch_size=16)

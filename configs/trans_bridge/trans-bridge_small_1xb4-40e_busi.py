@@ -11,3 +11,4 @@ model = dict(
     bottleneck=dict(embed_dims=64, num_layers=2),
     head=dict(_delete_=True, type='mmparts.RegionHead', regions=dict(tumour=(1,)), paint=dict(tumour=1)),
 )
+auto_scale_lr = dict(base_batch_size=4)

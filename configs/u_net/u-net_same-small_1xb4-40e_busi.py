@@ -6,3 +6,4 @@ _base_ = [
     '../_base_/segmentation_runtime.py',
 ]
 model = dict(encoder=dict(channels=(16, 32, 64, 128, 256)))
+auto_scale_lr = dict(base_batch_size=4)

@@ -12,3 +12,4 @@ crop = dict(type='mmseg.RandomCrop', crop_size=(128, 128))
 train_pipeline = [*_base_.train_pipeline[:-1], crop, _base_.train_pipeline[-1]]
 train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 default_hooks = dict(checkpoint=dict(save_best='image/Dice'))
+auto_scale_lr = dict(base_batch_size=4)

@@ -15,3 +15,4 @@ resize = dict(type='mmseg.Resize', scale=crop_size, keep_ratio=False)
 train_pipeline = [_base_.load_image, _base_.load_map, resize, _base_.flip, dict(type='mmseg.PackSegInputs')]
 train_dataloader = dict(batch_size=1, dataset=dict(pipeline=train_pipeline))
 optim_wrapper = dict(optimizer=dict(_delete_=True, type='SGD', lr=1e-4, momentum=0.99, fused=True))
+auto_scale_lr = dict(base_batch_size=1)

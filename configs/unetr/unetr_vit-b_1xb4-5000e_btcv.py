@@ -10,3 +10,4 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-3, by_epoch=True, begin=0, end=50, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', eta_min=0.0, by_epoch=True, begin=50, end=5000, convert_to_iter_based=True),
 ]
+auto_scale_lr = dict(base_batch_size=4)

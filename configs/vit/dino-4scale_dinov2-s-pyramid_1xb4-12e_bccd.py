@@ -16,3 +16,4 @@ model = dict(
 )
 train_dataloader = dict(batch_size=4)
 train_cfg = dict(max_epochs=12, val_interval=4)
+auto_scale_lr = dict(base_batch_size=4)

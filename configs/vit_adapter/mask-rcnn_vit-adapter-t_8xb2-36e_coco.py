@@ -1,7 +1,7 @@
 # mmdet's Mask R-CNN on ViT-Adapter-T (DeiT), multi-scale, 36 epochs. COCO val box AP: 46.0 (paper).
 _base_ = [
     '../_base_/models/mask_rcnn_vit_adapter.py',
-    '../_base_/datasets/coco_instance.py',
+    '../_base_/datasets/coco_instance_multiscale.py',
     '../_base_/schedules/schedule_50e.py',
     '../_base_/detection_runtime.py',
 ]

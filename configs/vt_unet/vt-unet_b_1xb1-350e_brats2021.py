@@ -6,3 +6,4 @@ _base_ = [
     '../_base_/segmentation_runtime.py',
 ]
 train_cfg = dict(max_epochs=350, val_interval=50)
+auto_scale_lr = dict(base_batch_size=1)

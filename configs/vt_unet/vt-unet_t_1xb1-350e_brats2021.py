@@ -7,3 +7,4 @@ _base_ = [
 ]
 model = dict(encoder=dict(embed_dims=48))
 train_cfg = dict(max_epochs=350, val_interval=50)
+auto_scale_lr = dict(base_batch_size=1)

@@ -50,7 +50,7 @@ def main(args: argparse.Namespace) -> None:
     from ..engine import cli
     from ..engine.signals import stop
 
-    stop.listen()
+    stop.listen(until_exit=True)
     cfg = cli.prepare(args, check_or_exit)
     cli.refuse_outputs({'--work-dir': cfg.work_dir}, {}, cfg)
     if args.amp or args.amp_dtype:

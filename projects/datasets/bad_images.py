@@ -42,32 +42,48 @@ class NamedImages:
     def prepare_data(self, index: int):
         """mmengine's, which hands the sample to the pipeline; None is followed by another image."""
         try:
-            return super().prepare_data(index)
+            return self.sample(index)
         except Exception as error:
-            path = self.get_data_info(index).get('img_path')
-            named = error if str(path) in str(error) else BadImage(f'{path}: {type(error).__name__}: {error}')
+            place = index % len(self)
+            info = self.get_data_info(place)
+            known = any(str(part) in str(error) for part in [*paths_of(info), info.get('case')] if part)
+            named = error if known else BadImage(f'{name_of(info)}: {type(error).__name__}: {error}')
             if self.on_bad_image == 'error' or self.test_mode:
                 raise named from (None if named is error else error)
-            self._skip(index, named)
+            self._skip(place, named)
             return None
+
+    def sample(self, index: int):
+        """What the pipeline makes of an image; for data sets that do more than mmengine's."""
+        return super().prepare_data(index)
 
     def bad_images(self) -> list[str]:
         """Files that were skipped so far."""
         found = [] if self._bad is None else self._bad.nonzero().flatten().tolist()
-        return [self.get_data_info(index).get('img_path') for index in found]
+        return list(dict.fromkeys(name_of(self.get_data_info(index)) for index in found))
 
     def _skip(self, index: int, error: Exception) -> None:
-        if self._bad[index]:
-            return
+        known = bool(self._bad[index])
         self._bad[index] = True
-        number = int(self._bad.sum())
+        bad = self.bad_images()
         most = self.max_bad_images * len(self) if self.max_bad_images < 1 else self.max_bad_images
-        if number > most:
+        # Asked again each time: the one too many may have come to another worker.
+        if len(bad) > most:
             raise BadImage(
-                f'{number} images cannot be used, more than max_bad_images={self.max_bad_images} (of {len(self)}): '
-                f'{", ".join(self.bad_images()[:10])}. The last one: {error}'
+                f'{len(bad)} images cannot be used, more than max_bad_images={self.max_bad_images} (of {len(self)}): '
+                f'{", ".join(bad[:10])}. The last one: {error}'
             ) from error
-        print_log(f'skipped (image {number} of at most {most:g}): {error}', 'current', logging.WARNING)
+        if not known:
+            print_log(f'skipped (image {len(bad)} of at most {most:g}): {error}', 'current', logging.WARNING)
+
+
+def paths_of(info: dict) -> list[str]:
+    """The files of a sample: an image, or the channels of a volume, and its label."""
+    return [path for path in (info.get('img_path'), *info.get('img_paths', ()), info.get('seg_map_path')) if path]
+
+
+def name_of(info: dict) -> str:
+    return next(iter(paths_of(info)), str(info.get('case')))
 
 
 @HOOKS.register_module()

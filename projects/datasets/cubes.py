@@ -13,6 +13,7 @@ from mmcv.transforms import BaseTransform
 from mmengine.dataset import BaseDataset
 
 from ..registry import DATASETS, TRANSFORMS
+from .bad_images import NamedImages
 from .volumes.files import readable
 from .volumes.geometry import BadVolume, optional
 
@@ -220,12 +221,13 @@ def scale_bands(image: np.ndarray, scaling: str | None) -> np.ndarray:
 
 
 @DATASETS.register_module()
-class CubeDataset(BaseDataset):
+class CubeDataset(NamedImages, BaseDataset):
     """Cubes by path; one scene may train with some rows and validate with others.
 
     Args:
         files: paths below ``data_root``; a dict gives ``img_path``, ``seg_map_path`` and ``rows`` (first, end).
         repeats: visits of each file in an epoch.
+        on_bad_image, max_bad_images: 'error', or 'skip' up to a number, see `NamedImages`.
     """
 
     suffixes = SUFFIXES

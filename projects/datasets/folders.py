@@ -12,16 +12,17 @@ from mmengine.dataset import BaseDataset
 
 from ..registry import DATASETS, TRANSFORMS
 from ..structures import ImageSample
+from .bad_images import NamedImages
 from .unlabelled import SUFFIXES
 
 
 @DATASETS.register_module()
-class ImageFolders(BaseDataset):
+class ImageFolders(NamedImages, BaseDataset):
     """A folder for each class, with images in it or in folders below; the folders lie in ``data_prefix['img']``.
 
-    Takes the arguments of mmengine's ``BaseDataset``. Classes are the folders in the order of their names, or those
-    that ``metainfo=dict(classes=...)`` names, in its order: labels go by name, so training and test sets agree whatever
-    folders each of them has.
+    Takes the arguments of mmengine's ``BaseDataset`` and of `NamedImages`. Classes are the folders in the order of
+    their names, or those that ``metainfo=dict(classes=...)`` names, in its order: labels go by name, so training and
+    test sets agree whatever folders each of them has.
 
     Args:
         names: folder -> name of its class, where they differ (ImageNet's ``n01440764``); folders of one name are one

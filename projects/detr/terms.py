@@ -6,6 +6,7 @@ Called as ``term(set, matches, num_boxes)``; returns a vector with one loss for 
 import torch
 import torch.nn.functional as F
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
+from mmdet.utils import reduce_mean
 from torch import Tensor
 
 from ..registry import MODELS
@@ -80,14 +81,19 @@ class QualityFocalTerm(SigmoidTerm):
 
 @MODELS.register_module()
 class SoftmaxTerm(LossTerm):
-    """Cross-entropy over all queries, "no object" being the last class and weighing less (DETR)."""
+    """Cross-entropy over all queries, "no object" being the last class and weighing less (DETR).
+
+    Args:
+        sync_norm: divide by the mean of the processes' sums of weights, so that the gradient does not depend on how the
+            images are shared out; else each process divides by its own, as DETR's code does.
+    """
 
     name = 'loss_cls'
     no_object = True
 
-    def __init__(self, weight: float = 1.0, no_object_weight: float = 0.1):
+    def __init__(self, weight: float = 1.0, no_object_weight: float = 0.1, sync_norm: bool = False):
         super().__init__(weight)
-        self.no_object_weight = no_object_weight
+        self.no_object_weight, self.sync_norm = no_object_weight, sync_norm
 
     def forward(self, predictions, matches, num_boxes):
         logits = predictions.logits
@@ -98,7 +104,9 @@ class SoftmaxTerm(LossTerm):
         if predictions.group.valid is not None:
             weights = weights * predictions.group.valid
         losses = F.cross_entropy(logits.flatten(0, 2), labels.flatten(), reduction='none').view_as(labels)
-        return self.weight * (losses * weights).sum((1, 2)) / weights.sum((1, 2)).clamp(min=1e-6)
+        total = weights.sum((1, 2))
+        total = reduce_mean(total) if self.sync_norm else total
+        return self.weight * (losses * weights).sum((1, 2)) / total.clamp(min=1e-6)
 
 
 @MODELS.register_module()

@@ -167,8 +167,13 @@ class SafeCheckpointHook(CheckpointHook):
 
     def _save_best_checkpoint(self, runner, metrics: dict) -> None:
         # The base class removes the path it knows before it writes; it is told of none, and the old one goes after.
-        before = self._take_best()
+        before, last = self._take_best(), self.last_ckpt
+        # It also writes the score into the last file; where that is of an earlier step, it would save one more.
+        name = self.filename_tmpl.format(runner.epoch if self.by_epoch else runner.iter)
+        if last and osp.basename(last) != name:
+            self.last_ckpt = None
         super()._save_best_checkpoint(runner, metrics)
+        self.last_ckpt = last
         after = self._take_best()
         self._put_best({**before, **after})
         for key, path in before.items():

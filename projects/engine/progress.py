@@ -3,7 +3,7 @@
 import hashlib
 
 from mmengine.dist import get_rank
-from mmengine.hooks import Hook
+from mmengine.hooks import EarlyStoppingHook, Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import BaseLoop
 from torch import Tensor, nn, stack
@@ -12,7 +12,7 @@ from ..registry import HOOKS
 from .buffers import KEY, restore_buffers
 from .consensus import Disagreement, gathered
 from .loops import EpochLoop, make_resumable
-from .plan import advance, images_a_step, plan_of, replan, settle
+from .plan import advance, images_a_step, plan_of, replan, set_pace, settle
 from .samples import Loader
 
 
@@ -59,6 +59,9 @@ class ProgressHook(Hook):
             batch=meta['iter'] - loop.first_iter if inside else 0,
             owes_validation=meta.pop('owes_validation', False),
             plan=self.plan,
+            stopping={
+                hook.monitor: dict(wait_count=hook.wait_count, best_score=hook.best_score) for hook in stoppers(runner)
+            },
         )
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
@@ -75,11 +78,16 @@ class ProgressHook(Hook):
         if replanned:
             self.rates = replan(runner, checkpoint, old, self.plan)
         if replanned or layout[0] != layout[1]:
-            meta = checkpoint['meta']
-            seen = meta['progress']['batch'] * images_a_step(self.plan)
+            meta, size = checkpoint['meta'], images_a_step(self.plan)
+            where = (
+                f'in epoch {meta["epoch"] + 1} after {meta["progress"]["batch"] * size} of {self.plan["images"]} images'
+            )
+            if self.plan['by'] == 'iterations':
+                length = self.plan['length'] * self.plan['planned']
+                where = f'after {meta["iter"] * size} of the {length} images of the run'
             runner.logger.warning(
-                f'resumed by images: {layout[0]} a step before, {layout[1]} now; goes on in epoch {meta["epoch"] + 1} '
-                f'after {seen} of {self.plan["images"]} images, as iteration {meta["iter"] + 1}'
+                f'resumed by images: {layout[0]} a step before, {layout[1]} now; goes on {where}, '
+                f'as iteration {meta["iter"] + 1}'
                 + (f', schedules planned anew with rates {self.plan["lr"]}' if replanned else '')
             )
 
@@ -95,9 +103,17 @@ class ProgressHook(Hook):
         loop.owes_validation = self.found.get('owes_validation', False)
         if self.found and self.buffers is not None:
             restore_buffers(runner.model, self.buffers)
+        pace = set_pace(runner, self.plan)
         if self.rates is not None:
-            advance(runner, self.rates)
+            advance(runner, self.rates, pace)
+        for hook in stoppers(runner):
+            vars(hook).update(self.found.get('stopping', {}).get(hook.monitor, {}))
         require_same_place(runner)
+
+
+def stoppers(runner) -> list[EarlyStoppingHook]:
+    """The hooks that end a run early, which count evaluations, and are saved with it."""
+    return [hook for hook in runner.hooks if isinstance(hook, EarlyStoppingHook)]
 
 
 def require_same_place(runner) -> None:

@@ -22,9 +22,15 @@ class StopRequest:
         self.agreed = False
         self.time = 0.0
         self.previous: dict[int, Callable] = {}
+        self.until_exit = False
 
-    def listen(self, names: tuple[str, ...] = SIGNALS) -> None:
-        """Note these signals, and no others, from now on instead of dying of them."""
+    def listen(self, names: tuple[str, ...] = SIGNALS, until_exit: bool = False) -> None:
+        """Note these signals, and no others, from now on instead of dying of them.
+
+        Args:
+            until_exit: :meth:`forget` leaves it so: a run that is over must not die of a signal that comes too late.
+        """
+        self.until_exit = self.until_exit or until_exit
         if threading.current_thread() is not threading.main_thread():
             return
         for number in [number for number in self.previous if signal.Signals(number).name not in names]:
@@ -36,8 +42,8 @@ class StopRequest:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, list(self.previous))
 
     def forget(self) -> None:
-        """Let signals do again what they did before; forget what came."""
-        if threading.current_thread() is threading.main_thread():
+        """Let signals do again what they did before, unless that is for the end of the process; forget what came."""
+        if not self.until_exit and threading.current_thread() is threading.main_thread():
             for number, handler in self.previous.items():
                 signal.signal(number, handler)
             self.previous = {}

@@ -98,6 +98,7 @@ FIELDS = [
 ]
 
 
+# holds: a field that is missing
 @pytest.mark.parametrize(('change', 'words'), FIELDS)
 def test_a_field_that_is_not_what_it_should_be(write, change, words):
     folder = write(change)
@@ -122,6 +123,7 @@ FILES = [
 ]
 
 
+# holds: a file that is missing, empty, cut off
 @pytest.mark.parametrize(('raw', 'words'), FILES, ids=[words[:20] for _, words in FILES])
 def test_a_file_that_is_no_annotation_file(write, raw, words):
     folder = write(raw=raw)
@@ -179,6 +181,7 @@ UNUSABLE = [
 ]
 
 
+# holds: boxes and masks that cannot be used
 @pytest.mark.parametrize(('values', 'reason'), UNUSABLE)
 def test_an_object_that_cannot_be_used_is_in_the_table(write, values, reason):
     dataset = load(write(put('annotations', **values)))
@@ -189,6 +192,7 @@ def test_an_object_that_cannot_be_used_is_in_the_table(write, values, reason):
     assert masks.shape == (1, HEIGHT, WIDTH) and masks.sum() == 20 * 25
 
 
+# holds: boxes and masks that cannot be used
 @pytest.mark.parametrize(('values', 'reason'), [each for each in UNUSABLE if 'segmentation' in each[0]])
 def test_a_mask_that_cannot_be_evaluated_is_refused_before_the_first_step(write, values, reason):
     folder = write(put('annotations', **values))
@@ -234,6 +238,7 @@ def test_strings_of_run_lengths_are_read_as_pycocotools_reads_them(seed):
     assert unpacked(packed(mask)).tolist() == expected
 
 
+# holds: a test set without annotations
 def test_a_test_set_needs_no_annotations(write):
     folder = write(lambda content: content.pop('annotations'))
     dataset = load(folder, test_mode=True, pipeline=[])
@@ -262,6 +267,7 @@ def part(folder, classes, **kwargs) -> dict:
     )
 
 
+# holds: several files put together
 def test_parts_with_other_classes_are_refused_by_name(write):
     folder = write()
     parts = [part(folder, ('cell',)), part(folder, ('dog',))]
@@ -281,6 +287,7 @@ def test_parts_are_found_in_any_wrapper(write):
         pipeline_of(part(folder, ('cell',), pipeline=[]))
 
 
+# holds: several files put together
 def test_several_files_are_not_evaluated_as_one(write):
     folder = write()
     (folder / 'more.json').write_bytes((folder / 'ann.json').read_bytes())
@@ -294,6 +301,7 @@ def test_several_files_are_not_evaluated_as_one(write):
 # Tiles.
 
 
+# holds: boxes and masks that cannot be used
 @pytest.mark.parametrize(
     ('options', 'words'),
     [
@@ -321,6 +329,7 @@ def test_tiles_of_a_picture_of_another_size_are_refused(write):
         cut_tiles(folder / 'ann.json', folder, folder.parent / f'{folder.name}_tiles', across=2, overlap=0)
 
 
+# holds: names of files that leave
 @pytest.mark.parametrize('place', ['.', 'tiles', '..', 'ann.json'])
 def test_tiles_are_not_written_over_or_into_what_they_are_made_of(write, place):
     folder = write()
@@ -347,6 +356,7 @@ def test_the_tool_ends_with_one_line(write):
     assert found.stderr.strip().startswith('error: ') and 'Traceback' not in found.stderr
 
 
+# holds: classes that are misspelt
 def test_classes_that_do_not_meet_are_refused(write):
     with pytest.raises(ClassMismatch, match="did you mean 'cell'"):
         load(write(), metainfo=dict(classes=('cel', 'dog')))

@@ -63,6 +63,8 @@ IGNORED = [
 ]
 
 
+# holds: a key left over
+# holds: a key, type or option that is misspelt
 @pytest.mark.parametrize(('text', 'words'), IGNORED, ids=[text for text, _ in IGNORED])
 def test_what_would_be_ignored_is_refused(tmp_path, text, words):
     assert re.search(words, findings(tmp_path, text).replace('\n', ' '))
@@ -97,6 +99,7 @@ VALUES = [
 ]
 
 
+# holds: values that mean nothing
 @pytest.mark.parametrize(('text', 'words'), VALUES, ids=[text for text, _ in VALUES])
 def test_values_that_mean_nothing_are_refused(tmp_path, text, words):
     assert words in findings(tmp_path, text)
@@ -110,11 +113,13 @@ OPTIONS = [
 ]
 
 
+# holds: a key, type or option that is misspelt
 @pytest.mark.parametrize(('options', 'words'), OPTIONS, ids=[next(iter(options)) for options, _ in OPTIONS])
 def test_options_that_nothing_reads(tmp_path, options, words):
     assert words in findings(tmp_path, options=options)
 
 
+# holds: a key, type or option that is misspelt
 def test_the_file_that_set_it_is_named(tmp_path):
     text = findings(tmp_path, middle='model = dict(num_querys=4)\nrandomness = dict(sed=3)')
     assert text.count('middle.py)') == 2
@@ -122,6 +127,7 @@ def test_the_file_that_set_it_is_named(tmp_path):
     assert set_by(str(tmp_path / 'config.py'), ('no', 'such')) is None
 
 
+# holds: a variable that nothing reads
 def test_an_override_in_a_base_that_has_no_effect_is_found(tmp_path):
     assert 'nothing reads this variable of' in findings(tmp_path, middle='test_pipeline = []')
 
@@ -137,6 +143,7 @@ def test_what_is_read_is_let_through(tmp_path):
         refuse(Config.fromfile(tmp_path / name))
 
 
+# holds: `custom_keys` that match no parameter
 @pytest.mark.parametrize(
     ('key', 'near'), [('sampling_ofsets', 'sampling_offsets'), ('bakbone', 'backbone'), ('queries.points', '')]
 )
@@ -183,6 +190,7 @@ def tool_message(tmp_path, monkeypatch, capsys):
     return run
 
 
+# holds: a config that cannot be read
 @pytest.mark.parametrize(('args', 'code', 'words'), TOOL_ERRORS, ids=[' '.join(args) for args, _, _ in TOOL_ERRORS])
 def test_a_tool_says_what_would_be_right_without_a_traceback(tool_message, args, code, words):
     found, text = tool_message(args)

@@ -42,6 +42,7 @@ KINDS = {
 }
 
 
+# holds: grey, palette
 @pytest.mark.parametrize('kind', KINDS)
 def test_a_file_of_8_bits_is_what_pil_says(tmp_path, kind):
     KINDS[kind](tmp_path / kind)
@@ -62,6 +63,7 @@ DEEP = {
 }
 
 
+# holds: 16-bit, 12-bit, float
 @pytest.mark.parametrize('kind', DEEP)
 def test_a_deep_file_is_refused_or_scaled_by_its_stated_range(tmp_path, kind):
     path = tmp_path / kind
@@ -127,6 +129,7 @@ def write_broken(path) -> None:
     path.write_bytes(damage)
 
 
+# holds: missing, empty, truncated, a web page
 @pytest.mark.parametrize('name', BROKEN)
 def test_a_broken_file_is_named(tmp_path, name):
     write_broken(tmp_path / name)
@@ -135,6 +138,7 @@ def test_a_broken_file_is_named(tmp_path, name):
     assert LoadCheckedImage(ignore_empty=True).transform(dict(img_path=str(tmp_path / name))) is None
 
 
+# holds: EXIF that turns
 @pytest.mark.parametrize('suffix', ['jpg', 'png', 'webp'])
 @pytest.mark.parametrize('turned', [2, 3, 6, 8])
 @pytest.mark.parametrize('square', [True, False])
@@ -164,6 +168,7 @@ def test_exif_that_the_size_does_not_tell_of_is_asked_about(tmp_path, suffix, tu
 # Arrays.
 
 
+# holds: arrays H W
 @pytest.mark.parametrize('order', ['bgr', 'rgb'])
 def test_arrays_have_a_named_order_of_channels(order):
     colours = SMOOTH[..., ::-1] if order == 'bgr' else SMOOTH
@@ -175,12 +180,14 @@ def test_arrays_have_a_named_order_of_channels(order):
     np.testing.assert_array_equal(from_memory(RGB, order), SMOOTH[..., ::-1])  # PIL has an order of its own
 
 
+# holds: arrays H W
 @pytest.mark.parametrize('shape', [(), (1,), (2,)])
 def test_grey_arrays(shape):
     grey = np.broadcast_to(SMOOTH[..., :1], (HEIGHT, WIDTH, *shape)) if shape else SMOOTH[..., 0]
     np.testing.assert_array_equal(from_memory(grey), np.repeat(SMOOTH[..., :1], 3, -1))
 
 
+# holds: arrays H W
 @pytest.mark.parametrize('mode', ['1', 'L', 'LA', 'P', 'RGB', 'RGBA', 'CMYK', 'YCbCr'])
 def test_images_of_pil(mode):
     image = RGB.convert(mode)
@@ -218,6 +225,7 @@ def test_arrays_of_more_bits_and_bands():
 # Channels through a model.
 
 
+# holds: other numbers of channels
 @pytest.mark.parametrize('channels', [1, 2, 4, 5])
 def test_a_detector_of_n_channels(tmp_path, channels):
     init_default_scope('mmdet')
@@ -240,6 +248,7 @@ def test_a_detector_of_n_channels(tmp_path, channels):
         ready(dict(inputs=[torch.zeros(3, 64, 96)]))
 
 
+# holds: other numbers of channels
 @pytest.mark.parametrize(
     ('kwargs', 'words'),
     [
@@ -263,12 +272,14 @@ def dataset(folder, **kwargs) -> CheckedCocoDataset:
     return CheckedCocoDataset(**options)
 
 
+# holds: any other error of a pipeline
 def test_an_error_of_any_step_names_the_image(write):
     data = dataset(write(), pipeline=[STEPS[0], lambda results: 1 / 0])
     with pytest.raises(BadImage, match='1.png: ZeroDivisionError: division by zero'):
         data[0]
 
 
+# holds: missing, empty, truncated, a web page
 @pytest.mark.parametrize('workers', [0, 2])
 def test_bad_images_are_skipped_up_to_a_number_by_all_workers_together(write, workers):
     folder = write()
@@ -291,6 +302,7 @@ def test_a_share_of_none_skips_none(write):
         dataset(folder, on_bad_image='skip', max_bad_images=0)[0]
 
 
+# holds: missing, empty, truncated, a web page
 def test_an_evaluation_skips_nothing(write):
     folder = write()
     (folder / '1.png').write_bytes(b'')

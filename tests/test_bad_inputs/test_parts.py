@@ -6,6 +6,7 @@ from mmparts.detr.denoising import Denoising
 from mmparts.detr.detector import refuse_numbers
 
 
+# holds: values that mean nothing
 @pytest.mark.parametrize('name', ['embed_dims', 'num_queries', 'num_classes', 'num_levels'])
 @pytest.mark.parametrize('number', [0, -1, 2.5, '3', None])
 def test_a_detector_needs_one_at_least(name, number):
@@ -14,6 +15,7 @@ def test_a_detector_needs_one_at_least(name, number):
     refuse_numbers(**{name: 1})
 
 
+# holds: values that mean nothing
 @pytest.mark.parametrize(
     'options',
     [

@@ -67,6 +67,7 @@ TARGETS = [
 ]
 
 
+# holds: an output that is an input
 @pytest.mark.parametrize(('tool', 'args', 'words'), TARGETS, ids=[f'{tool} {args[-2:]}' for tool, args, _ in TARGETS])
 def test_no_tool_writes_over_what_it_reads(place, monkeypatch, tool, args, words):
     before = {path: path.read_bytes() for path in place.rglob('*') if path.is_file()}
@@ -75,6 +76,7 @@ def test_no_tool_writes_over_what_it_reads(place, monkeypatch, tool, args, words
     assert {path: path.read_bytes() for path in place.rglob('*') if path.is_file()} == before
 
 
+# holds: an output that is an input
 def test_links_are_seen_through(place):
     (place / 'link').symlink_to(place / 'photos')
     with pytest.raises(FileExistsError, match='link/new is, holds or lies in'):
@@ -91,6 +93,7 @@ def test_a_root_that_holds_everything_says_nothing(place):
     assert sorted(map(str, found.values())) == ['./ann.json', './photos/']
 
 
+# holds: YAML configs
 @pytest.mark.parametrize('suffix', ['yaml', 'yml', 'toml'])
 def test_a_config_in_yaml_is_refused_before_it_is_read(tmp_path, suffix):
     path, mark = tmp_path / f'config.{suffix}', tmp_path / 'ran'
@@ -112,6 +115,7 @@ class Evil:
         return Path.touch, (self.mark,)
 
 
+# holds: YAML configs
 @pytest.mark.parametrize('name', ['boxes.pkl', 'boxes.pickle', 'boxes.npy', 'boxes'])
 def test_proposals_are_json_only(tmp_path, name):
     (tmp_path / name).write_bytes(pickle.dumps(Evil(tmp_path / 'ran')))
@@ -135,6 +139,7 @@ def test_a_proposal_file_of_mmdet_is_refused(write):
         CheckedCocoDataset(ann_file='ann.json', data_root=str(write()), proposal_file='x.pkl')
 
 
+# holds: names of files that leave
 def test_nothing_is_fetched_for_an_annotation(write, monkeypatch):
     monkeypatch.setattr('mmengine.fileio.HTTPBackend.get', lambda *_, **__: pytest.fail('it was fetched'))
     folder = write(put('images', file_name='http://example.com/a.png'))
@@ -173,6 +178,7 @@ def test_one_name_at_two_addresses_is_two_files(served, tmp_path):
     assert len(served[1]) == 3
 
 
+# holds: a checkpoint by URL
 @pytest.mark.parametrize('url', ['https://x/a.pth#sha256=' + 64 * '0', 'https://x/a-00000000.pth'])
 def test_a_url_with_another_hash_is_refused(served, tmp_path, url):
     with pytest.raises(CorruptCheckpoint, match='not 00000000.* was removed'):
@@ -183,6 +189,7 @@ def test_a_url_with_another_hash_is_refused(served, tmp_path, url):
 # Records.
 
 
+# holds: a prediction that stops half way
 def test_records_are_on_disk_as_they_are_made(tmp_path):
     path = tmp_path / 'new' / 'predictions.json'
     with Records(str(path), dict(config='c')) as records:
@@ -193,6 +200,7 @@ def test_records_are_on_disk_as_they_are_made(tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ['predictions.json']
 
 
+# holds: a prediction that stops half way
 def test_what_stops_before_the_end_leaves_the_records(tmp_path):
     path = tmp_path / 'predictions.json'
     with pytest.raises(KeyboardInterrupt), Records(str(path)) as records:

@@ -114,6 +114,7 @@ def coco_set(root, **kwargs) -> CheckedCocoDataset:
     return CheckedCocoDataset(ann_file='ann.json', data_root=str(root), data_prefix=dict(img=''), **kwargs)
 
 
+# holds: images that are trained on and validate
 @pytest.mark.parametrize(
     ('train', 'val', 'words'),
     [

@@ -3,6 +3,7 @@ import json
 import pytest
 
 from mmparts.datasets import CheckedCocoDataset, ClassMismatch, LoadCheckedImage
+from mmparts.datasets.annotations import box_fault
 from mmparts.datasets.coco import drop_table
 
 BOXES = [[('car', 1, 1, 10, 10), ('dog', 5, 5, 8, 8)], [('person', 2, 2, 6, 12)], []]
@@ -22,6 +23,7 @@ def names(dataset) -> list[list[str]]:
     ]
 
 
+# holds: classes that are misspelt
 @pytest.mark.parametrize(
     'classes', [None, ('car', 'person', 'dog'), ('dog', 'person', 'car'), ['person', 'car', 'dog']]
 )
@@ -34,6 +36,7 @@ def test_labels_follow_the_names_whatever_the_order(write_coco, classes, ids):
     )
 
 
+# holds: classes that are misspelt
 @pytest.mark.parametrize(
     ('classes', 'words'),
     [
@@ -200,7 +203,18 @@ def test_an_unreadable_image_is_named(write_coco, damage):
     assert dataset[1]['img'].shape == (30, 40, 3)
 
 
+# holds: an image of another size
 def test_a_picture_of_another_size_is_refused(write_coco):
     root = write_coco(BOXES, change=change_first('images', width=30, height=40))
     with pytest.raises(ValueError, match='40x30 pixels, but its annotations say 30x40'):
         load(root, pipeline=[dict(type=LoadCheckedImage)])[0]
+
+
+@pytest.mark.parametrize(('width', 'height'), [(30, 50), (50, 30)])
+def test_a_box_is_held_against_its_own_side(width, height):
+    """Portrait and landscape, so that no side passes for the other."""
+    image = dict(width=width, height=height)
+    for box in ([width - 5, height - 5, 5, 5], [0, 0, width, height], [-4, -4, 5, 5]):
+        assert box_fault(dict(bbox=box), image) is None
+    for box in ([width, 0, 5, 5], [0, height, 5, 5], [-5, 0, 5, 5], [0, -5, 5, 5]):
+        assert box_fault(dict(bbox=box), image) == 'outside the image'

@@ -153,3 +153,16 @@ def test_rows_of_one_scene_train_and_others_validate(tmp_path):
     train = load(dict(img_path=tmp_path / 'c.npz', rows=(0, 45)))
     val = load(dict(img_path=tmp_path / 'c.npz', rows=(45, 60)))
     assert train['img'].shape == (45, 90, 64) and val['img'].shape == (15, 90, 64) == (*val['ori_shape'], 64)
+
+
+# holds: missing, empty, truncated, a web page
+def test_a_bad_cube_is_named_or_skipped(tmp_path):
+    np.savez(tmp_path / 'good.npz', cube=scene())
+    (tmp_path / 'bad.npz').write_bytes(b'no archive')
+    options = dict(data_root=str(tmp_path), files=['bad.npz', 'good.npz'], repeats=3, pipeline=[dict(type=LoadCube)])
+    with pytest.raises(Exception, match='bad.npz'):
+        CubeDataset(**options)[0]
+    data = CubeDataset(**options, on_bad_image='skip', max_bad_images=1)
+    for place in (0, 2, 4):  # one file, three times
+        assert data[place]['img_path'].endswith('good.npz')
+    assert data.bad_images() == [str(tmp_path / 'bad.npz')]

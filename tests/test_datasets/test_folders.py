@@ -6,6 +6,7 @@ import pytest
 from mmengine.registry import DefaultScope
 
 from mmparts.datasets import ImageFolders
+from mmparts.datasets.loading import BadImage
 
 PACK = [dict(type='mmparts.LoadCheckedImage'), dict(type='mmparts.PackImage')]
 
@@ -74,3 +75,13 @@ def test_no_folder(tmp_path):
         load(tmp_path / 'absent')
     with pytest.raises(FileNotFoundError, match='one for each class'):
         load(tmp_path)
+
+
+# holds: missing, empty, truncated, a web page
+def test_a_bad_image_is_named_or_skipped(root):
+    (root / 'cat' / 'inner' / '1.png').write_bytes(b'')
+    with pytest.raises(BadImage, match='cat/inner/1.png'):
+        load(root, PACK)[1]
+    data = load(root, PACK, on_bad_image='skip', max_bad_images=1)
+    assert data[1]['data_samples'].img_id != 'cat/inner/1.png'
+    assert [path.endswith('cat/inner/1.png') for path in data.bad_images()] == [True]

@@ -40,6 +40,7 @@ def segment(content, **values):
     content['annotations'][0]['segments_info'][0].update(values)
 
 
+# holds: panoptic segments with id 0
 @pytest.mark.parametrize(
     ('change', 'words'),
     [

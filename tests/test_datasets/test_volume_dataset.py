@@ -240,3 +240,17 @@ def test_mirror_axes_go_into_the_metainfo(root):  # V11
     mirror = dict(type='mmparts.RandomMirror', axes=(1, 2))
     assert made(root, pipeline=[*LOAD, mirror, *PACK]).metainfo['mirror_axes'] == (1, 2)
     assert made(root).metainfo['mirror_axes'] == ()
+
+
+# holds: missing, empty, truncated, a web page
+def test_a_bad_case_is_named_or_skipped_in_each_of_its_visits(root):
+    (broken,) = root.glob('**/case_03*0000.nii.gz')
+    broken.write_bytes(broken.read_bytes()[:100])
+    with pytest.raises(Exception, match='case_03_0000.nii.gz'):
+        made(root)[3]
+    data = made(root, on_bad_image='skip', max_bad_images=1)
+    for visit in range(3):  # the same case again is no further one
+        assert data[3 + visit * len(data)]['data_samples'].case != 'case_03'
+    assert data.bad_images() == [str(broken)]
+    with pytest.raises(Exception, match='case_03_0000.nii.gz'):
+        made(root, on_bad_image='skip', max_bad_images=1, test_mode=True)[3]

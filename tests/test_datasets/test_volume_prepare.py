@@ -89,3 +89,22 @@ def test_an_index_is_whole_or_absent(root, monkeypatch):
     with pytest.raises(OSError, match='full'):
         write_index(root / 'index.json', report)
     assert not list(root.glob('*index.json*'))
+
+
+# holds: an output that is an input
+@pytest.mark.parametrize('target', ['dataset.json', 'image', 'label'])
+def test_inputs_are_not_written_over(root, target):
+    case = examine(root, 'dataset_json').cases[0]
+    path = root / dict(image=case['images'][1], label=case['label']).get(target, target)
+    before = path.read_bytes()
+    done = run(root, '--out', path)
+    assert done.returncode == 1 and 'which is read' in done.stderr and 'Traceback' not in done.stderr
+    assert path.read_bytes() == before
+
+
+# holds: an output that is an input
+def test_folds_that_are_there_stay(root):
+    (root / 'splits_final.json').write_text('published')
+    done = run(root, '--folds', '3')
+    assert done.returncode == 1 and 'splits_final.json exists' in done.stderr
+    assert (root / 'splits_final.json').read_text() == 'published' and not (root / 'index.json').exists()

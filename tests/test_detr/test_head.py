@@ -1,5 +1,7 @@
 """The head: names of losses, and predictions turned into detections."""
 
+import math
+
 import pytest
 import torch
 from mmdet.structures import DetDataSample
@@ -10,6 +12,8 @@ from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.roles import LossTerm
 from mmparts.detr.selection import BestClassSelection, TopKSelection
 from mmparts.detr.structures import QueryGroup
+from mmparts.layers.deformable import DeformableAttention
+from mmparts.registry import build_part
 
 
 def head(**kwargs) -> SetPredictionHead:
@@ -39,6 +43,22 @@ def test_sigmoid_classes_start_unlikely(no_object, rows, probability):
     assert logits.shape == (1, 2, 5, rows)
     if probability:
         assert logits.sigmoid().allclose(torch.tensor(probability), atol=1e-4)
+
+
+@pytest.mark.parametrize('name', ['detr_r50', 'deformable_detr_r50', 'dab_detr_r50', 'dino_r50'])
+def test_encoder_and_decoder_start_as_the_papers_codes(name):
+    """Xavier on every matrix, but for the deformable attentions, which have a start of their own."""
+    cfg = base(name)
+    for part in (cfg.encoder, cfg.decoder):
+        built = build_part(part, embed_dims=256, num_levels=cfg.num_levels)
+        own = [each for each in built.modules() if isinstance(each, DeformableAttention)]
+        apart = {id(parameter) for each in own for parameter in each.parameters()}
+        apart.add(id(getattr(built, 'level_embed', None)))  # drawn from a normal distribution
+        matrices = [each for each in built.parameters() if each.dim() == 2 and id(each) not in apart]
+        assert matrices
+        for matrix in matrices:
+            bound = math.sqrt(6 / sum(matrix.shape))
+            assert 0.95 * bound < matrix.abs().max() <= bound
 
 
 @pytest.mark.parametrize(('share', 'copies'), [(True, 1), (False, 4)])
@@ -80,6 +100,14 @@ def test_losses_are_divided_by_the_objects_of_the_batch(counts, match, denoising
         'dn_loss_by': denoising,
         'd0.dn_loss_by': denoising,
     }
+
+
+def test_losses_are_divided_by_the_mean_over_the_processes(monkeypatch):
+    """This process has 4 objects, the others so many that the mean is 10."""
+    monkeypatch.setattr('mmparts.detr.head.reduce_mean', lambda own: own * 10 / 4)
+    model = build(base('dino_r50', head=dict(terms=[dict(type=Normaliser)]))).train()
+    losses = model(**batch(model, counts=(3, 1)), mode='loss')
+    assert losses['loss_by'] == 10 and losses['dn_loss_by'] == 10 * 3
 
 
 def test_a_group_that_matches_objects_repeatedly_is_divided_accordingly():

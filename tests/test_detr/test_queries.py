@@ -4,6 +4,8 @@ import pytest
 import torch
 from tiny import samples
 
+from mmparts.detr.boxes import sine_yxwh
+from mmparts.detr.decoder import BoxPosition
 from mmparts.detr.queries import LearnedQueries, PointQueries, TopKQueries
 from mmparts.detr.structures import Memory, Targets
 
@@ -147,3 +149,15 @@ def test_tokens_at_the_very_border_come_last():
 def test_queries_need_content():
     with pytest.raises(ValueError, match='mixed_selection=True.*embed_boxes=True'):
         TopKQueries(mixed_selection=False, embed_boxes=False)
+
+
+def test_positions_of_boxes_are_scaled_by_content_but_in_the_first_layer():
+    """Measured in the padded map of the finest level; DAB-Deformable-DETR's scale."""
+    part, content, boxes = BoxPosition(8, scale_positions=True), torch.randn(2, 5, 8), torch.rand(2, 5, 4)
+    whole = memory(padded=True)
+    ratios = whole.valid_ratios[:, :1].repeat(1, 1, 2)
+    plain = part.net(sine_yxwh(boxes * ratios, 8))
+    assert not torch.allclose(plain, part.net(sine_yxwh(boxes, 8)))
+    assert part(boxes, whole, content, 0).equal(plain)
+    for layer in (1, 2):
+        assert part(boxes, whole, content, layer).equal(plain * part.scale(content))

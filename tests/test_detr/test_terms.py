@@ -10,6 +10,7 @@ from mmdet.models.losses.focal_loss import py_sigmoid_focal_loss
 from mmdet.structures.bbox import bbox_cxcywh_to_xyxy, bbox_overlaps
 from tiny import prediction_set, samples
 
+from mmparts.detr import terms
 from mmparts.detr.boxes import giou
 from mmparts.detr.structures import Matches, Targets
 from mmparts.detr.terms import BoxL1Term, FocalTerm, GIoUTerm, SoftmaxTerm
@@ -87,6 +88,27 @@ def test_softmax_term_weighs_no_object_less(case):
     for layer, loss in enumerate(losses):
         expected = F.cross_entropy(predictions.logits[layer].flatten(0, 1), labels[layer].flatten(), weights)
         assert loss.item() == pytest.approx(3 * expected.item(), rel=1e-5)
+
+
+def test_softmax_term_of_two_processes_is_that_of_one(case, monkeypatch):
+    """With `sync_norm`, the mean of the losses of two processes with an image each is that of both images."""
+    predictions, matches = case
+    predictions = prediction_set(torch.randn(LAYERS, 2, QUERIES, CLASSES + 1), predictions.boxes, predictions.targets)
+    counts, totals = predictions.targets.counts, []
+
+    def process(image: int) -> torch.Tensor:
+        own = matches.image == image
+        targets = Targets.from_samples(predictions.targets.samples[image : image + 1])
+        found = prediction_set(predictions.logits[:, [image]], predictions.boxes[:, [image]], targets)
+        places = matches.layer[own], matches.image[own] * 0, matches.query[own], matches.target[own] - counts[0] * image
+        return SoftmaxTerm(sync_norm=True)(found, Matches(*places), NUM_BOXES)
+
+    monkeypatch.setattr(terms, 'reduce_mean', lambda total: totals.append(total) or total)
+    alone = [process(image) for image in range(2)]
+    monkeypatch.setattr(terms, 'reduce_mean', lambda total: sum(totals) / 2)
+    whole = SoftmaxTerm()(predictions, matches, NUM_BOXES)
+    torch.testing.assert_close(sum(map(process, range(2))) / 2, whole)
+    assert not torch.allclose(sum(alone) / 2, whole)
 
 
 def test_box_terms(case):

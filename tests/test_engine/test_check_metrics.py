@@ -46,6 +46,7 @@ def start(make_runner):
     return until_step
 
 
+# holds: `save_best`, `monitor`
 @pytest.mark.parametrize('metric', ['Named', 'Score'])
 @pytest.mark.parametrize(
     ('override', 'who'),
@@ -67,11 +68,13 @@ def test_names_that_come_are_let_through(start, best):
         start(val_evaluator=dict(type='Named'), hooks=dict(checkpoint=dict(save_best=best)))
 
 
+# holds: `save_best`, `monitor`
 def test_a_validation_that_tells_nothing_is_refused(start):
     with pytest.raises(ValueError, match='validation tells no number'):
         start(val_evaluator=dict(type='Silent'))
 
 
+# holds: `save_best`, `monitor`
 def test_the_rehearsal_leaves_no_trace(make_runner):
     runner = make_runner()
     runner._train_loop, runner._val_loop = runner.build_train_loop(runner._train_loop), runner.val_loop

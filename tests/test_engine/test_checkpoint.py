@@ -39,6 +39,7 @@ def hostile(tmp_path):
     return path, tmp_path / 'owned'
 
 
+# holds: a checkpoint of a stranger
 @pytest.mark.parametrize(
     'load',
     [
@@ -88,6 +89,7 @@ def test_numbers_that_are_not_finite_are_refused_by_every_door(tmp_path, door, p
     assert load_checkpoint_file(str(tmp_path / 'b.pth'))['message_hub']['log'].isnan(), 'what was logged is no weight'
 
 
+# holds: weights that are not finite
 def test_resume_skips_what_is_not_finite_and_refuses_it_by_name(make_runner):
     runner = make_runner(2)
     runner.train()
@@ -200,6 +202,7 @@ def test_resume_refuses_another_model(make_runner):
         make_runner(2, model=dict(width=9), hooks=EXTEND, resume=True).train()
 
 
+# holds: kill -9 at any moment
 def test_old_checkpoint_goes_only_after_the_new_one_is_there(make_runner, monkeypatch):
     """A full disk in the second save, with max_keep_ckpts=1."""
     hooks = dict(checkpoint=dict(max_keep_ckpts=1))
@@ -248,6 +251,7 @@ def test_best_score_survives_a_resume(make_runner):
     assert [name for name in os.listdir(runner.work_dir) if name.startswith('best')] == ['best_toy_mAP_epoch_2.pth']
 
 
+# holds: kill -9 at any moment
 @pytest.mark.parametrize('fault', ['write', 'verify'])
 def test_write_leaves_the_old_content_when_it_fails(tmp_path, monkeypatch, fault):
     path = tmp_path / 'a.pth'

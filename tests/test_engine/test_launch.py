@@ -38,6 +38,7 @@ def test_each_process_knows_its_place(launch):
     assert sorted(second) == ['2 4 0 2 head 1234', '3 4 1 2 head 1234']
 
 
+# holds: a signal to the launcher
 @pytest.mark.parametrize('name', ['SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGUSR2'])
 def test_a_signal_reaches_all_and_their_code_comes_back(launch, tmp_path, name):
     code = f"""
@@ -58,6 +59,7 @@ time.sleep(60)
     assert [(tmp_path / f'got{rank}').read_text() for rank in (0, 1)] == [name, name]
 
 
+# holds: a signal to the launcher
 def test_one_that_fails_ends_all_with_what_they_started(launch, tmp_path):
     code = """
 import os, subprocess, sys, time

@@ -47,6 +47,7 @@ class SpoiltToy(Toy):
         return losses
 
 
+# holds: a loss or gradient that is not finite
 @pytest.mark.parametrize('clip', [None, dict(max_norm=1.0), dict(clip_value=1.0)])
 @pytest.mark.parametrize('spoilt', ['root', 'log'])
 def test_weights_stay_finite_and_the_first_bad_thing_is_named(make_runner, spoilt, clip):
@@ -75,7 +76,8 @@ def test_what_a_part_refuses_before_there_is_a_loss_is_reported_too(make_runner)
     assert found.stopped == 'costs of images/1.jpg are not finite'
 
 
-def test_the_bundle_replays_the_step(make_runner):
+# holds: a loss or gradient that is not finite
+def test_the_bundle_replays_the_step(make_runner, run_tool, capsys):
     runner = make_runner(model=dict(type='SpoiltToy', spoilt='log'))
     with pytest.raises(NonFiniteLoss) as error:
         runner.train()
@@ -83,10 +85,15 @@ def test_the_bundle_replays_the_step(make_runner):
     found, place = replay(path)
     assert place == dict(epoch=0, iter=2, seed=3, rank=0)
     assert list(found.terms) == ['loss_size']
+    assert run_tool('replay', path) == 0
+    shown = capsys.readouterr().out
+    assert 'epoch 1, iter 3, seed 3, rank 0:\n' in shown and '\n  bad losses: loss_size=-inf\n' in shown
     bundle = torch.load(path, weights_only=True)  # plain data
     bundle['state_dict']['steps'] -= 9
     torch.save(bundle, path)
     assert not replay(path)[0], 'what was mended is finite'
+    assert run_tool('replay', path) == 1
+    assert 'losses and gradients are finite here' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize('content', [dict(state_dict={}), [1]])

@@ -1,5 +1,7 @@
 """Nothing that lies in a folder is lost: hostile and moved checkpoints, NaN, two runs, kill -9 at any moment."""
 
+import copy
+import ctypes
 import json
 import multiprocessing
 import os
@@ -29,6 +31,7 @@ def edit_hub(path: str, **values) -> None:
     torch.save(state, path)
 
 
+# holds: a checkpoint of a stranger
 @pytest.mark.parametrize('kind', ['folder', 'file', 'own folder'])
 def test_a_checkpoint_cannot_name_what_is_deleted(make_runner, tmp_path, kind):
     """Its best checkpoint and the steps to keep are somebody else's files; then comes a new best."""
@@ -49,6 +52,7 @@ def test_a_checkpoint_cannot_name_what_is_deleted(make_runner, tmp_path, kind):
     assert kind == 'file' or (victim / 'thesis').exists()
 
 
+# holds: a checkpoint of a stranger
 def test_a_copy_of_a_run_lives_by_itself(make_runner, tmp_path):
     """Also one whose files still have absolute paths."""
     first = make_runner(1, 'a')
@@ -79,6 +83,7 @@ class PoisonHook(Hook):
             runner.model.head.weight.data[0, 0] = float('nan')
 
 
+# holds: weights that are not finite
 def test_weights_that_are_not_finite_are_not_saved(make_runner):
     with pytest.raises(NonFiniteLoss, match='head.weight.*It was not saved'):
         make_runner(3, hooks=dict(poison=dict(type='PoisonHook', at=7))).train()
@@ -87,6 +92,7 @@ def test_weights_that_are_not_finite_are_not_saved(make_runner):
     assert len(resumed.model.losses) == 8
 
 
+# holds: two runs in a folder
 def test_a_second_run_in_a_folder_is_refused(tmp_path):
     first, second = WorkDirLock(str(tmp_path)), WorkDirLock(str(tmp_path))
     first.take()
@@ -98,6 +104,7 @@ def test_a_second_run_in_a_folder_is_refused(tmp_path):
     second.take()
 
 
+# holds: two runs in a folder
 @pytest.mark.parametrize(
     ('owner', 'age', 'stale'),
     [
@@ -124,6 +131,7 @@ def test_stale_locks_are_recognised(tmp_path, monkeypatch, owner, age, stale):
             lock.take()
 
 
+# holds: two runs in a folder
 def test_a_fresh_run_among_old_checkpoints_is_refused(tmp_path):
     cfg = Config(dict(work_dir=str(tmp_path / 'run')))
     (tmp_path / 'run').mkdir()
@@ -151,6 +159,7 @@ def assert_equals_straight(make_runner, work_dir: str) -> None:
     assert all(torch.equal(first['state_dict'][name], second['state_dict'][name]) for name in first['state_dict'])
 
 
+# holds: kill -9 at any moment
 def test_kill_at_every_stage_of_a_save(make_runner, tmp_path, monkeypatch):
     """20 stages: while the file is written, synced, verified, renamed, pointed at, while old ones are removed."""
     hooks = dict(steps=dict(type='StepLog'), checkpoint=dict(max_keep_ckpts=1))
@@ -186,6 +195,7 @@ def test_kill_at_every_stage_of_a_save(make_runner, tmp_path, monkeypatch):
     assert_equals_straight(make_runner, work_dir)
 
 
+# holds: kill -9 at any moment
 @pytest.mark.long
 def test_kill_at_random_moments(make_runner, tmp_path):
     hooks = dict(steps=dict(type='StepLog'))
@@ -198,6 +208,64 @@ def test_kill_at_random_moments(make_runner, tmp_path):
         child.join()
     make_runner(4, hooks=hooks, resume=True).train()
     assert_equals_straight(make_runner, str(tmp_path / 'run'))
+
+
+# holds: kill -9 at any moment
+@pytest.mark.long
+def test_a_full_disk(make_runner, tmp_path):
+    """A real one, of 800 kB: the second best checkpoint of 110 kB finds no room, beside two of 300 kB."""
+    work_dir = tmp_path / 'run'
+    work_dir.mkdir()
+    outcome = tmp_path / 'outcome'
+
+    def train() -> None:
+        new_mounts = 0x20000  # CLONE_NEWNS: the disk is seen by this process alone, and ends with it
+        if ctypes.CDLL(None).unshare(new_mounts) or os.system('mount --make-rprivate /'):
+            outcome.write_text('no mounts of one process here')
+            return
+        assert os.system(f'mount -t tmpfs -o size=800k none {work_dir}') == 0
+        try:
+            make_runner(4, model=dict(width=4096)).train()
+        except OSError as error:
+            last = find_resumable(str(work_dir))
+            checkpoint.load_checkpoint_file(last)
+            outcome.write_text(f'{osp.basename(last)}, {sorted(os.listdir(work_dir))}; {error}')
+
+    in_child(train).join()
+    words = outcome.read_text()
+    if words.startswith('no mounts'):
+        pytest.skip(words)
+    assert words.startswith('epoch_2.pth') and '.tmp' not in words
+    assert 'best_toy_mAP_epoch_1.pth' in words and 'the files that were there before are intact' in words
+
+
+# holds: two runs in a folder
+@pytest.mark.long
+def test_a_second_process_in_a_folder_is_refused(make_runner, tmp_path):
+    """It ends at once, and the first goes on as if nothing had been; once that has ended, the third may resume."""
+    cfg = Config(dict(work_dir=str(tmp_path / 'run')))
+    hooks = dict(steps=dict(type='StepLog'))
+
+    def train(epochs: int = 4) -> None:
+        own = copy.deepcopy(cfg)
+        cli.set_resume(own, 'auto')
+        values = dict(resume=own.get('resume', False), load_from=own.get('load_from'))
+        slow = loader(dict(type='Numbers', seconds=0.05))
+        make_runner(epochs, hooks=hooks, train_dataloader=slow, **values).train()
+        cli.locks.pop().release()
+
+    first = in_child(train)
+    while not osp.exists(osp.join(cfg.work_dir, 'steps.0.jsonl')):
+        assert first.is_alive()
+        time.sleep(0.05)
+    with pytest.raises(WorkDirInUse, match=f'process {first.pid} on {socket.gethostname()} trains there'):
+        cli.set_resume(copy.deepcopy(cfg), 'auto')
+    first.join()
+    assert first.exitcode == 0
+    third = in_child(train)
+    third.join()
+    assert third.exitcode == 0
+    assert_equals_straight(make_runner, cfg.work_dir)
 
 
 def loader(dataset: dict) -> dict:

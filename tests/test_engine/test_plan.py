@@ -45,6 +45,7 @@ def rates(runner) -> list[float]:
     return [step['lr'][0] for step in steps(runner.work_dir)]
 
 
+# holds: other epochs, rate
 @pytest.mark.parametrize(
     ('changed', 'word'),
     [
@@ -63,6 +64,7 @@ def test_another_plan_is_refused(run, changed, word):
     assert '--resume-schedule extend' in str(error.value)
 
 
+# holds: other epochs, rate
 def test_extend_plans_anew(run):
     """From the step of the resume on, the rates are those of a run that had the longer plan from the start."""
     longer = rates(run('longer', 6))
@@ -73,6 +75,7 @@ def test_extend_plans_anew(run):
     assert extended[:11] != longer[:11]
 
 
+# holds: another number of processes or batch
 @pytest.mark.parametrize(('before', 'after'), [(4, 2), (2, 4)])
 def test_steps_of_another_size_continue_by_images(run, before, after):
     """Epoch 2 is half done: each image is seen once, and the rates are those of a run with such steps throughout."""
@@ -88,6 +91,7 @@ def test_steps_of_another_size_continue_by_images(run, before, after):
     assert resumed.iter == 4 * LENGTH // after
 
 
+# holds: another number of processes or batch
 def test_the_rate_is_scaled_when_asked(run):
     scale = dict(enable=True, base_batch_size=2)
     straight = rates(run('straight', 4, batch=2, auto_scale_lr=scale))
@@ -96,14 +100,37 @@ def test_the_rate_is_scaled_when_asked(run):
     assert resumed[-20:] == pytest.approx(straight[-20:], rel=1e-12) and max(resumed[:6]) > max(straight)
 
 
-def test_a_plan_in_iterations_wants_steps_of_its_size(run):
-    values = dict(train_cfg=dict(by_epoch=False, max_iters=20, val_interval=20))
-    values['param_scheduler'] = dict(type='MultiStepLR', milestones=[6], by_epoch=False)
-    run('run', 4, at=5, batch=4, **values)
-    with pytest.raises(PlanChanged, match='Resume with train_dataloader.batch_size=4'):
-        run('run', 4, resume=True, batch=2, **values)
+# holds: another number of processes or batch
+@pytest.mark.parametrize(('before', 'after'), [(4, 2), (2, 4)])
+def test_a_plan_in_iterations_continues_by_images(run, before, after):
+    """Planned in 20 steps of 4 images, or 40 of 2; resumed twice, it sees each image as often as planned."""
+    length = 80 // before
+    values = dict(train_cfg=dict(by_epoch=False, max_iters=length, val_interval=length))
+    values['param_scheduler'] = dict(type='MultiStepLR', milestones=[length // 2], by_epoch=False)
+    run('run', 4, at=length // 4 - 1, batch=before, **values)
+    run('run', 4, at=40 // after, resume=True, batch=after, **values)
+    resumed = run('run', 4, resume=True, batch=after, **values)
+    log = steps(resumed.work_dir)
+    assert resumed.iter == len(log) - length // 4 + 20 // after == 80 // after
+    seen = [image for step in log for image in step['images']]
+    assert sorted(seen) == sorted(5 * [f'images/{index}.jpg' for index in range(LENGTH)])
+    reduced = [step['lr'][0] < 0.05 for step in log]
+    assert reduced.index(True) == length // 4 + 20 // after, 'after half of the images'
 
 
+def test_early_stopping_goes_on_counting(make_runner):
+    """Four evaluations without a better score end a run; three before it was stopped count."""
+    hooks = dict(stop=dict(type='EarlyStoppingHook', monitor='toy/mAP', rule='less', patience=4))
+    straight = make_runner(9, 'straight', hooks=hooks)
+    straight.train()
+    with pytest.raises(Interrupted):
+        make_runner(9, 'run', hooks=dict(hooks, sender=dict(type='SignalHook', name='SIGTERM', at=14))).train()
+    resumed = make_runner(9, 'run', hooks=hooks, resume=True)
+    resumed.train()
+    assert resumed.epoch == straight.epoch == 5
+
+
+# holds: processes that start from different places
 def test_processes_in_different_places_are_refused(run, monkeypatch):
     monkeypatch.setattr(progress, 'gathered', lambda mine: [mine, {**mine, 'iteration': 7, 'images': 41}])
     with pytest.raises(Disagreement, match='iteration, images differ') as error:

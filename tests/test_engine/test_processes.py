@@ -51,6 +51,7 @@ def train(tmp_path):
     return run
 
 
+# holds: a process that hangs
 def test_a_process_that_hangs_is_named(train):
     hang = "default_hooks.update(hang=dict(type='HangHook', at=5, rank=1))"
     hang += "\ndefault_hooks.update(watchdog=dict(type='mmparts.WatchdogHook', timeout=5))"
@@ -61,6 +62,7 @@ def test_a_process_that_hangs_is_named(train):
     ]
 
 
+# holds: processes that start from different places
 def test_data_sets_of_unequal_length_are_refused(train):
     result = train('run', "train_dataloader['dataset'].update(more=2)")
     assert result.returncode == 1

@@ -82,6 +82,7 @@ def assert_same_run(one: str, other: str) -> None:
 SIGNALS = ('SIGTERM', 'SIGINT', 'SIGUSR1', 'SIGUSR2')
 
 
+# holds: stopped five times
 @pytest.mark.parametrize('schedule', [COSINE, STEPS], ids=['cosine', 'steps'])
 @pytest.mark.parametrize(
     ('loop', 'workers', 'persistent', 'sampler'),
@@ -102,6 +103,7 @@ def test_five_interruptions_change_nothing(train, loop, workers, persistent, sam
     assert_same_run(train('straight', **values), train('stopped', stops, **values))
 
 
+# holds: a signal at start-up
 @pytest.mark.parametrize('loop', ['epochs', 'iterations'])
 def test_a_signal_in_a_validation(train, loop):
     """The validation is made up for, and the averaged weights, which stand in the model then, keep their place."""
@@ -115,6 +117,7 @@ def test_a_signal_in_a_validation(train, loop):
     assert_same_run(train('straight', **values), train('stopped', stops, **values))
 
 
+# holds: a signal at start-up
 def test_a_signal_at_the_last_step_of_an_epoch(train):
     values = overrides('epochs', STEPS, 2, False)
     stops = [dict(name='SIGTERM', at=10), dict(name='SIGTERM', at=11), dict(name='SIGTERM', at=43)]

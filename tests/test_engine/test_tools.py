@@ -302,18 +302,18 @@ def test_slurm_port_comes_from_the_job(monkeypatch):
     assert len(ports) == 3 and all(20000 <= port < 32768 for port in ports)
 
 
-def test_two_processes_train_and_stop_together(tmp_path):
-    """On CPUs: a signal to one of them ends both after the same step, with a checkpoint."""
-    (tmp_path / 'config.py').write_text(f"""
+def train_toy(folder: Path, command: list, sender: dict, epochs: int = 9) -> subprocess.CompletedProcess:
+    """Train the toy model in a process of its own, or several, in which ``sender`` sends a signal."""
+    (folder / 'config.py').write_text(f"""
 _base_ = '{ROOT}/configs/_base_/default_runtime.py'
 custom_imports = dict(imports=['toy'])
 default_scope = 'mmengine'
 default_hooks = dict(visualization=None, pictures=None, curves=None, report=None,
-                     sender=dict(type='SignalHook', name='SIGUSR1', at=2, rank=1))
+                     sender=dict(type='SignalHook', **{sender}))
 visualizer = dict(type='Visualizer')
 model = dict(type='Toy')
 train_dataloader = dict(dataset=dict(type='Numbers'), batch_size=2, num_workers=2, sampler=dict(type='DefaultSampler'))
-train_cfg = dict(by_epoch=True, max_epochs=9)
+train_cfg = dict(by_epoch=True, max_epochs={epochs})
 optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
 """)
     environment = {
@@ -323,13 +323,24 @@ optim_wrapper = dict(optimizer=dict(type='SGD', lr=0.01))
         'PYTHON': sys.executable,
     }
     environment.pop('PORT', None)
-    result = subprocess.run(
-        [TOOLS / 'dist_train.sh', tmp_path / 'config.py', '2', '--work-dir', tmp_path / 'run'],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
+    script, *processes = command
+    command = [*script, folder / 'config.py', *processes, '--work-dir', folder / 'run']
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
+
+
+# holds: a signal at start-up
+@pytest.mark.parametrize('name', ['SIGTERM', 'SIGUSR2'])
+def test_a_signal_after_the_end_changes_nothing(tmp_path, name):
+    """As Slurm's comes when a training ends just before its time: the job is done, not failed."""
+    result = train_toy(tmp_path, [[sys.executable, TOOLS / 'train.py']], dict(name=name, at=-1), epochs=1)
+    assert result.returncode == 0, result.stderr[-2000:]
+    assert (tmp_path / 'run' / 'epoch_1.pth').exists() and not (tmp_path / 'run' / 'interrupted.pth').exists()
+
+
+# holds: a signal at start-up
+def test_two_processes_train_and_stop_together(tmp_path):
+    """On CPUs: a signal to one of them ends both after the same step, with a checkpoint."""
+    result = train_toy(tmp_path, [[TOOLS / 'dist_train.sh'], '2'], dict(name='SIGUSR1', at=2, rank=1))
     assert result.returncode == 75, result.stderr[-2000:]
     checkpoint = torch.load(tmp_path / 'run' / 'interrupted.pth', weights_only=True)
     assert checkpoint['meta']['epoch'] == 1 and checkpoint['meta']['iter'] == 3

@@ -35,6 +35,7 @@ def grid(count: int) -> list[list[float]]:
     return [[20.0 * (i % 20), 20.0 * (i // 20), 15.0, 15.0] for i in range(count)]
 
 
+# holds: more than 100 objects
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize(('objects', 'limit'), [(150, 100), (150, 150), (300, 100), (100, 100), (50, 30)])
 def test_perfect_detections_reach_what_the_limit_lets_them(backend, objects, limit):
@@ -89,6 +90,7 @@ FROM_1 = (1, 2, 3, 1, 2, 3)
 TEN = tuple(np.linspace(0.5, 0.95, 10))
 
 
+# holds: more than 100 objects
 @pytest.mark.parametrize('backend', [name for name in BACKENDS if name != 'pycocotools'])
 @pytest.mark.parametrize(
     'case', [(TEN,), ((0.5,),), ((0.3, 0.75),), ((0.5,), 'bbox', False), ((0.5,), 'segm')], ids=str
@@ -102,6 +104,7 @@ def test_back_ends_agree_beyond_100(backend, case):
     assert 0.1 < theirs.ap() < 0.9 and theirs.ar(10) < theirs.ar(100) < theirs.ar(300)
 
 
+# holds: ids 0, huge or names
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize('ids', [(0, 10**12, 7, 90, 0, 5), ('c', 'a', 'b', 'y', 'x', 'z')])
 def test_ids_are_names_only(backend, ids):
@@ -162,6 +165,7 @@ def log(monkeypatch):
     return lines
 
 
+# holds: more than 100 objects
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_the_limit_is_printed_and_the_truth_beyond_it_is_warned_of(tmp_path, backend, log):
     pytest.importorskip(backend)
@@ -173,6 +177,7 @@ def test_the_limit_is_printed_and_the_truth_beyond_it_is_warned_of(tmp_path, bac
     assert told(write(tmp_path), backend=backend, max_dets=120)['coco/bbox_mAP'] == 1
 
 
+# holds: ids 0, huge or names
 @pytest.mark.parametrize('backend', BACKENDS)
 @pytest.mark.parametrize(
     ('overlaps', 'names'),
@@ -191,6 +196,7 @@ def test_overlaps_as_number_or_list(tmp_path, backend, overlaps, names):
     assert found['coco/bbox_mAP'] == 1 and found['coco/bbox_mAP_l'] == -1
 
 
+# holds: ids 0, huge or names
 def test_some_of_the_classes(tmp_path, log):
     dataset = write(tmp_path, (3, 4))
     only_cells = dict(keep=lambda label, number: label == 0)

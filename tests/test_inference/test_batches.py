@@ -16,6 +16,7 @@ from mmparts.inference.detector import Detector, Failure, in_batches
 from mmparts.inference.inferencer import Inferencer
 
 
+# holds: images of unequal sizes in a batch
 @pytest.mark.parametrize('seed', range(20))
 def test_results_come_in_order_and_batches_are_of_one_shape(seed):
     draw = random.Random(seed)
@@ -64,6 +65,7 @@ def draw(folder, *sizes) -> list[str]:
     return paths
 
 
+# holds: images of unequal sizes in a batch
 def test_a_whole_detector_sees_each_picture_alone(untrained, tmp_path):
     detector = Detector(*untrained)
     paths = draw(tmp_path, (48, 64), (64, 48), (48, 64), (40, 64), (64, 48), (48, 64))
@@ -74,6 +76,7 @@ def test_a_whole_detector_sees_each_picture_alone(untrained, tmp_path):
             torch.testing.assert_close(one.pred_instances[key], other.pred_instances[key], rtol=1e-4, atol=1e-4)
 
 
+# holds: arrays H W
 @pytest.mark.parametrize('untrained', ['detr/detr_small_1xb8-9e_shapes.py'], indirect=True)
 def test_a_list_of_anything_goes_through_the_inferencer(untrained, tmp_path):
     cfg, weights = untrained

@@ -127,3 +127,11 @@ def test_heads_start_in_directions_that_differ(dims):
 def test_heads_that_do_not_divide_are_named():
     with pytest.raises(ValueError, match='embed_dims 10 is not a multiple of num_heads 4'):
         DeformableAttention(10, num_heads=4)
+
+
+def test_at_the_start_all_points_weigh_alike_and_lie_where_no_query_says():
+    part = DeformableAttention(16, num_heads=4, num_levels=2, num_points=3)
+    queries = torch.randn(5, 16)
+    assert (part.attention_weights(queries) == 0).all()
+    offsets = part.sampling_offsets(queries)
+    assert offsets.equal(offsets[:1].expand_as(offsets)) and offsets.abs().amax() == 3

@@ -15,8 +15,7 @@ SHAPES = ((7, 5), (3, 4), (1, 2))
 
 
 def inputs(dtype=torch.float32, batch=2, queries=9, heads=3, points=2, dim=5, shapes=SHAPES):
-    """Fresh numbers at each call; a tenth of the locations is outside, none within 0.001 pixels of a cell's border."""
-    print('seed', torch.seed())
+    """Other numbers at each call; a tenth of the locations is outside, none within 0.001 pixels of a cell's border."""
     value = torch.randn(batch, sum(height * width for height, width in shapes), heads, dim, dtype=torch.float64)
     size = torch.tensor([[width, height] for height, width in shapes], dtype=torch.float64).unsqueeze(1)
     pixels = torch.rand(batch, queries, heads, len(shapes), points, 2, dtype=torch.float64) * (size * 1.2) - size * 0.1
@@ -216,6 +215,25 @@ ones = torch.ones(1, 2, 1, 1), ((1, 2),), torch.full((1, 1, 1, 1, 1, 2), 0.5), t
 for _ in range(2):
     print(mmparts.ops.ms_deform_attn(*ones).item())
 """
+
+
+@pytest.mark.long
+def test_four_processes_may_compile_into_one_empty_cache(tmp_path):
+    """As four ranks do on a machine that has never run the kernels; afterwards a fifth loads what they left."""
+    code = CALL.replace('BLOCKED', 'False') + 'print(mmparts.ops.deform_attn.api.VARIANTS.choose(torch.device("cpu")))'
+    environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'NUMBA_CACHE_DIR': str(tmp_path)}
+    command = [sys.executable, '-W', 'ignore', '-c', code]
+    started = [
+        subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(4)
+    ]
+    for process in started:
+        out, err = process.communicate(timeout=280)
+        assert process.returncode == 0 and out.startswith('1.0\n1.0\n') and 'numba' in out, err
+    cached = {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.nb?')}
+    assert cached
+    assert python(code, NUMBA_CACHE_DIR=str(tmp_path)).stdout.startswith('1.0\n1.0\n')
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob('*.nb?')} == cached
 
 
 def test_without_numba_plain_torch_runs_and_that_is_said_once():

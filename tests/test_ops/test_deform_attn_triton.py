@@ -303,5 +303,4 @@ def test_machine_code(kernel, dtype, gathers, bits, atomics, registers, length, 
 
 
 if __name__ == '__main__':
-    print('seed', torch.seed())
     interpret(sys.argv[1])

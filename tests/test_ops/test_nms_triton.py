@@ -64,9 +64,7 @@ def interpreted(path: str):
 @pytest.fixture(scope='module')
 def results(tmp_path_factory):
     path = tmp_path_factory.mktemp('triton') / 'results.pt'
-    seed = torch.seed() % 10**6
-    print('seed', seed)
-    code = f'import torch, test_nms_triton; torch.manual_seed({seed}); test_nms_triton.interpreted({str(path)!r})'
+    code = f'import torch, test_nms_triton; torch.manual_seed(7); test_nms_triton.interpreted({str(path)!r})'
     done = subprocess.run(
         [sys.executable, '-W', 'ignore', '-c', code],
         capture_output=True,

@@ -79,7 +79,6 @@ def both(features, rois, grid, variant):
 @pytest.mark.parametrize('grid', [RoIGrid((7, 7), 0.25), RoIGrid((3, 5), 0.5, 3), RoIGrid((1, 2), 1.0, 0, False)])
 def test_any_number_of_channels_in_float32(channels, grid):
     pytest.importorskip('numba')
-    print('seed', torch.seed())
     features = torch.randn(3, 14, channels, 11).transpose(1, 2)  # not contiguous
     rois = torch.cat([torch.randint(0, 3, (20, 1)), 90 * torch.rand(20, 4) - 20], 1)  # some upside down
     for ours, expected in zip(both(features, rois, grid, 'numba'), both(features, rois, grid, 'reference')):

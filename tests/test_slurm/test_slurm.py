@@ -38,6 +38,8 @@ def test_one_gpu_for_each_task(jobs):
     assert result.returncode == 0, result.stderr[-3000:]
 
 
+# holds: `scancel`, `scontrol requeue`
+# holds: time limit, preemption
 def test_signals_and_requeue_by_hand(jobs, straight, cluster):
     """USR1, TERM, then `scontrol requeue`, each inside an epoch of one job; both ranks end as if nothing had been."""
     job = jobs.submit(GPUS='2', GPUS_PER_NODE='2')
@@ -56,6 +58,7 @@ def test_signals_and_requeue_by_hand(jobs, straight, cluster):
     assert 'restart 2 of 100 at most' in jobs.log()
 
 
+# holds: time limit, preemption
 def test_time_limit(jobs, straight, cluster):
     """Slices of two minutes, and of 80 seconds when the signal comes; slow data, so that one is not enough."""
     options = ('--cfg-options', 'train_dataloader.dataset.seconds=1.2')
@@ -65,6 +68,7 @@ def test_time_limit(jobs, straight, cluster):
     assert jobs.steps() == jobs.steps(straight(1))
 
 
+# holds: time limit, preemption
 def test_preemption_with_grace(jobs, straight, cluster):
     job = jobs.submit(GPUS='1', SBATCH_ARGS='--nodelist=n2 --exclusive', **CPU)
     jobs.wait_for_step(5)
@@ -77,6 +81,7 @@ def test_preemption_with_grace(jobs, straight, cluster):
     assert jobs.steps() == jobs.steps(straight(1))
 
 
+# holds: restarted too often
 def test_requeued_so_many_times_at_most(jobs, cluster):
     job = jobs.submit('--max-requeues', '1', GPUS='1', **CPU)
     for step in (2, 6):
@@ -87,6 +92,7 @@ def test_requeued_so_many_times_at_most(jobs, cluster):
     assert 'not requeued: it was restarted 1 times, max_requeues is 1' in jobs.log()
 
 
+# holds: `scancel`, `scontrol requeue`
 def test_a_cancelled_job_stays_cancelled(jobs, cluster):
     job = jobs.submit(GPUS='1', **CPU)
     jobs.wait_for_step(2)
@@ -96,6 +102,7 @@ def test_a_cancelled_job_stays_cancelled(jobs, cluster):
     assert 'is left to Slurm' in jobs.log()
 
 
+# holds: time limit, preemption
 def test_array_job(jobs, straight, cluster):
     job = jobs.submit(GPUS='1', SBATCH_ARGS='--array=0-1', **CPU)
     jobs.wait_for_step(5, jobs.work_dir / '1')
@@ -106,6 +113,7 @@ def test_array_job(jobs, straight, cluster):
         assert jobs.steps(jobs.work_dir / str(task)) == jobs.steps(straight(1))
 
 
+# holds: disks that are not shared
 def test_no_shared_disk(jobs, straight, cluster):
     """The second node's work dir is a disk of its own, empty at each start: rank 0 sends it the checkpoint."""
     if subprocess.run(['unshare', '--mount', 'mount', '-t', 'tmpfs', 'none', '/mnt']).returncode:
@@ -126,6 +134,7 @@ exec "$@"
     assert 'is sent to the processes [1]' in jobs.log()
 
 
+# holds: another number of processes or batch
 @pytest.mark.parametrize(('before', 'after'), [(2, 1), (1, 2)])
 def test_another_number_of_processes(jobs, cluster, before, after):
     """It goes on by images: each is seen once an epoch, and the log says so in one line."""

@@ -7,23 +7,18 @@ read_image = dict(type='mmparts.LoadCheckedImage', backend_args=backend_args)
 train_scales = [(side, 1333) for side in range(480, 801, 32)]
 crop_scales = [(400, 4200), (500, 4200), (600, 4200)]  # in effect no limit on the longer side
 choose_size = dict(type='RandomChoiceResize', scales=train_scales, keep_ratio=True)
-train_pipeline = [
-    read_image,
-    _base_.load_boxes,
-    _base_.flip,
-    dict(
-        type='RandomChoice',
-        transforms=[
-            [choose_size],
-            [
-                dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
-                dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
-                choose_size,
-            ],
+choose_crop = dict(
+    type='RandomChoice',
+    transforms=[
+        [choose_size],
+        [
+            dict(type='RandomChoiceResize', scales=crop_scales, keep_ratio=True),
+            dict(type='RandomCrop', crop_type='absolute_range', crop_size=(384, 600), allow_negative_crop=True),
+            choose_size,
         ],
-    ),
-    _base_.pack,
-]
+    ],
+)
+train_pipeline = [read_image, _base_.load_boxes, _base_.flip, choose_crop, _base_.pack]
 test_pipeline = [
     read_image,
     dict(type='Resize', scale=(1333, 800), keep_ratio=True),

@@ -9,6 +9,7 @@ from mmengine.dataset import BaseDataset
 
 from ...registry import DATASETS
 from ...structures import LabelTable
+from ..bad_images import NamedImages
 from .cache import VolumeCache
 from .folds import every_nth, read_fold
 from .geometry import BadVolume
@@ -18,7 +19,7 @@ HANDED_ON = ('modalities', 'labels', 'regions', 'paint', 'ignore', 'classes', 't
 
 
 @DATASETS.register_module()
-class VolumeDataset(BaseDataset):
+class VolumeDataset(NamedImages, BaseDataset):
     """Cases of one or several modalities and a label.
 
     What modalities, labels and regions are called comes from the layout; what ``metainfo`` says wins. All of it goes
@@ -38,6 +39,7 @@ class VolumeDataset(BaseDataset):
         cases: only cases of these names, as of a published split.
         cache_dir: where results of the first, deterministic transforms are kept; None: nowhere.
         seed: of the random transforms, with the case and the number of its visit (`mmparts.DrawSampler`).
+        on_bad_image, max_bad_images: 'error', or 'skip' up to a number of cases, see `NamedImages`.
 
     Raises:
         BadVolume: the names do not fit, or no case is left.
@@ -85,8 +87,8 @@ class VolumeDataset(BaseDataset):
         shared = {key: self._metainfo[key] for key in HANDED_ON if self._metainfo.get(key) is not None}
         return [{**shared, **self._as_results(each)} for each in cases]
 
-    def prepare_data(self, idx: int):
-        """The sample of a visit: ``idx`` = case + visit * len(self)."""
+    def sample(self, idx: int):
+        """That of a visit: ``idx`` = case + visit * len(self)."""
         case, visit = idx % len(self), idx // len(self)
         results = self.get_data_info(case)
         if self.cache is not None:

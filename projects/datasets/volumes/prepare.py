@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ...structures import LabelTable
+from ..files import refuse_inputs
 from .files import open_volume
 from .folds import make_folds, write_folds
 from .geometry import BadVolume, orientation_of, spacing_of
@@ -98,6 +99,24 @@ def intensities(channel: np.ndarray) -> dict[str, float]:
     values = dict(mean=channel.mean(dtype=np.float64), std=channel.std(dtype=np.float64))
     values |= {f'p{q:g}': v for q, v in zip(PERCENTILES, np.percentile(channel, PERCENTILES))}
     return {name: float(f'{value:.6g}') for name, value in values.items()}
+
+
+def refuse_files(out: Path, splits: Path | None, root: str | os.PathLike, report: Report) -> None:
+    """Refuse to write over a file of a case or ``dataset.json``, or over folds that were made elsewhere.
+
+    Raises:
+        FileExistsError: naming the file.
+    """
+    inputs = {'dataset.json': Path(root, 'dataset.json')}
+    for case in report.cases:
+        for number, path in enumerate((*case['images'], case['label'])):
+            if path is not None:
+                inputs[f'file {number} of case {case["case"]}'] = Path(root, path)
+    for target in (out, splits):
+        if target is not None:
+            refuse_inputs(target, inputs)
+    if splits is not None and splits.exists():
+        raise FileExistsError(f'{splits} exists: a split is not made twice; move it away, or write --out elsewhere')
 
 
 def write_index(path: str | os.PathLike, report: Report):

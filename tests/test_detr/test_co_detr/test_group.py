@@ -203,6 +203,14 @@ def test_which_places_become_queries(positives, fill, size):
     assert (group.filled is not None) == (not fill and len(set(positives)) > 1)
 
 
+def test_a_group_is_divided_by_the_mean_over_the_processes(monkeypatch):
+    """This process has 3 positives, the others so many that the mean is 8."""
+    monkeypatch.setattr('mmparts.detr.co_detr.group.reduce_mean', lambda own: own * 8 / 3)
+    part, targets = Collaborative([], embed_dims=32), Targets.from_samples(samples(counts=(3, 3)))
+    group = part._group('rcnn', part._choose([places(2, 4), places(1, 400)], targets), Two(), targets)
+    assert group.divisor == 8
+
+
 class Two(torch.nn.Module):
     def forward(self, boxes, features):
         return features, None
