@@ -1,6 +1,7 @@
 """Backbones: one file per paper; each publishes the channels and strides of its outputs."""
 
 from .checkpoint import SwinLayout, TimmSwinLayout, TorchvisionResNetLayout
+from .clip_resnet import ClipResNet
 from .hybrid_resnet import HybridResNet
 from .intern_image import InternImage
 from .intern_image_layout import InternImageLayout
@@ -26,6 +27,7 @@ __all__ = [
     'SwinV2Layout',
     'TransformersSwinV2Layout',
     'FlaxViTLayout',
+    'ClipResNet',
     'HybridResNet',
     'PyramidBackbone',
     'SimplePyramid',

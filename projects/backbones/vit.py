@@ -1,5 +1,5 @@
-"""ViT: a transformer on the patches of an image, as a backbone; with other arguments DeiT, DINOv2, DINOv3, BEiT and
-ViTDet.
+"""ViT: a transformer on the patches of an image, as a backbone; with other arguments DeiT, DINOv2, DINOv3, BEiT, ViTDet
+and CLIP's (`gelu='quick', norm_eps=1e-5, pre_norm=True, patch_bias=False, start='clip'`).
 
 Papers: https://arxiv.org/abs/2010.11929 (code: google-research/vision_transformer), https://arxiv.org/abs/2304.07193
 (DINOv2), https://arxiv.org/abs/2309.16588 (registers), https://arxiv.org/abs/2508.10104 (DINOv3),
@@ -20,7 +20,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ..layers.map_attention import MapAttention
-from ..layers.mlp import GatedMlp, Mlp
+from ..layers.mlp import GatedMlp, Mlp, QuickGELU
 from ..layers.patch import PatchEmbed, tupled
 from ..layers.position import LearnedGrid, RotaryGrid
 from ..layers.relative_bias import RelativeBiasTable
@@ -35,15 +35,15 @@ ARCHS = {
     'huge': dict(embed_dims=1280, num_layers=32, num_heads=16),
     'giant': dict(embed_dims=1536, num_layers=40, num_heads=24),  # DINOv2's g, with gated_mlp and mlp_dims=4096
 }
-GELU = {'erf': nn.GELU, 'tanh': partial(nn.GELU, approximate='tanh')}
+GELU = {'erf': nn.GELU, 'tanh': partial(nn.GELU, approximate='tanh'), 'quick': QuickGELU}
 RESIZE = {
     'jax': dict(mode='linear', align_corners=True),
     'timm': dict(mode='bicubic', antialias=True),
     'dinov2': dict(mode='bicubic'),
 }
 POSITIONS = ('learned', 'rotary', 'relative', None)
-EMBEDDINGS = ('stem', 'patch_embed', 'class_token', 'class_position', 'registers', 'position')
-OUTS = ('map', 'class', 'mean', 'mean-first', 'class+mean')
+EMBEDDINGS = ('stem', 'patch_embed', 'class_token', 'class_position', 'registers', 'position', 'pre_norm')
+OUTS = ('map', 'tokens', 'class', 'mean', 'mean-first', 'class+mean')
 
 
 @MODELS.register_module()
@@ -54,7 +54,8 @@ class ViT(BaseModule):
         arch: one of :data:`ARCHS`, or a dict of `embed_dims, num_layers, num_heads` and, if not four times as many
             channels, `mlp_dims`.
         image_size: side (or height and width) of the images that the positions were learned on.
-        out: 'map': B C H/patch W/patch of each of `out_indices`; for a classifier one B C: 'class', the class token;
+        out: 'map': B C H/patch W/patch of each of `out_indices`; 'tokens': B N C, all of the last block after the final
+            norm; for a classifier one B C: 'class', the class token;
             'mean', that of the patches after the final norm (JAX's gap), 'mean-first', before it (timm, MAE, BEiT);
             'class+mean', both side by side (DINOv2).
         out_indices: blocks (from 0) whose output is returned as a map; default: the last.
@@ -64,7 +65,11 @@ class ViT(BaseModule):
             block (BEiT); None.
         resize: how learned positions are brought to another size: 'jax' as the official code (bilinear, corners
             aligned), 'timm' (bicubic with antialias), 'dinov2' (bicubic).
-        gelu: 'erf' (timm, transformers, DINOv2) or 'tanh' (the official Flax models were trained with it).
+        gelu: 'erf' (timm, transformers, DINOv2), 'tanh' (the official Flax models were trained with it) or 'quick'
+            (OpenAI's CLIP).
+        pre_norm: a norm of all tokens before the first block (CLIP).
+        patch_bias: of the patch projection (CLIP has none).
+        start: how weights start: 'flax' as the official ViT, 'clip' as the official CLIP.
         final_norm: the last norm, which all outputs pass; dense models without it (ViTDet, ViT-Adapter) say False.
         biases: of queries, keys and values; BEiT and DINOv3 have none for keys: ``(True, False, True)``.
         layer_scale: start of a learned factor of each branch; DINOv2 1e-5, BEiT 0.1 and 1e-5 (large).
@@ -110,6 +115,9 @@ class ViT(BaseModule):
         resize: str = 'jax',
         gelu: str = 'erf',
         norm_eps: float = 1e-6,
+        pre_norm: bool = False,
+        patch_bias: bool = True,
+        start: str = 'flax',
         final_norm: bool = True,
         biases: bool | Sequence[bool] = True,
         layer_scale: float | None = None,
@@ -131,6 +139,7 @@ class ViT(BaseModule):
             ('position', position, POSITIONS),
             ('resize', resize, tuple(RESIZE)),
             ('gelu', gelu, tuple(GELU)),
+            ('start', start, tuple(STARTS)),
         ):
             if value not in choices:
                 raise ValueError(f'{name}={value!r} is unknown; choose from {", ".join(map(repr, choices))}')
@@ -147,7 +156,7 @@ class ViT(BaseModule):
         self.stem = MODELS.build(stem) if stem else None
         channels, stride = (self.stem.channels[-1], self.stem.strides[-1]) if stem else (in_channels, 1)
         self.in_channels, self.patch_size = in_channels, patch_size
-        self.patch_embed = PatchEmbed(channels, dims, patch_size)
+        self.patch_embed = PatchEmbed(channels, dims, patch_size, bias=patch_bias)
         self.channels = ((2 if out == 'class+mean' else 1) * dims,) * len(self.out_indices)
         self.strides = (stride * patch_size,) * len(self.out_indices)
 
@@ -181,12 +190,13 @@ class ViT(BaseModule):
             )
 
         self.blocks = TokenBlocks(depth, make=block, drop_path=drop_path, with_cp=with_cp)
+        self.pre_norm = norm(dims) if pre_norm else nn.Identity()
         self.norm = norm(dims) if final_norm else nn.Identity()
-        self.apply(_init)
+        STARTS[start](self)
         self._freeze()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """B C H W of any size -> one B C H/patch W/patch map (rounded up) for each output, or one B C, see `out`."""
+        """B C H W of any size -> one B C H/patch W/patch map (rounded up) for each output, or one B C or B N C, see `out`."""
         x, size = self.embed(images)
 
         rotate = self.rotary(size) if self.rotary is not None else None
@@ -211,7 +221,7 @@ class ViT(BaseModule):
         if self.registers is not None:
             before.append(self.registers)
         before = [each.expand(len(patches), -1, -1).to(patches.dtype) for each in before]
-        return self.dropout(torch.cat([*before, patches.flatten(1, 2)], dim=1)), size
+        return self.pre_norm(self.dropout(torch.cat([*before, patches.flatten(1, 2)], dim=1))), size
 
     def to_map(self, tokens: Tensor, size: Sequence[int]) -> Tensor:
         """B N C -> B C H W of the patches."""
@@ -220,9 +230,13 @@ class ViT(BaseModule):
     def _pooled(self, tokens: Tensor) -> Tensor:
         if self.out == 'mean-first':
             return self.norm(tokens[:, self.num_prefix :].mean(1))
+        if self.out == 'class':
+            return self.norm(tokens[:, 0])
         tokens = self.norm(tokens)
+        if self.out == 'tokens':
+            return tokens
         mean = tokens[:, self.num_prefix :].mean(1)
-        return {'class': tokens[:, 0], 'mean': mean, 'class+mean': torch.cat([tokens[:, 0], mean], -1)}[self.out]
+        return mean if self.out == 'mean' else torch.cat([tokens[:, 0], mean], -1)
 
     def _check(self, images: Tensor):
         if images.shape[1] != self.in_channels:
@@ -255,7 +269,7 @@ class ViT(BaseModule):
         if self.frozen_blocks < 0:
             return
         whole = self.frozen_blocks >= len(self.blocks)
-        embeddings = [self.stem, self.patch_embed, self.position]
+        embeddings = [self.stem, self.patch_embed, self.position, self.pre_norm]
         frozen = [*embeddings, *list(self.blocks)[: self.frozen_blocks], *([self.norm] if whole else [])]
         for module in filter(None, frozen):
             module.eval().requires_grad_(False)
@@ -278,6 +292,20 @@ def checked_arch(arch: str | dict) -> dict:
     if arch['embed_dims'] % arch['num_heads']:
         raise ValueError(f'arch={dict(arch)}: {arch["num_heads"]} heads do not divide {arch["embed_dims"]} channels')
     return dict(mlp_dims=4 * arch['embed_dims'], **{key: arch[key] for key in words}) | dict(arch)
+
+
+def _clip(vit: ViT):
+    """As the official CLIP: blocks as torch starts them, what is learned of places by the width alone."""
+    for table in (vit.class_token, vit.class_position, getattr(vit.position, 'grid', None)):
+        if table is not None:
+            nn.init.normal_(table, std=vit.embed_dims**-0.5)
+
+
+def _flax(vit: ViT):
+    vit.apply(_init)
+
+
+STARTS = {'flax': _flax, 'clip': _clip}
 
 
 def _init(module: nn.Module):

@@ -3,22 +3,32 @@
 from .annotations import BadAnnotations
 from .augment import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges
 from .bad_images import BadImagesHook, NamedImages
-from .check_classes import CheckClassesHook
+from .captions import CocoCaptions, ImageTextFolder, KarpathyCaptions, LargestObject
+from .check_classes import CheckClassesHook, ClassNamesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .cubes import CubeDataset, LoadCube
 from .folders import ImageFolders, PackImage
 from .loading import BadImage, LoadCheckedImage
+from .pack_multimodal import PackMultimodal
 from .panoptic import CheckedPanopticDataset
 from .patches import AnnotatedPatches, CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
 from .root import merge_options, set_data_root
 from .segments import LoadForeground, LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
+from .tars import LoadTarImage, TarPairs
 from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
 from .volumes import VolumeDataset
 
 __all__ = [
+    'CocoCaptions',
+    'ImageTextFolder',
+    'KarpathyCaptions',
+    'LargestObject',
+    'LoadTarImage',
+    'PackMultimodal',
+    'TarPairs',
     'AnnotatedPatches',
     'ColorJitter',
     'ImageFolders',
@@ -32,6 +42,7 @@ __all__ = [
     'NamedImages',
     'CheckClassesHook',
     'CheckedCocoDataset',
+    'ClassNamesHook',
     'CheckedPanopticDataset',
     'ClassMismatch',
     'CubeDataset',

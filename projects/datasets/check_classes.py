@@ -113,3 +113,21 @@ def advice(number: int, classes: Sequence[str], training: bool) -> str:
         "(metainfo=dict(classes=...) in the model's order, with allow_missing='*' and ignore_categories='*'), and the "
         'metric those that count, as in mmparts.CheckedCocoMetric(classes=...)'
     )
+
+
+@HOOKS.register_module()
+class ClassNamesHook(Hook):
+    """Hands the names of the classes of a data set to a model that goes by names (``set_classes``), before each
+    validation and test: zero-shot classifiers, open vocabularies."""
+
+    def before_val_epoch(self, runner: Runner):
+        self._hand(runner, runner.val_dataloader.dataset)
+
+    def before_test_epoch(self, runner: Runner):
+        self._hand(runner, runner.test_dataloader.dataset)
+
+    def _hand(self, runner: Runner, dataset: Dataset):
+        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
+        classes = classes_of(dataset)
+        if classes and hasattr(model, 'set_classes'):
+            model.set_classes(classes)

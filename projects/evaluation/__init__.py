@@ -3,7 +3,8 @@
 from .check_metrics import CheckMetricsHook
 from .coco_metric import CheckedCocoMetric
 from .panoptic_quality import PanopticQuality
+from .retrieval import RetrievalRecall
 from .top_k import TopKAccuracy
 from .volumetric import VolumeMetric
 
-__all__ = ['CheckMetricsHook', 'CheckedCocoMetric', 'PanopticQuality', 'TopKAccuracy', 'VolumeMetric']
+__all__ = ['CheckMetricsHook', 'CheckedCocoMetric', 'PanopticQuality', 'RetrievalRecall', 'TopKAccuracy', 'VolumeMetric']

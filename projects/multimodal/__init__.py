@@ -1,3 +1,12 @@
 """Vision-language and other modalities: `MultimodalModel`, towers x fusion x objectives. See README.md."""
 
-from . import generation, inference, model, objectives, preprocessor, tokenizers, towers  # noqa: F401  importing registers them
+from . import (  # noqa: F401  importing registers them
+    clip_layout,
+    generation,
+    inference,
+    model,
+    objectives,
+    preprocessor,
+    tokenizers,
+    towers,
+)

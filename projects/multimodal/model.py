@@ -85,6 +85,16 @@ class MultimodalModel(BaseModel):
         """That of the preprocessor, or None."""
         return getattr(self.data_preprocessor, 'tokenizer', None)
 
+    @property
+    def modalities(self) -> tuple[str, ...]:
+        """Inputs that the preprocessor makes batches of."""
+        return tuple(getattr(self.data_preprocessor, 'inputs', ()))
+
+    def set_classes(self, classes: Sequence[str]) -> None:
+        """Names of what inference tells apart, where it does."""
+        if hasattr(self.inference, 'set_classes'):
+            self.inference.set_classes(classes)
+
     def pooled_dims(self, name: str) -> int | None:
         """Channels of the pooled vector of a modality."""
         return (self.fusion if self.alone else self.towers[name]).pooled_dims

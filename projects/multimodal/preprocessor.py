@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ..registry import MODELS, TASK_UTILS
 from .states import Texts
+from .tokenizers import ByteTokenizer
 
 CLIP_MEAN, CLIP_STD = (122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.6321579, 70.32316305)
 
@@ -16,11 +17,19 @@ CLIP_MEAN, CLIP_STD = (122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.
 class Inputs(nn.Module):
     """Base of what makes a batch of one modality: ``inputs(list of what the data set gives) -> batch``.
 
-    Tensors go to the device by ``place(value)``.
+    ``example(size, random)`` is something that a data set could give, of which tools make tiny batches; ``size`` is that
+    of images.
     """
 
     def forward(self, given: Sequence[Any], device: torch.device) -> Any:
         raise NotImplementedError
+
+    def example(self, size: Sequence[int], random: torch.Generator) -> Any:
+        raise NotImplementedError
+
+    def unprocessed(self, given: Sequence[Any], device: torch.device | str) -> Any:
+        """The batch on any device, also on the meta device, where there are no statistics to normalise by."""
+        return self(given, device)
 
 
 @MODELS.register_module()
@@ -52,6 +61,13 @@ class ImageInputs(Inputs):
             raise ValueError(f'images have {images.shape[1]} channels, the mean of the preprocessor {len(self.mean)}')
         return ((images.flip(1) if self.bgr_to_rgb else images) - self.mean) / self.std
 
+    def example(self, size: Sequence[int], random: torch.Generator) -> Tensor:
+        return torch.randint(256, (len(self.mean), *size), generator=random, dtype=torch.uint8)
+
+    def unprocessed(self, given: Sequence[Tensor], device: torch.device | str) -> Tensor:
+        images = torch.stack(tuple(given)).float()
+        return ((images - images.mean()) / (images.std() + 1e-6)).to(device)
+
 
 @MODELS.register_module()
 class TextInputs(Inputs):
@@ -60,6 +76,12 @@ class TextInputs(Inputs):
     Args:
         tokenizer: config of one, in TASK_UTILS.
     """
+
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        """Bytes, which need no file."""
+        extra = cfg['tokenizer'].get('extra', ())
+        return dict(tokenizer=dict(_delete_=True, type=ByteTokenizer, context_length=16, extra=extra))
 
     def __init__(self, tokenizer: dict):
         super().__init__()
@@ -73,6 +95,10 @@ class TextInputs(Inputs):
         if any(len(each) != 1 for each in several):
             texts.owner = torch.tensor([index for index, each in enumerate(several) for _ in each])
         return texts.to(device)
+
+    def example(self, size: Sequence[int], random: torch.Generator) -> str:
+        letters = torch.randint(97, 123, (12,), generator=random).tolist()
+        return f'{bytes(letters[:4]).decode()} {bytes(letters[4:]).decode()}'
 
     def of_ids(self, given: Sequence[Tensor]) -> Texts:
         """Ids that are framed and not padded."""

@@ -33,6 +33,7 @@ every config of such a model for a tiny step, and predict, benchmark, browse_dat
 from .base import Task, task_of, task_of_sample
 from .classification import Classification, Reconstruction
 from .detection import Detection
+from .retrieval import Retrieval, ZeroShot
 from .segmentation import Segmentation
 
-__all__ = ['Classification', 'Detection', 'Reconstruction', 'Segmentation', 'Task', 'task_of', 'task_of_sample']
+__all__ = ['Classification', 'Detection', 'Reconstruction', 'Retrieval', 'Segmentation', 'Task', 'ZeroShot', 'task_of', 'task_of_sample']

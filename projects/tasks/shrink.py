@@ -154,9 +154,11 @@ def defaults_above(kind: type, cfg: dict, shared: frozenset[str]) -> dict:
 
 
 def merge(cfg: dict, new: dict) -> None:
-    """``new`` into ``cfg``: of dicts the entries, all else as a whole."""
+    """``new`` into ``cfg``: of dicts the entries, unless they say ``_delete_``; all else as a whole."""
     for key, value in new.items():
-        if isinstance(value, dict) and isinstance(cfg.get(key), dict):
+        if isinstance(value, dict) and '_delete_' in value:
+            cfg[key] = {word: each for word, each in value.items() if word != '_delete_'}
+        elif isinstance(value, dict) and isinstance(cfg.get(key), dict):
             merge(cfg[key], value)
         else:
             cfg[key] = value

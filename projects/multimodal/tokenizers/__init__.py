@@ -1,6 +1,19 @@
-"""Tokenizers, built from TASK_UTILS: `dict(type='mmparts.ByteTokenizer')`."""
+"""Tokenizers, built from TASK_UTILS: `dict(type='mmparts.ClipTokenizer', vocab='...')`."""
 
 from .base import Pieces, Tokenizer
+from .bert import BertTokenizer
 from .bytes import ByteTokenizer
+from .clip import ClipTokenizer
+from .gpt2 import Gpt2Tokenizer, RobertaTokenizer
+from .sentence_piece import SentencePieceTokenizer
 
-__all__ = ['ByteTokenizer', 'Pieces', 'Tokenizer']
+__all__ = [
+    'BertTokenizer',
+    'ByteTokenizer',
+    'ClipTokenizer',
+    'Gpt2Tokenizer',
+    'Pieces',
+    'RobertaTokenizer',
+    'SentencePieceTokenizer',
+    'Tokenizer',
+]

@@ -4,6 +4,7 @@ A tokenizer knows its size and its special tokens without a file; the file is re
 are built, counted and filled with weights where it is not at hand.
 """
 
+import importlib.util
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -36,29 +37,49 @@ class Tokenizer:
 
     Args:
         vocab: path of the vocabulary; looked for as it is, then in the folder that the environment variable
-            MMPARTS_VOCABS names, then in data/vocabs.
+            MMPARTS_VOCABS names, in data/vocabs, and in a package that carries it.
         context_length: most tokens of a text, special ones included.
         too_long: 'cut' leaves pieces out at the end and keeps the last special token; 'refuse' raises.
+        extra: special tokens that get the numbers after those of the file: BLIP adds ``('[DEC]', '[ENC]')``.
 
     Attributes:
-        vocab_size: rows of an embedding of its ids.
+        in_file: tokens of the vocabulary.
+        vocab_size: the same with the extra ones: rows of an embedding.
         bos_id, eos_id, pad_id, mask_id: special tokens; None: it has none such.
         source: where the file is published, for messages.
     """
 
-    vocab_size: int
+    in_file: int
     bos_id: int | None = None
     eos_id: int | None = None
     pad_id: int = 0
     mask_id: int | None = None
     source: str = ''
+    package: str = ''  # that carries the file, beside its modules
 
-    def __init__(self, vocab: str | None = None, context_length: int = 77, too_long: str = 'cut'):
+    def __init__(
+        self,
+        vocab: str | None = None,
+        context_length: int = 77,
+        too_long: str = 'cut',
+        extra: Sequence[str] = (),
+    ):
         if too_long not in RULES:
             raise ValueError(f'too_long={too_long!r} is unknown; choose from {", ".join(map(repr, RULES))}')
         if context_length < 3:
             raise ValueError(f'context_length={context_length} leaves no place between the special tokens; at least 3')
-        self.vocab, self.context_length, self.too_long = vocab, context_length, too_long
+        self.vocab, self.context_length, self.too_long, self.extra = vocab, context_length, too_long, tuple(extra)
+
+    @property
+    def vocab_size(self) -> int:
+        """Rows of an embedding of its ids."""
+        return self.in_file + len(self.extra)
+
+    def id_of(self, token: str) -> int:
+        """The number of an extra token; known without the file."""
+        if token not in self.extra:
+            raise KeyError(f'{token!r} is no extra token; extra={self.extra}')
+        return self.in_file + self.extra.index(token)
 
     def pieces(self, text: str) -> Pieces:
         """A text as numbers, without special tokens."""
@@ -72,7 +93,7 @@ class Tokenizer:
     def special_ids(self) -> frozenset[int]:
         """Of all special tokens."""
         named = (self.bos_id, self.eos_id, self.pad_id, self.mask_id)
-        return frozenset(each for each in named if each is not None)
+        return frozenset((*(each for each in named if each is not None), *map(self.id_of, self.extra)))
 
     def framed(self, text: str) -> Pieces:
         """The pieces between the special tokens, no more than `context_length`; words are -1 of special tokens.
@@ -115,8 +136,9 @@ class Tokenizer:
             FileNotFoundError: it is in none of the places.
         """
         name = Path(self.vocab).expanduser()
-        folders = [folder for folder in (os.environ.get(FOLDER), 'data/vocabs') if folder]
-        places = [name, *(Path(folder) / name.name for folder in folders)]
+        package = importlib.util.find_spec(self.package) if self.package else None
+        folders = [os.environ.get(FOLDER), 'data/vocabs', *(package and package.submodule_search_locations or ())]
+        places = [name, *(Path(folder) / name.name for folder in folders if folder)]
         for place in places:
             if place.is_file():
                 return place
@@ -129,9 +151,9 @@ class Tokenizer:
 
     def check_size(self, found: int):
         """Refuse a vocabulary of another size than that of the embeddings."""
-        if found != self.vocab_size:
+        if found != self.in_file:
             raise ValueError(
-                f'{self.path} holds {found} tokens, {type(self).__name__} is for {self.vocab_size}: another vocabulary '
+                f'{self.path} holds {found} tokens, {type(self).__name__} is for {self.in_file}: another vocabulary '
                 'than that of the weights'
             )
 

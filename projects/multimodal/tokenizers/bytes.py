@@ -17,12 +17,14 @@ class ByteTokenizer(Tokenizer):
     [4, 78, 111, 5]
     """
 
-    vocab_size = 262
+    in_file = 262
     offset = 6
     mask_id = 3
 
-    def __init__(self, context_length: int = 2048, too_long: str = 'cut', frame: bool = True):
-        super().__init__(None, context_length, too_long)
+    def __init__(
+        self, context_length: int = 2048, too_long: str = 'cut', extra: Sequence[str] = (), frame: bool = True
+    ):
+        super().__init__(None, context_length, too_long, extra)
         self.bos_id, self.eos_id = (4, 5) if frame else (None, None)
 
     def pieces(self, text: str) -> Pieces:
@@ -34,4 +36,4 @@ class ByteTokenizer(Tokenizer):
         return Pieces(ids, words)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return bytes(each - self.offset for each in ids if each >= self.offset).decode(errors='replace')
+        return bytes(each - self.offset for each in map(int, ids) if self.offset <= each < self.in_file).decode(errors='replace')

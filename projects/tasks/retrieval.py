@@ -1,0 +1,70 @@
+"""Images and texts: which belong together, and what an image shows by the names of classes."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..registry import TASKS
+from ..visualization.bars import bars
+from .classification import Classification
+from .modalities import Modalities
+
+
+@TASKS.register_module('retrieval')
+class Retrieval(Modalities):
+    """A record has ``texts`` and the ``similarities`` of the image with each of them, cosines."""
+
+    truths = ('gt_texts',)
+    predictions = ('pred_embeddings',)
+    metrics = ('text R@1', 'image R@1')
+    annotation = 'texts'
+
+    def add_truth(self, model, sample, inputs, random):
+        sample.gt_texts = [inputs['text']] if isinstance(inputs.get('text'), str) else []
+
+    def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
+        return dict(texts=list(sample.get('gt_texts') or ()), similarities=similarities(sample))
+
+    def summary(self, record: dict) -> str:
+        found = [f'{value:.2f} {text}' for text, value in zip(record['texts'], record['similarities'])]
+        return '; '.join(found) or 'no text to compare with'
+
+    def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
+        return [(0, None) for _ in info.get('texts', ())]
+
+    def views(self, image: np.ndarray, sample, prefix: str, classes, score_thr) -> list[tuple[str, Image.Image]]:
+        texts = list(sample.get('gt_texts') or ())
+        if prefix == 'gt':
+            return [(texts[0] if texts else 'no text', self.plain(image))]
+        found = similarities(sample) if 'pred_embeddings' in sample else []
+        rows = list(zip(texts, found))
+        return [('similarity of its texts', bars(rows, lowest=-1.0))] if rows else []
+
+
+def similarities(sample: dict) -> list[float]:
+    """Of the image of a sample with each of its texts."""
+    found = sample.get('pred_embeddings')
+    if not {'image', 'text'} <= set(found):
+        return []
+    texts = found['text'] if found['text'].ndim == 2 else found['text'][None]
+    return [round(value, 4) for value in (texts.float() @ found['image'].float()).tolist()]
+
+
+@TASKS.register_module('zero-shot')
+class ZeroShot(Modalities, Classification):
+    """Classification by names; records and drawings are those of classes."""
+
+    sample = Modalities.sample
+    truths, predictions = Classification.truths, Classification.predictions
+    metrics, annotation = Classification.metrics, Classification.annotation
+
+    def add_truth(self, model, sample, inputs, random):
+        sample.gt_label = torch.randint(max(1, model.inference.num_classes), (), generator=random)
+
+    def views(self, image: np.ndarray, sample, prefix: str, classes, score_thr) -> list[tuple[str, Image.Image]]:
+        if prefix == 'gt' or classes is None or 'pred_scores' not in sample:
+            return Classification.views(self, image, sample, prefix, classes, score_thr)
+        record = self.fields(sample, classes, score_thr)
+        return [('prediction', self.plain(image)), ('scores', bars(list(zip(record['names'], record['scores']))))]
