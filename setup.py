@@ -88,6 +88,8 @@ EXTRAS = {
     'fast': ['numba>=0.60'],
     # COCO evaluation many times as fast as pycocotools, the same AP.
     'coco': ['hotcoco==1.3.0'],
+    # Texts: byte pairs and WordPiece; sentencepiece; mending of what CLIP reads.
+    'text': ['tokenizers>=0.22', 'sentencepiece==0.2.3', 'ftfy', 'regex'],
     # Volumes: NIfTI; MetaImage and NRRD; transforms of MONAI; skeletons for centreline metrics; MATLAB files of 7.3.
     'medical': ['nibabel>=5', 'SimpleITK>=2.3', 'monai>=1.4', 'scikit-image>=0.24', 'h5py>=3.8'],
     # Kernels for GPUs; torch for CUDA brings it, the CPU build does not.
@@ -107,6 +109,7 @@ EXTRAS = {
     'parity': [
         'transformers==5.23.0',
         'timm==1.0.31',
+        'open_clip_torch==3.3.0',
         'monai==1.6.1',
         'medpy==0.5.2',
         'einops==0.8.1',

@@ -13,7 +13,10 @@ CLIP, BERT = 'bpe_simple_vocab_16e6.txt.gz', 'bert-base-uncased-vocab.txt'
 def vocabulary(name: str) -> str:
     """Path of a published vocabulary; skips the test where it is not there."""
     package = importlib.util.find_spec('open_clip')
-    folders = [DATA / 'tokenizer_vocabs', *(Path(each) for each in (package and package.submodule_search_locations) or ())]
+    folders = [
+        DATA / 'tokenizer_vocabs',
+        *(Path(each) for each in (package and package.submodule_search_locations) or ()),
+    ]
     for folder in folders:
         if (folder / name).is_file():
             return str(folder / name)

@@ -14,6 +14,13 @@ def main():
     parser.add_argument('--images', type=whole(1), default=800, help='training images')
     parser.add_argument('--val-images', type=whole(1), default=200, help='validation images')
     parser.add_argument('--size', type=whole(16), default=128, help='longer side of the images, in pixels')
+    parser.add_argument('--objects', type=whole(1), default=4, help='most objects in an image')
+    parser.add_argument(
+        '--unseen',
+        type=lambda words: [name.strip() for name in words.split(',')],
+        default=[],
+        help='names like "red circle, blue star" that only the images of a third split have',
+    )
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other images')
     parser.add_argument('--workers', type=whole(1), default=1, help='processes that draw; the result is the same')
     parser.add_argument('--overwrite', action='store_true', help='replace a set made with other parameters')

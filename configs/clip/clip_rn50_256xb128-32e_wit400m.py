@@ -1,4 +1,4 @@
-# CLIP RN50. Zero-shot ImageNet 59.8 (paper's weights).
+# CLIP RN50. Zero-shot ImageNet 59.8 (paper).
 _base_ = [
     '../_base_/models/clip_resnet.py',
     '../_base_/datasets/pairs_tars.py',

@@ -1,4 +1,4 @@
-# CLIP RN50x16 at 384 pixels. Zero-shot ImageNet 70.7 (paper's weights).
+# CLIP RN50x16 at 384 pixels. Zero-shot ImageNet 70.7 (paper).
 _base_ = './clip_rn50_256xb128-32e_wit400m.py'
 model = dict(
     towers=dict(image=dict(backbone=dict(arch='rn50x16')), text=dict(embed_dims=768)), projections=dict(text=768)

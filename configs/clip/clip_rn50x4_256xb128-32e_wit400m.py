@@ -1,4 +1,4 @@
-# CLIP RN50x4 at 288 pixels. Zero-shot ImageNet 66.3 (paper's weights).
+# CLIP RN50x4 at 288 pixels. Zero-shot ImageNet 66.3 (paper).
 _base_ = './clip_rn50_256xb128-32e_wit400m.py'
 model = dict(
     towers=dict(image=dict(backbone=dict(arch='rn50x4')), text=dict(embed_dims=640)), projections=dict(text=640)

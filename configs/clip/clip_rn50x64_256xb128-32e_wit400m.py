@@ -1,4 +1,4 @@
-# CLIP RN50x64 at 448 pixels. Zero-shot ImageNet 73.9 (paper's weights).
+# CLIP RN50x64 at 448 pixels. Zero-shot ImageNet 73.9 (paper).
 _base_ = './clip_rn50_256xb128-32e_wit400m.py'
 model = dict(
     towers=dict(image=dict(backbone=dict(arch='rn50x64')), text=dict(embed_dims=1024)), projections=dict(text=1024)

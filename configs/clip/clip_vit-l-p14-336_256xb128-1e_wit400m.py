@@ -1,5 +1,5 @@
-# CLIP ViT-L/14@336: one more epoch of ViT-L/14 at 336 pixels; `load_from` is its checkpoint, whose positions are resized.
-# Zero-shot ImageNet 76.6 (paper's weights).
+# CLIP ViT-L/14@336: one more epoch of ViT-L/14 at 336 pixels, from its checkpoint, whose positions are resized.
+# Zero-shot ImageNet 76.6 (paper).
 _base_ = './clip_vit-l-p14_256xb128-32e_wit400m.py'
 model = dict(towers=dict(image=dict(backbone=dict(image_size=336))))
 

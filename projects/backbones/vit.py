@@ -196,7 +196,7 @@ class ViT(BaseModule):
         self._freeze()
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """B C H W of any size -> one B C H/patch W/patch map (rounded up) for each output, or one B C or B N C, see `out`."""
+        """B C H W of any size -> a map B C H/patch W/patch (rounded up) for each output, or one B C, B N C: `out`."""
         x, size = self.embed(images)
 
         rotate = self.rotary(size) if self.rotary is not None else None

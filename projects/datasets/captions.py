@@ -64,8 +64,8 @@ class ImageTexts(NamedImages, BaseDataset):
         if missing:
             more = f' and {len(missing) - 1} more' if len(missing) > 1 else ''
             raise FileNotFoundError(
-                f'{self.source()} names images that are not there: {missing[0]}{more} of {len(items)}; give their folder '
-                'as data_prefix=dict(img=...)'
+                f'{self.source()} names images that are not there: {missing[0]}{more} of {len(items)}; give their '
+                'folder as data_prefix=dict(img=...)'
             )
         if not items:
             raise BadAnnotations(f'{self.source()} holds no image with a text')
@@ -121,7 +121,9 @@ class CocoCaptions(ImageTexts):
         for key, words in (('images', ('id', 'file_name')), ('annotations', ('id', 'image_id', 'caption'))):
             entries = content.get(key) if isinstance(content, dict) else None
             if not isinstance(entries, list):
-                raise BadAnnotations(f'{self.ann_file}: no list {key!r}; a caption file of COCO has images, annotations')
+                raise BadAnnotations(
+                    f'{self.ann_file}: no list {key!r}; a caption file of COCO has images, annotations'
+                )
             for index, entry in enumerate(entries):
                 lacking = [word for word in words if not isinstance(entry, dict) or word not in entry]
                 if lacking:
@@ -178,9 +180,12 @@ class KarpathyCaptions(ImageTexts):
 
 @DATASETS.register_module()
 class ImageTextFolder(ImageTexts):
-    """Images of the folder ``data_prefix['img']`` with texts beside them (``dog.jpg`` and ``dog.txt``, a text a line), or
-    in the file ``ann_file``: ``.jsonl`` with ``image`` and ``text`` or ``texts`` in each line, ``.csv`` or ``.tsv`` with
-    columns of these names. Lines of one image belong together."""
+    """Images of a folder with texts, each beside its image or all in one file.
+
+    Without ``ann_file``, ``dog.txt`` beside ``dog.jpg`` in ``data_prefix['img']`` holds its texts, one a line. Else it
+    is a ``.jsonl`` with ``image`` and ``text`` or ``texts`` in each line, or a ``.csv`` or ``.tsv`` with columns of the
+    names ``image`` and ``text``. Lines of one image belong together.
+    """
 
     def pairs(self):
         if not self.ann_file:

@@ -15,7 +15,7 @@ TEXTS = ('all', 'random', 'first', 'none')
 
 @TRANSFORMS.register_module()
 class PackMultimodal(BaseTransform):
-    """``inputs``, a dict of modalities, and a `MultimodalSample`, with ``gt_label`` and ``gt_texts`` where they are known.
+    """``inputs``, a dict of modalities, and a `MultimodalSample`, with ``gt_label``, ``gt_texts`` where they are known.
 
     Args:
         texts: 'all' of an item, in evaluation; in training a 'random' one, or the 'first'; 'none'.

@@ -1,7 +1,8 @@
 """Image-text pairs in tar files, as WebDataset and img2dataset write them: `000123.jpg` and `000123.txt` in one tar.
 
-Files are found once, by their headers, and read where they stand, so items come in any order: samplers, seeds and resumes
-work as with any other data set. Of plain `tarfile`; compressed tars are refused, for they cannot be read in the middle.
+Files are found once, by their headers, and read where they stand, so items come in any order: samplers, seeds and
+resumes work as with any other data set. Compressed tars are refused, for they
+cannot be read in the middle.
 """
 
 import glob
@@ -64,7 +65,8 @@ class TarPairs(NamedImages, BaseDataset):
                 text = json.loads(text)[self.text_key]
         except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
             raise BadAnnotations(
-                f'{info["tar"]}, {info["text_name"]} holds no text under {self.text_key!r}: {type(error).__name__} {error}'
+                f'{info["tar"]}, {info["text_name"]} holds no text under {self.text_key!r}: {type(error).__name__} '
+                f'{error}'
             ) from error
         return text.strip() if isinstance(text, str) else ''
 
@@ -81,7 +83,9 @@ def tars_of(pattern: str) -> list[str]:
         paths = [path for number in numbers for path in tars_of(f'{before}{number}{after}')]
         absent = [number for number in numbers if not tars_of(f'{before}{number}{after}')]
         if absent and paths:
-            raise FileNotFoundError(f'{pattern}: no {before}{absent[0]}{after} ({len(absent)} of {len(numbers)} absent)')
+            raise FileNotFoundError(
+                f'{pattern}: no {before}{absent[0]}{after} ({len(absent)} of {len(numbers)} absent)'
+            )
         return paths
     return [pattern] if os.path.isfile(pattern) else sorted(glob.glob(pattern))
 
@@ -104,7 +108,9 @@ def pairs_of(path: str) -> list[dict]:
                 found[base] = (member.name, place)
                 order.setdefault(base, len(order))
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise BadAnnotations(f'{path} is no plain tar, or damaged: {error}; a compressed one must be unpacked') from error
+        raise BadAnnotations(
+            f'{path} is no plain tar, or damaged: {error}; a compressed one must be unpacked'
+        ) from error
     lonely = sorted(set(images) - set(texts), key=order.get)
     if lonely:
         raise BadAnnotations(f'{path}: {images[lonely[0]][0]} has no text beside it ({len(lonely)} such images)')

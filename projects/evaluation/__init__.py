@@ -7,4 +7,11 @@ from .retrieval import RetrievalRecall
 from .top_k import TopKAccuracy
 from .volumetric import VolumeMetric
 
-__all__ = ['CheckMetricsHook', 'CheckedCocoMetric', 'PanopticQuality', 'RetrievalRecall', 'TopKAccuracy', 'VolumeMetric']
+__all__ = [
+    'CheckMetricsHook',
+    'CheckedCocoMetric',
+    'PanopticQuality',
+    'RetrievalRecall',
+    'TopKAccuracy',
+    'VolumeMetric',
+]

@@ -1,12 +1,3 @@
 """Vision-language and other modalities: `MultimodalModel`, towers x fusion x objectives. See README.md."""
 
-from . import (  # noqa: F401  importing registers them
-    clip_layout,
-    generation,
-    inference,
-    model,
-    objectives,
-    preprocessor,
-    tokenizers,
-    towers,
-)
+from . import clip_layout, generation, inference, model, objectives, preprocessor, tokenizers, towers  # noqa: F401  importing registers them

@@ -1,5 +1,5 @@
-"""Published weights of CLIP: OpenAI's TorchScript archives and their state dicts, open_clip's files (the same names), and
-those of transformers.
+"""Published weights of CLIP: OpenAI's TorchScript archives and their state dicts, open_clip's files (the same names),
+and those of transformers.
 
 They also fill a backbone alone (`ViT`, `ClipResNet`): a detector's, say. The activation is in no tensor: OpenAI's were
 trained with the quick GELU, which `act` and `gelu` of the config must say; of other files nobody can tell.
@@ -71,10 +71,7 @@ BLOCK_HF = {
     r'attn\.part\.out_proj\.(weight|bias)': [r'self_attn.out_proj.\2'],
     r'mlp\.part\.(fc1|fc2)\.(weight|bias)': [r'mlp.\2.\3'],
 }
-RESNET = {
-    r'(conv[123]|bn[123])\.(.*)': r'\1.\2',
-    r'attn_pool\.(q_proj|k_proj|v_proj|c_proj)\.(.*)': r'attnpool.\1.\2',
-}
+RESNET = {r'(conv[123]|bn[123])\.(.*)': r'\1.\2', r'attn_pool\.(q_proj|k_proj|v_proj|c_proj)\.(.*)': r'attnpool.\1.\2'}
 
 
 class OpenAI:
@@ -177,7 +174,7 @@ class Transformers:
 
 @WEIGHT_LAYOUTS.register_module(name='clip')
 class ClipLayout(WeightLayout):
-    """CLIP with a ViT or its own ResNet; positions of images are resized (bicubic with antialias), those of texts cut."""
+    """CLIP with a ViT or its own ResNet; positions of images are resized as the model does it, those of texts cut."""
 
     papers = ('clip',)
     model, part = BaseModule, 'backbone'
@@ -223,6 +220,9 @@ class ClipLayout(WeightLayout):
         config = 'a ResNet' if is_resnet(backbone) else 'a ViT'
         if file != config:
             return {'the model': f'the file holds {file}, the config builds {config}; change the image tower'}
+        if any(name in state for name in SHAPES) and activation(model) != 'quick_gelu':
+            how = "act='quick_gelu' of the text tower and gelu='quick' of the ViT"
+            return {'the model': f"OpenAI's weights are for the quick GELU, the config builds another; write {how}"}
         return {}
 
     @classmethod
@@ -240,8 +240,6 @@ class ClipLayout(WeightLayout):
     @classmethod
     def shown(cls, state: Mapping[str, Tensor]) -> dict[str, Any]:
         shown = {}
-        if any(name in state for name in SHAPES):
-            shown['activation'] = 'quick_gelu'  # OpenAI's archives
         patches = state.get('visual.conv1.weight', state.get('vision_model.embeddings.patch_embedding.weight'))
         if 'visual.class_embedding' in state or 'vision_model.embeddings.class_embedding' in state:
             numbers = re.compile(r'(?:visual\.transformer\.resblocks|vision_model\.encoder\.layers)\.(\d+)\.')

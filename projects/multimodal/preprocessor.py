@@ -17,8 +17,8 @@ CLIP_MEAN, CLIP_STD = (122.7709383, 116.7460125, 104.09373615), (68.5005327, 66.
 class Inputs(nn.Module):
     """Base of what makes a batch of one modality: ``inputs(list of what the data set gives) -> batch``.
 
-    ``example(size, random)`` is something that a data set could give, of which tools make tiny batches; ``size`` is that
-    of images.
+    ``example(size, random)`` is something that a data set could give, of which tools make tiny batches; ``size`` is
+    that of images.
     """
 
     def forward(self, given: Sequence[Any], device: torch.device) -> Any:

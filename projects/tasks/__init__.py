@@ -36,4 +36,14 @@ from .detection import Detection
 from .retrieval import Retrieval, ZeroShot
 from .segmentation import Segmentation
 
-__all__ = ['Classification', 'Detection', 'Reconstruction', 'Retrieval', 'Segmentation', 'Task', 'ZeroShot', 'task_of', 'task_of_sample']
+__all__ = [
+    'Classification',
+    'Detection',
+    'Reconstruction',
+    'Retrieval',
+    'Segmentation',
+    'Task',
+    'ZeroShot',
+    'task_of',
+    'task_of_sample',
+]

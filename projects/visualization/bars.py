@@ -9,7 +9,9 @@ from .pictures import BLACK, PANEL, PAPER, font
 ROW, BAR, LETTERS = 34, (66, 133, 190), 15
 
 
-def bars(rows: Sequence[tuple[str, float]], lowest: float = 0.0, highest: float = 1.0, width: int = PANEL) -> Image.Image:
+def bars(
+    rows: Sequence[tuple[str, float]], lowest: float = 0.0, highest: float = 1.0, width: int = PANEL
+) -> Image.Image:
     """A panel with a row for each (name, value): the name above, a bar below, the number at its end.
 
     Args:

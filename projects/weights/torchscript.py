@@ -22,6 +22,19 @@ from .torch_file import unsafe
 
 # What unpickling raises on a broken or made-up archive.
 FAULTS = (pickle.UnpicklingError, EOFError, LookupError, ValueError, TypeError, AttributeError, RuntimeError)
+# Numbers by the name of the storage that an archive asks for (whose class would warn that it is deprecated).
+STORAGES = {
+    'FloatStorage': torch.float32,
+    'HalfStorage': torch.float16,
+    'BFloat16Storage': torch.bfloat16,
+    'DoubleStorage': torch.float64,
+    'LongStorage': torch.int64,
+    'IntStorage': torch.int32,
+    'ShortStorage': torch.int16,
+    'CharStorage': torch.int8,
+    'ByteStorage': torch.uint8,
+    'BoolStorage': torch.bool,
+}
 MEMBERS = re.compile(r'__(?:parameters|buffers)__ = (\[.*?\])', re.DOTALL)
 
 
@@ -55,18 +68,18 @@ class _Unpickler(pickle.Unpickler):
         if module.split('.')[0] == '__torch__':
             members = _members(self.archive, f'{self.root}/code/{module.replace(".", "/")}.py', name)
             return type(name, (Module,), dict(members=members))
-        if module == 'torch' and name.endswith('Storage'):
-            return getattr(torch, name)
+        if module == 'torch' and name in STORAGES:
+            return STORAGES[name]
         if (module, name) not in self.GLOBALS:
             raise unsafe(self.path, f'{module}.{name}')
         return self.GLOBALS[module, name]
 
     def persistent_load(self, saved: tuple) -> torch.TypedStorage:
-        _, kind, key, _, _ = saved
+        _, dtype, key, _, _ = saved
         if key not in self.storages:
             data = torch.frombuffer(bytearray(self.archive.read(f'{self.root}/data/{key}')), dtype=torch.uint8)
             self.storages[key] = torch.storage.TypedStorage(
-                wrap_storage=data.untyped_storage(), dtype=kind.dtype, _internal=True
+                wrap_storage=data.untyped_storage(), dtype=dtype, _internal=True
             )
         return self.storages[key]
 

@@ -39,7 +39,10 @@ def test_counts(name):
     assert sum(n for key, n in numbers.items() if '.image.' in key) == COUNTS[name][1]
 
 
-SIZES = dict(vit=dict(image_size=48, layers=3, width=128, patch_size=16), resnet=dict(image_size=64, layers=[1, 2, 1, 1], width=16))
+SIZES = dict(
+    vit=dict(image_size=48, layers=3, width=128, patch_size=16),
+    resnet=dict(image_size=64, layers=[1, 2, 1, 1], width=16),
+)
 TEXT = dict(context_length=12, vocab_size=100, width=128, heads=2, layers=2)
 
 
@@ -105,7 +108,12 @@ def test_parity_transformers():
     config = transformers.CLIPConfig(
         vision_config=dict(**sizes, num_hidden_layers=3, image_size=48, patch_size=16),
         text_config=dict(
-            **sizes, num_hidden_layers=2, vocab_size=100, max_position_embeddings=12, eos_token_id=99, bos_token_id=98,
+            **sizes,
+            num_hidden_layers=2,
+            vocab_size=100,
+            max_position_embeddings=12,
+            eos_token_id=99,
+            bos_token_id=98,
             pad_token_id=0,
         ),
         projection_dim=32,
@@ -146,7 +154,7 @@ def test_openai_archives_are_read(tmp_path):
     drawn = account(read_file(str(path)), model)
     assert not drawn.problems and set(drawn.dropped) == {'input_resolution', 'context_length', 'vocab_size'}
 
-    with pytest.raises(WeightsDoNotFit, match="activation='quick_gelu'.*activation='gelu'"):
+    with pytest.raises(WeightsDoNotFit, match="write act='quick_gelu'"):
         account(read_file(str(path)), ours('vit', act='erf')).check()
 
 
@@ -164,7 +172,9 @@ def test_positions_of_another_size_and_a_shorter_context():
         convert(state, ours('vit', context_length=20))
 
 
-@pytest.mark.parametrize(('file', 'config', 'said'), [('vit', 'resnet', 'the file holds a ViT'), ('resnet', 'vit', 'a ResNet')])
+@pytest.mark.parametrize(
+    ('file', 'config', 'said'), [('vit', 'resnet', 'the file holds a ViT'), ('resnet', 'vit', 'a ResNet')]
+)
 def test_another_tower_is_refused(file, config, said):
     with pytest.raises(WeightsDoNotFit, match=said):
         convert(theirs(file).state_dict(), ours(config))

@@ -140,3 +140,58 @@ def test_the_inference_names_the_task():
 
     assert built().task == 'retrieval'
     assert task_of_part(type(built()), config()) == 'retrieval'
+
+
+CLASSES, TEMPLATES = ('circle', 'star', 'ring'), ('a {}', 'a photo of a {}.')
+
+
+def zero_shot(**words):
+    return built(inference=dict(type='mmparts.ZeroShot', **(dict(templates=TEMPLATES) | words))).eval()
+
+
+def test_zero_shot_is_the_mean_of_the_prompts():
+    model = zero_shot(classes=CLASSES)
+    batch = data(model)
+    samples = model(**batch, mode='predict')
+    with torch.no_grad():
+        image = model(**batch)['image']
+        weights = []
+        for name in CLASSES:
+            texts = model.data_preprocessor.inputs['text']([each.format(name) for each in TEMPLATES], 'cpu')
+            vectors = model(dict(text=texts))['text']
+            weights.append(torch.nn.functional.normalize(vectors.mean(0), dim=0))
+        wanted = (100 * image @ torch.stack(weights).T).softmax(-1)
+    torch.testing.assert_close(torch.stack([each.pred_scores for each in samples]), wanted, atol=1e-6, rtol=1e-5)
+    assert [int(each.pred_label) for each in samples] == wanted.argmax(-1).tolist()
+
+
+def test_classes_come_at_test_time_and_follow_the_weights():
+    model = zero_shot()
+    batch = data(model)
+    with pytest.raises(ValueError, match='no classes to tell apart'):
+        model(**batch, mode='predict')
+    model.set_classes(CLASSES)
+    first = model(**batch, mode='predict')[0].pred_scores
+    model.set_classes(CLASSES[::-1])
+    torch.testing.assert_close(model(**batch, mode='predict')[0].pred_scores, first.flip(0))
+    state = {name: 1.1 * tensor + 0.01 for name, tensor in model.state_dict().items()}
+    model.load_state_dict(state)
+    again = model(**batch, mode='predict')[0].pred_scores
+    fresh = zero_shot(classes=CLASSES[::-1])
+    fresh.load_state_dict(state)
+    assert torch.equal(again, fresh(**batch, mode='predict')[0].pred_scores)
+
+
+def test_names_for_prompts_and_names_that_meet():
+    model = zero_shot(classes=('n01', 'n02'), names=dict(n01='crane', n02='crane bird'))
+    assert model.inference.classes == ('n01', 'n02')
+    with pytest.raises(ValueError, match="two classes are called 'crane'"):
+        zero_shot(classes=('n01', 'n02'), names=dict(n01='crane', n02='crane'))
+    with pytest.raises(ValueError, match='prompts with'):
+        zero_shot(templates=('a photo',))
+
+
+def test_the_80_templates_and_1000_classes():
+    pytest.importorskip('open_clip', exc_type=ImportError)
+    model = zero_shot(classes='imagenet', templates='openai')
+    assert len(model.inference.templates) == 80 and model.inference.num_classes == 1000

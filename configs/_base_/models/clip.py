@@ -9,8 +9,7 @@ model = dict(
         ),
     ),
     towers=dict(
-        image=dict(type='mmparts.ImageTower'),
-        text=dict(type='mmparts.CausalTextTower', embed_dims=512, num_layers=12),
+        image=dict(type='mmparts.ImageTower'), text=dict(type='mmparts.CausalTextTower', embed_dims=512, num_layers=12)
     ),
     objectives=dict(contrastive=dict(type='mmparts.Contrastive')),
 )

@@ -104,11 +104,36 @@ def one_thread():
         cv2.setNumThreads(threads)
 
 
+@dataclass(frozen=True)
+class Rules:
+    """What may be in an image.
+
+    Args:
+        objects: most of them.
+        only, never: names like ``red circle`` that objects must have, and must not have; empty: any, none.
+    """
+
+    objects: int = MAX_OBJECTS
+    only: tuple[str, ...] = ()
+    never: tuple[str, ...] = ()
+
+    def allow(self, colour: str, kind: str) -> bool:
+        name = f'{colour} {kind}'
+        return name not in self.never and (not self.only or name in self.only)
+
+
+def combinations() -> list[str]:
+    """All names of a colour and a kind."""
+    return [f'{colour} {kind}' for colour in COLOURS for kind in OUTLINES]
+
+
 @one_thread()
-def sample_scene(rng: np.random.Generator, width: int, height: int, empty: bool = False) -> Scene:
-    """An image of ``width`` x ``height`` pixels, a function of the generator's state alone."""
+def sample_scene(
+    rng: np.random.Generator, width: int, height: int, empty: bool = False, rules: Rules = Rules()
+) -> Scene:
+    """An image of ``width`` x ``height`` pixels, a function of the generator's state and the rules alone."""
     canvas, ground, stuff = paint_background(rng, width, height)
-    kept = keep_visible([] if empty else place_shapes(rng, width, height), width, height)
+    kept = keep_visible([] if empty else place_shapes(rng, width, height, rules), width, height)
 
     owner = np.full((height, width), -1, np.int32)
     for index, (shape, coverage, _) in enumerate(kept):
@@ -131,11 +156,11 @@ def sample_scene(rng: np.random.Generator, width: int, height: int, empty: bool 
     )
 
 
-def place_shapes(rng: np.random.Generator, width: int, height: int) -> list[Shape]:
-    """One to MAX_OBJECTS shapes, sizes spread evenly over octaves, often beside or on top of an earlier one."""
+def place_shapes(rng: np.random.Generator, width: int, height: int, rules: Rules = Rules()) -> list[Shape]:
+    """One to ``rules.objects`` shapes, sizes spread evenly over octaves, often beside or on top of an earlier one."""
     side = np.sqrt(width * height)
     shapes = []
-    for _ in range(rng.integers(1, MAX_OBJECTS + 1)):
+    for _ in range(rng.integers(1, rules.objects + 1)):
         diameter = side * np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
         margin = 0.4 * diameter  # at most a little of a shape leaves the image
         x, y = rng.uniform(margin, width - margin), rng.uniform(margin, height - margin)
@@ -143,10 +168,13 @@ def place_shapes(rng: np.random.Generator, width: int, height: int) -> list[Shap
             other = shapes[rng.integers(len(shapes))]
             angle, reach = rng.uniform(0, 2 * np.pi), rng.uniform(0.5, 0.9) * (diameter + other.diameter) / 2
             x, y = other.x + reach * np.cos(angle), other.y + reach * np.sin(angle)
+        kind, colour = str(rng.choice(list(OUTLINES))), str(rng.choice(list(COLOURS)))
+        while not rules.allow(colour, kind):
+            kind, colour = str(rng.choice(list(OUTLINES))), str(rng.choice(list(COLOURS)))
         shapes.append(
             Shape(
-                kind=str(rng.choice(list(OUTLINES))),
-                colour=str(rng.choice(list(COLOURS))),
+                kind=kind,
+                colour=colour,
                 texture=str(rng.choice(list(TEXTURES))),
                 x=float(np.clip(x, margin, width - margin)),
                 y=float(np.clip(y, margin, height - margin)),

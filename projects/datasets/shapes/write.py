@@ -6,6 +6,7 @@
     panoptic_{train,val}/*.png                  id = R + 256 G + 256^2 B
     semantic_{train,val}/*.png                  one byte a pixel, the index in CLASSES + STUFF_CLASSES
     annotations/captions_{train,val}.json       COCO captions
+    annotations/combinations_{train,val,unseen}.json    COCO, categories like "red circle"; with ``unseen`` names only
     shapes.json                                 what it was made with
 
 An image depends on (VERSION, seed, split, index) alone: neither on how many are made nor on the number of processes.
@@ -13,6 +14,7 @@ An image depends on (VERSION, seed, split, index) alone: neither on how many are
 
 import json
 import os
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -26,13 +28,13 @@ from pycocotools import mask as rle
 
 from ..files import coco_mask, dump, save, whole_folder
 from .captions import describe
-from .scene import OUTLINES, Scene, sample_scene
+from .scene import MAX_OBJECTS, OUTLINES, Rules, Scene, combinations, sample_scene
 from .texture import STUFF
 
 VERSION = 1  # raise it whenever an image or an annotation changes
 MANIFEST = 'shapes.json'
-SPLITS = ('train', 'val')
-VAL_ID_OFFSET = 1_000_000  # image ids of the two splits never meet
+SPLITS = ('train', 'val', 'unseen')
+ID_OFFSETS = (0, 1_000_000, 2_000_000)  # image ids of the splits never meet
 EMPTY_EVERY = 20  # one image in so many shows no object
 SHORTEST = 0.6  # shorter side / longer side, at least
 JPEG_QUALITY = 95
@@ -74,6 +76,27 @@ class Manifest:
     seed: int
     version: int = VERSION
     name: str = 'shapes'
+    objects: int = MAX_OBJECTS
+    unseen: tuple[str, ...] = ()
+
+    def said(self) -> dict:
+        """As it is written: what was added later, where it is not the default."""
+        plain = asdict(self)
+        later = dict(objects=MAX_OBJECTS, unseen=())
+        return {key: value for key, value in plain.items() if key not in later or value != later[key]}
+
+    @property
+    def splits(self) -> tuple[str, ...]:
+        return SPLITS if self.unseen else SPLITS[:2]
+
+    def count(self, split: str) -> int:
+        """Images of a split."""
+        return self.images if split == 'train' else self.val_images
+
+    def rules(self, split: str) -> Rules:
+        if split == 'unseen':
+            return Rules(self.objects, only=self.unseen)
+        return Rules(self.objects, never=self.unseen)
 
 
 def make_shapes(
@@ -84,6 +107,8 @@ def make_shapes(
     val_images: int = 200,
     overwrite: bool = False,
     workers: int = 1,
+    objects: int = MAX_OBJECTS,
+    unseen: Sequence[str] = (),
 ) -> bool:
     """Write the data set into the folder ``out``; do nothing when the same one is there.
 
@@ -94,6 +119,9 @@ def make_shapes(
         overwrite: replace a data set made with other parameters. Folders that this function did not write are never
             replaced.
         workers: processes that draw; the result does not depend on it.
+        objects: most of them in an image.
+        unseen: names like ``red circle`` that no object of ``train`` and ``val`` has; a third split, ``unseen``, as
+            large as ``val``, has no others.
 
     Returns:
         True if it was written, False if it was there already.
@@ -101,18 +129,25 @@ def make_shapes(
     Raises:
         FileExistsError: ``out`` holds something else, or an incomplete set.
     """
-    for name, value, least in (('images', images, 1), ('val_images', val_images, 1), ('size', size, 32)):
+    numbers = (('images', images, 1), ('val_images', val_images, 1), ('size', size, 32), ('objects', objects, 1))
+    for name, value, least in numbers:
         if value < least:
             raise ValueError(f'{name}={value}: must be at least {least}')
-    out, manifest = Path(out).absolute(), Manifest(images, val_images, size, seed)
+    strange = [name for name in unseen if name not in combinations()]
+    if strange:
+        raise ValueError(f'unseen: {strange[0]!r} is none of the names, which are like {combinations()[0]!r}')
+    if len(set(unseen)) == len(combinations()):
+        raise ValueError('unseen: all names are, and none is left to train on')
+    manifest = Manifest(images, val_images, size, seed, objects=objects, unseen=tuple(unseen))
+    out = Path(out).absolute()
     if is_there(out, manifest, overwrite):
         print_log(f'{out}: shapes version {VERSION} with {images} + {val_images} images is there already', 'current')
         return False
 
     with whole_folder(out) as folder:
-        for split in SPLITS:
+        for split in manifest.splits:
             write_split(folder, split, manifest, workers)
-        dump(asdict(manifest), folder / MANIFEST)
+        dump(manifest.said(), folder / MANIFEST)
     print_log(f'{out}: wrote {images} + {val_images} images of up to {size} px', 'current')
     return True
 
@@ -127,16 +162,19 @@ def is_there(out: Path, manifest: Manifest, overwrite: bool) -> bool:
         )
     if overwrite:
         return False
-    found, wanted = json.loads((out / MANIFEST).read_text()), asdict(manifest)
+    found, wanted = json.loads((out / MANIFEST).read_text()), json.loads(json.dumps(manifest.said()))
     if found != wanted:
         differing = ', '.join(
-            f'{key}={found.get(key)} instead of {wanted[key]}' for key in wanted if found.get(key) != wanted[key]
+            f'{key}={found.get(key)} instead of {wanted.get(key)}'
+            for key in {**wanted, **found}
+            if found.get(key) != wanted.get(key)
         )
         raise FileExistsError(
             f'{out} holds a different set: {differing}. '
             'Choose another folder, or replace it with --overwrite (overwrite=True)'
         )
-    for split, count in zip(SPLITS, (manifest.images, manifest.val_images)):
+    for split in manifest.splits:
+        count = manifest.count(split)
         for folder in (split, f'panoptic_{split}', f'semantic_{split}'):
             have = len(os.listdir(out / folder)) if (out / folder).is_dir() else 0
             if have != count:
@@ -151,12 +189,12 @@ def write_split(root: Path, split: str, manifest: Manifest, workers: int):
     """Draw one split and write its images, maps and annotation files."""
     for folder in (split, f'panoptic_{split}', f'semantic_{split}', 'annotations'):
         (root / folder).mkdir(parents=True, exist_ok=True)
-    count = manifest.images if split == 'train' else manifest.val_images
+    count = manifest.count(split)
     job = partial(write_picture, root, split, manifest)
     with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
         records = list(pool.map(job, range(count), chunksize=8) if pool else map(job, range(count)))
 
-    info = dict(description=f'shapes, generated by mmparts ({split})', **asdict(manifest))
+    info = dict(description=f'shapes, generated by mmparts ({split})', **manifest.said())
     images = [record['image'] for record in records]
     instances, panoptic, captions = number(records)
     things = [
@@ -168,6 +206,10 @@ def write_split(root: Path, split: str, manifest: Manifest, workers: int):
     dump(dict(common, annotations=instances, categories=things), root / f'annotations/instances_{split}.json')
     dump(dict(common, annotations=panoptic, categories=CATEGORIES), root / f'annotations/panoptic_{split}.json')
     dump(dict(common, annotations=captions), root / f'annotations/captions_{split}.json')
+    if manifest.unseen:
+        named = [dict(one, category_id=combinations().index(one['combination']) + 1) for one in instances]
+        categories = [dict(id=i + 1, name=name, supercategory='shape') for i, name in enumerate(combinations())]
+        dump(dict(common, annotations=named, categories=categories), root / f'annotations/combinations_{split}.json')
     for record, entry in zip(records, panoptic):
         write_panoptic_map(root / f'panoptic_{split}' / entry['file_name'], record, entry)
 
@@ -177,15 +219,16 @@ def write_picture(root: Path, split: str, manifest: Manifest, index: int) -> dic
     rng = np.random.default_rng([VERSION, manifest.seed, SPLITS.index(split), index])
     long, short = manifest.size, round(manifest.size * rng.uniform(SHORTEST, 1))
     width, height = (long, short) if rng.random() < 0.6 else (short, long)
-    scene = sample_scene(rng, width, height, empty=index % EMPTY_EVERY == EMPTY_EVERY // 2)
+    empty = index % EMPTY_EVERY == EMPTY_EVERY // 2
+    scene = sample_scene(rng, width, height, empty, manifest.rules(split))
 
-    image_id = index + 1 + (VAL_ID_OFFSET if split == 'val' else 0)
+    image_id = index + 1 + ID_OFFSETS[SPLITS.index(split)]
     name = f'{image_id:012d}'
     save(root / split / f'{name}.jpg', scene.image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     save(root / f'semantic_{split}' / f'{name}.png', semantic_map(scene))
     return dict(
         image=dict(id=image_id, file_name=f'{name}.jpg', width=width, height=height),
-        segments=segments(scene),
+        segments=segments(scene, named=bool(manifest.unseen)),
         captions=describe(scene, rng),
     )
 
@@ -197,13 +240,17 @@ def semantic_map(scene: Scene) -> np.ndarray:
     return np.where(scene.owner >= 0, things[scene.owner], stuff[scene.ground])
 
 
-def segments(scene: Scene) -> list[dict]:
-    """Everything that shows: objects first, then stuff. Keys as in COCO, the mask as compressed RLE."""
+def segments(scene: Scene, named: bool = False) -> list[dict]:
+    """Everything that shows: objects first, then stuff. Keys as in COCO, the mask as compressed RLE; ``named``: objects
+    also with colour and kind."""
     labels = semantic_map(scene)
     masks = [
         (CLASSES.index(shape.kind), scene.owner == i, dict(visible=round(scene.visible[i], 3)))
         for i, shape in enumerate(scene.shapes)
     ]
+    if named:
+        for shape, (_, _, extra) in zip(scene.shapes, masks):
+            extra['combination'] = f'{shape.colour} {shape.kind}'
     masks += [(int(label), labels == label, {}) for label in np.unique(labels) if label >= len(CLASSES)]
     found = []
     for label, mask, extra in masks:

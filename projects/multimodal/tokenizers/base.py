@@ -58,11 +58,7 @@ class Tokenizer:
     package: str = ''  # that carries the file, beside its modules
 
     def __init__(
-        self,
-        vocab: str | None = None,
-        context_length: int = 77,
-        too_long: str = 'cut',
-        extra: Sequence[str] = (),
+        self, vocab: str | None = None, context_length: int = 77, too_long: str = 'cut', extra: Sequence[str] = ()
     ):
         if too_long not in RULES:
             raise ValueError(f'too_long={too_long!r} is unknown; choose from {", ".join(map(repr, RULES))}')

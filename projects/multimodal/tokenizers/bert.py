@@ -35,7 +35,8 @@ class BertTokenizer(Tokenizer):
     @cached_property
     def engine(self):
         """The tokenizer of the library `tokenizers`."""
-        from tokenizers import Tokenizer as Engine, decoders, models, normalizers, pre_tokenizers
+        from tokenizers import Tokenizer as Engine
+        from tokenizers import decoders, models, normalizers, pre_tokenizers
 
         tokens = self.path.read_text(encoding='utf-8').splitlines()
         self.check_size(len(tokens))

@@ -36,4 +36,6 @@ class ByteTokenizer(Tokenizer):
         return Pieces(ids, words)
 
     def decode(self, ids: Sequence[int]) -> str:
-        return bytes(each - self.offset for each in map(int, ids) if self.offset <= each < self.in_file).decode(errors='replace')
+        return bytes(each - self.offset for each in map(int, ids) if self.offset <= each < self.in_file).decode(
+            errors='replace'
+        )

@@ -1,7 +1,7 @@
 """CLIP's byte-pair encoding (https://arxiv.org/abs/2103.00020; code openai/CLIP), run by the library `tokenizers`.
 
-A text is mended (ftfy), its HTML entities resolved twice, its spaces made one, and put in small letters. What differs: a
-text that contains `<|endoftext|>` is a text that contains these characters; the official code makes the special token.
+A text is mended (ftfy), its HTML entities resolved twice, its spaces made one, and put in small letters. What differs:
+`<|endoftext|>` inside a text is a word like any other; the official code makes the special token of it.
 """
 
 import gzip
@@ -42,7 +42,8 @@ class ClipTokenizer(Tokenizer):
     @cached_property
     def engine(self):
         """The tokenizer of the library `tokenizers`."""
-        from tokenizers import Regex, Tokenizer as Engine, decoders, models, pre_tokenizers
+        from tokenizers import Regex, decoders, models, pre_tokenizers
+        from tokenizers import Tokenizer as Engine
 
         merges = self.merges()
         letters = byte_letters()

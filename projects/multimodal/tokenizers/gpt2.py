@@ -41,7 +41,8 @@ class Gpt2Tokenizer(Tokenizer):
     @cached_property
     def engine(self):
         """The tokenizer of the library `tokenizers`."""
-        from tokenizers import Tokenizer as Engine, decoders, models, pre_tokenizers
+        from tokenizers import Tokenizer as Engine
+        from tokenizers import decoders, models, pre_tokenizers
 
         merges = Path(self.merges) if self.merges else self.path.with_name('merges.txt')
         if not merges.is_file():

@@ -1,4 +1,4 @@
-"""Sentencepiece with fairseq's numbers (XLM-R, https://arxiv.org/abs/1911.02116; BEiT-3): BOS 0, PAD 1, EOS 2, UNK 3, and
+"""Sentencepiece with fairseq's numbers (XLM-R, https://arxiv.org/abs/1911.02116; BEiT-3): BOS 0, PAD 1, EOS 2, UNK 3,
 every other piece one more than in the file; the mask comes last."""
 
 from collections.abc import Sequence
