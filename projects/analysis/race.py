@@ -18,7 +18,7 @@ from .timing import PeakMemory
 
 # Each of these has CASES, functions that yield the arguments of `Workload`.
 MODULES = ('race_deform_attn', 'race_dcnv3', 'race_window', 'race_matching', 'race_coco')
-NETS = 'race_models'  # whole nets, which take minutes
+NETS = ('race_models', 'race_clip')  # whole nets, which take minutes
 
 
 @dataclass
@@ -92,7 +92,7 @@ def _memory(run: Callable[[], object]) -> float:
 
 def cases() -> dict[str, Callable[[], Iterator[dict]]]:
     """All that can be timed, by name; whole nets last."""
-    return {name: case for module in (*MODULES, NETS) for name, case in _cases_of(module).items()}
+    return {name: case for module in (*MODULES, *NETS) for name, case in _cases_of(module).items()}
 
 
 def _cases_of(module: str) -> dict[str, Callable[[], Iterator[dict]]]:
@@ -101,7 +101,7 @@ def _cases_of(module: str) -> dict[str, Callable[[], Iterator[dict]]]:
 
 def chosen(names: list[str], available: dict) -> list[str]:
     """Cases that were asked for: `models` are all whole nets; by default everything but those."""
-    models = _cases_of(NETS)
+    models = {name: case for module in NETS for name, case in _cases_of(module).items()}
     if not names:
         return [name for name in available if name not in models]
     return [each for name in names for each in (models if name == 'models' else [name])]

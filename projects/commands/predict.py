@@ -28,6 +28,13 @@ def parser() -> Parser:
         help='images at a time (default 1). Only images of one size share a batch, so no detection depends on what '
         'else is predicted; what remains is rounding, some 1e-6 of a score',
     )
+    parser.add_argument(
+        '--texts',
+        nargs='+',
+        default=[],
+        metavar='TEXT',
+        help='names to tell apart by (zero-shot classifiers, open vocabularies), or texts to compare images with',
+    )
     volumes = parser.add_argument_group('volumes')
     volumes.add_argument('--folds', nargs='+', default=[], metavar='CKPT', help='more checkpoints: mean probability')
     volumes.add_argument('--largest', action='store_true', help='keep only the largest piece of each class')
@@ -60,7 +67,7 @@ def run_images(args: argparse.Namespace, cfg, paths: list[str]) -> int:
     from ..tasks import task_of
     from ..visualization.pictures import file_name, save
 
-    detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), device_of(args))
+    detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), device_of(args), args.texts)
     task = task_of(detector.model)
     failures, used = 0, set()
     head = dict(config=args.config, checkpoint=args.checkpoint, classes=detector.classes)

@@ -34,16 +34,17 @@ class CheckClassesHook(Hook):
         self.classes = {name: tuple(classes) for name, classes in found.items() if classes}
         for name, classes in self.classes.items():
             first = next(iter(self.classes))
-            compare(f'the {first} set', self.classes[first], f'the {name} set', classes)
-            model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-            check_model(model, name, classes, self.training)
+            if not open_vocabulary(runner):
+                compare(f'the {first} set', self.classes[first], f'the {name} set', classes)
+            if not open_vocabulary(runner):
+                check_model(whole(runner), name, classes, self.training)
         if 'train' in found and 'val' in found:
             warn_of_overlap(loops['train'].dataloader.dataset, loops['val'].dataloader.dataset)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict):
         """A checkpoint to be tested or resumed must know the same classes; one to be fine-tuned need not."""
         trained = checkpoint.get('meta', {}).get('dataset_meta', {}) or {}
-        if not trained.get('classes') or (self.training and not runner._resume):
+        if not trained.get('classes') or (self.training and not runner._resume) or open_vocabulary(runner):
             return
         for name, classes in self.classes.items():
             compare('the checkpoint', tuple(trained['classes']), f'the {name} set', classes)
@@ -117,17 +118,36 @@ def advice(number: int, classes: Sequence[str], training: bool) -> str:
 
 @HOOKS.register_module()
 class ClassNamesHook(Hook):
-    """Hands the names of the classes of a data set to a model that goes by names (``set_classes``), before each
-    validation and test: zero-shot classifiers, open vocabularies."""
+    """Hands the names of the classes of a data set to a model that goes by names (``set_classes``).
+
+    Such are zero-shot classifiers and open vocabularies. Before a validation or test they get the names of its set,
+    before training goes on those of the training set.
+    """
+
+    def before_train(self, runner: Runner):
+        self._hand(runner, runner.train_dataloader.dataset)
 
     def before_val_epoch(self, runner: Runner):
         self._hand(runner, runner.val_dataloader.dataset)
+
+    def after_val_epoch(self, runner: Runner, metrics: dict | None = None):
+        if isinstance(runner._train_loop, BaseLoop):
+            self._hand(runner, runner.train_dataloader.dataset)
 
     def before_test_epoch(self, runner: Runner):
         self._hand(runner, runner.test_dataloader.dataset)
 
     def _hand(self, runner: Runner, dataset: Dataset):
-        model = runner.model.module if is_model_wrapper(runner.model) else runner.model
-        classes = classes_of(dataset)
+        model, classes = whole(runner), classes_of(dataset)
         if classes and hasattr(model, 'set_classes'):
             model.set_classes(classes)
+
+
+def whole(runner: Runner):
+    """The model of a run, out of what wraps it."""
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def open_vocabulary(runner: Runner) -> bool:
+    """Whether the model reads classes from their names, so that sets need not agree."""
+    return getattr(whole(runner), 'open_vocabulary', False)

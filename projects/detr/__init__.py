@@ -23,4 +23,5 @@ from . import (  # noqa: F401  importing registers the parts
     selection,
     smca_detr,
     terms,
+    text_classes,
 )

@@ -1,5 +1,7 @@
 """The set-prediction detector: one class for the whole family; a paper is a choice of parts."""
 
+from collections.abc import Sequence
+
 from mmdet.models.detectors import BaseDetector
 from mmengine.model import ModuleList
 from torch import Tensor
@@ -83,6 +85,17 @@ class QueryDetector(BaseDetector):
         self.decoder = build_part(decoder, **shared)
         self.head = build_part(head, **shared, num_layers=self.decoder.num_layers)
         check_parts(self)
+
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether classes are read from their names, so that others may come at test time."""
+        return any(hasattr(branch, 'set_classes') for branch in self.head.branches)
+
+    def set_classes(self, classes: Sequence[str]) -> None:
+        """Names of what is detected from now on, where a branch goes by names."""
+        for branch in self.head.branches:
+            if hasattr(branch, 'set_classes'):
+                branch.set_classes(classes)
 
     def extract_feat(self, batch_inputs: Tensor) -> tuple[Tensor, ...]:
         return self.neck(self.backbone(batch_inputs))

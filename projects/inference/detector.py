@@ -2,7 +2,7 @@
 
 import os
 import os.path as osp
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -36,18 +36,25 @@ class Detector:
         cfg: The config that the model was trained with.
         checkpoint: Its weights.
         device: Where it runs.
+        texts: What images are compared with: names for a model that goes by names (zero-shot, open vocabulary), texts
+            for one that embeds both.
 
     Attributes:
         classes: Names of the labels: from the checkpoint, else from the config; None where neither has them.
     """
 
-    def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu'):
+    def __init__(self, cfg: Config, checkpoint: str, device: str = 'cpu', texts: Sequence[str] = ()):
         init_default_scope(cfg.get('default_scope', 'mmdet'))
         loaded = load_checkpoint_file(checkpoint, 'cpu', trusted())
         self.model: BaseModel = MODELS.build(cfg.model)
         load_and_account(self.model, loaded.get('state_dict', loaded))
         self.model.to(device).eval()
         self.classes = class_names(cfg, loaded)
+        self.texts = tuple(texts)
+        if self.texts and named(self.model):
+            self.classes = list(self.texts)
+        if self.classes and named(self.model):
+            self.model.set_classes(self.classes)
         self.pipeline = Compose(
             [step for step in pipeline_of(cfg.test_dataloader.dataset) if 'LoadAnnotations' not in str(step['type'])]
         )
@@ -63,7 +70,7 @@ class Detector:
 
     def _prepare(self, path: str) -> dict | Failure:
         try:
-            data = self.pipeline(dict(img_path=path, img_id=0))
+            data = self.pipeline(dict(img_path=path, img_id=0, **(dict(texts=self.texts) if self.texts else {})))
         except Exception as error:
             return Failure(path, f'{type(error).__name__}: {error}')
         return Failure(path, 'the pipeline skipped it') if data is None else data
@@ -72,6 +79,18 @@ class Detector:
         return self.model.test_step(
             dict(inputs=[item['inputs'] for item in batch], data_samples=[item['data_samples'] for item in batch])
         )
+
+
+def named(model: BaseModel) -> bool:
+    """Whether a model tells classes apart by names that may be others than those it was trained with."""
+    return getattr(model, 'open_vocabulary', False)
+
+
+def shape_of(inputs) -> tuple:
+    """What inputs must have in common to share a batch: a shape; of several modalities that of each tensor."""
+    if isinstance(inputs, Mapping):
+        return tuple((name, shape_of(each)) for name, each in inputs.items())
+    return tuple(getattr(inputs, 'shape', ()))
 
 
 def in_batches(items: Iterable, predict: Callable, batch_size: int, ahead: int = 4) -> Iterator:
@@ -94,7 +113,7 @@ def in_batches(items: Iterable, predict: Callable, batch_size: int, ahead: int =
             results[number] = item
         else:
             read[number] = item
-            shape = tuple(item['inputs'].shape)
+            shape = shape_of(item['inputs'])
             waiting.setdefault(shape, []).append(number)
             if len(waiting[shape]) == batch_size:
                 run(shape)

@@ -38,6 +38,12 @@ class MultimodalModel(BaseModel):
 
     task_from = 'inference'  # the part whose class says the task
 
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        """A joint space of 16, see tasks/shrink.py."""
+        widths = cfg.get('projections') or {}
+        return dict(projections={name: 16 if isinstance(each, int) else each for name, each in widths.items()})
+
     def __init__(
         self,
         towers: Mapping[str, dict],
@@ -89,6 +95,11 @@ class MultimodalModel(BaseModel):
     def modalities(self) -> tuple[str, ...]:
         """Inputs that the preprocessor makes batches of."""
         return tuple(getattr(self.data_preprocessor, 'inputs', ()))
+
+    @property
+    def open_vocabulary(self) -> bool:
+        """Whether inference goes by the names of classes."""
+        return hasattr(self.inference, 'set_classes')
 
     def set_classes(self, classes: Sequence[str]) -> None:
         """Names of what inference tells apart, where it does."""

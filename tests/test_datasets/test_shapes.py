@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import cv2
@@ -214,3 +215,22 @@ def test_stuff_and_things_share_no_name():
 def test_senseless_sizes_are_refused(tmp_path, wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         make_shapes(tmp_path / 'set', **dict(SMALL, **wrong))
+
+
+def test_names_kept_for_the_unseen_split(tmp_path):
+    from mmparts.datasets.shapes.scene import combinations
+
+    kept = ('red circle', 'blue star')
+    make_shapes(tmp_path / 'a', images=30, val_images=10, size=48, objects=2, unseen=kept)
+    for split, count in (('train', 30), ('val', 10), ('unseen', 10)):
+        content = json.loads((tmp_path / 'a' / f'annotations/combinations_{split}.json').read_text())
+        assert len(content['images']) == count and [each['name'] for each in content['categories']] == combinations()
+        names = {content['categories'][one['category_id'] - 1]['name'] for one in content['annotations']}
+        assert names and all((name in kept) == (split == 'unseen') for name in names)
+        per_image = Counter(one['image_id'] for one in content['annotations'])
+        assert max(per_image.values()) <= 2
+    assert not make_shapes(tmp_path / 'a', images=30, val_images=10, size=48, objects=2, unseen=kept)
+    with pytest.raises(FileExistsError, match='objects=2 instead of None'):
+        make_shapes(tmp_path / 'a', images=30, val_images=10, size=48, unseen=kept)
+    with pytest.raises(ValueError, match="unseen: 'red dog' is none of the names"):
+        make_shapes(tmp_path / 'b', unseen=('red dog',))
