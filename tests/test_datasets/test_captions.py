@@ -23,6 +23,9 @@ def images(tmp_path):
     return tmp_path
 
 
+TWICE = [dict(id=7, file_name='a.jpg')] * 2
+
+
 def coco(**changes) -> dict:
     images = [dict(id=7, file_name='a.jpg'), dict(id=9, file_name='b.jpg')]
     texts = [(1, 7, 'a red circle'), (2, 9, 'two squares'), (3, 7, 'a circle')]
@@ -62,7 +65,10 @@ def entry(**changes):
         (coco(annotations=[entry(), entry(id=6, image_id=9, caption=' . ')]), r'images\[1\]: text 6 of b.jpg is empty'),
         (coco(annotations=[entry(caption=None)]), r'text 5 of a.jpg is None, not a string'),
         (coco(annotations=[entry()]), r'images\[1\]: b.jpg has no text'),
-        (coco(images=[dict(id=7, file_name='a.jpg')] * 2), r'images\[1\]: the image id 7 was at .*images\[0\] already'),
+        (
+            coco(images=[dict(id=7, file_name='a.jpg')] * 2, annotations=[entry()]),
+            r'images\[1\]: the image id 7 was at .*',
+        ),
         (coco(annotations=[entry(), entry()]), r'annotations\[0\] has the id 5, as 1 other has'),
         (coco(annotations=[entry(image_id=8)]), r'annotations\[0\] is of image 8, which is not in images'),
         (coco(annotations=[dict(id=1, image_id=7)]), r"annotations\[0\] has no 'caption'"),

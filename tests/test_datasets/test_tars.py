@@ -49,7 +49,7 @@ def test_items_are_read_where_they_stand(tars):
 def test_patterns(tars):
     both = [str(tars / '00.tar'), str(tars / '01.tar')]
     assert tars_of(f'{tars}/{{00..01}}.tar') == tars_of(f'{tars}/*.tar') == tars_of(str(tars)) == both
-    with pytest.raises(FileNotFoundError, match='1 are absent, the first .*02.tar'):
+    with pytest.raises(FileNotFoundError, match='no .*02.tar'):
         tars_of(f'{tars}/{{00..02}}.tar')
     with pytest.raises(FileNotFoundError, match='no .tar at'):
         TarPairs(data_prefix=dict(img=str(tars / 'none')))

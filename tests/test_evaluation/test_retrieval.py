@@ -10,9 +10,9 @@ from mmparts.evaluation.retrieval import joined, recalls
 
 def brute(scores, owner, k):
     """Of images for texts, and of texts for images, one by one."""
-    count = scores.shape[0]
-    images = [owner[t] in sorted(range(count), key=lambda i: (-scores[i, t], i))[:k] for t in range(len(owner))]
-    order = [sorted(range(len(owner)), key=lambda t: (-scores[i, t], t))[:k] for i in range(count)]
+    count = len(scores)
+    images = [owner[t] in sorted(range(count), key=lambda i: (-scores[i][t], i))[:k] for t in range(len(owner))]
+    order = [sorted(range(len(owner)), key=lambda t: (-scores[i][t], t))[:k] for i in range(count)]
     texts = [any(owner[t] == i for t in best) for i, best in enumerate(order)]
     return [100 * sum(found) / len(found) for found in (images, texts)]
 
