@@ -1,12 +1,12 @@
 # Images of names that no training image had, told apart by name among all 60 of colour and kind.
 _base_ = './clip_small_1xb64-40e_shapes.py'
 model = dict(inference=dict(type='mmparts.ZeroShot', templates=('a {}', 'a {} on the grass', 'a {} under the sky')))
-test_pipeline = [*{{_base_.load}}, dict(type='mmparts.PackMultimodal', texts='none')]
+test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal', texts='none')]
 test_dataloader = dict(
     dataset=dict(
         _delete_=True,
         type='mmparts.LargestObject',
-        data_root={{_base_.data_root}},
+        data_root=_base_.data_root,
         ann_file='annotations/combinations_unseen.json',
         data_prefix=dict(img='unseen/'),
         test_mode=True,

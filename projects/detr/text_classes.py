@@ -42,7 +42,8 @@ class Vocabulary(nn.Module):
         if any(parameter.requires_grad for parameter in self.text.parameters()):
             return self._made()
         if self._vectors is None or self._vectors.device != like.device:
-            self._vectors = self._made().detach()
+            with torch.autocast(like.device.type, enabled=False):  # the same, whenever they are made
+                self._vectors = self._made().detach()
         return self._vectors
 
     def _made(self) -> Tensor:
