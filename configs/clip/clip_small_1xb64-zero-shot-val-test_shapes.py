@@ -1,6 +1,6 @@
 # Images of seen names, told apart by name among all 60 of colour and kind.
-_base_ = './clip_small_1xb64-40e_shapes.py'
-model = dict(inference=dict(type='mmparts.ZeroShot', templates=('a {}', 'a {} on the grass', 'a {} under the sky')))
+_base_ = './clip_small_1xb64-8e_shapes.py'
+model = dict(inference=dict(type='mmparts.ZeroShot', templates=('a {}', 'a striped {}', 'a dotted {}', 'a shaded {}')))
 test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal', texts='none')]
 test_dataloader = dict(
     dataset=dict(

@@ -8,7 +8,7 @@ load = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='mmcv.Resize', scale=(64, 64), interpolation='bicubic', backend='pillow'),
 ]
-train_pipeline = [*load, dict(type='RandomFlip', prob=0.5), dict(type='mmparts.PackMultimodal', texts='random')]
+train_pipeline = [*load, dict(type='RandomFlip', prob=0.5), dict(type='mmparts.PackMultimodal', texts='first')]
 test_pipeline = [*load, dict(type='mmparts.PackMultimodal')]
 train_dataloader = dict(
     batch_size=64,
