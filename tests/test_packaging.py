@@ -84,6 +84,7 @@ def test_wheel_holds_package_configs_and_tools(wheel):
         'mmparts/visualization/report/page.html',
         'mmparts/visualization/report/style.css',
         'mmparts/.mim/model-index.yml',
+        'mmparts/weights/index.json',
         'mmparts/.mim/tools/train.py',
         'mmparts/.mim/tools/dist_train.sh',
         'mmparts/.mim/configs/dino/metafile.yml',

@@ -9,7 +9,7 @@ from itertools import islice
 from mmengine.config import Config
 from torch import nn
 
-from .. import config as shipped
+from ..shipped import config as shipped
 from ..weights.containers import Weights
 from ..weights.convert import account, find_layout
 from ..weights.layout import WeightLayout

@@ -13,7 +13,7 @@ import numpy as np
 
 SMALLEST_SIDE = 14  # pixels that an object of the smallest class shall have: about two cells of the finest level
 SIDES = (160, 640)  # of the longer side of images
-SAMPLES = 4000  # images that a training sees, from scratch
+SAMPLES = 5000  # images that a training sees, from scratch
 EPOCHS = (6, 150)
 
 
@@ -141,4 +141,5 @@ test_dataloader = val_dataloader
 
 train_cfg = dict(max_epochs={plan.epochs}, val_interval={every})
 optim_wrapper = dict(optimizer=dict(lr=2e-3))
+default_hooks = dict(live_bar=dict(type='mmparts.LiveBarHook'), logger=dict(interval=25))
 """

@@ -31,8 +31,11 @@ COMMANDS = {
     'attention': Command('.attention', 'draw where the decoder looks'),
     'convert': Command('.convert', 'published checkpoints to ours'),
     'data convert': Command('.data_convert', 'VOC, YOLO, LabelMe, CSV to COCO, with a split and a config'),
+    'data check': Command('.data_check', 'hold the data of a config against its model'),
     'data browse': Command('.data_browse', 'draw what a config trains on'),
     'report': Command('.report', 'one page of what a run found'),
+    'weights': Command('.weights', 'list, fetch and verify published weights'),
+    'doctor': Command('.doctor', 'does this machine fit, and would a config run'),
     'configs': Command('.configs', 'list and search the configs that are shipped'),
     'run': Command('.run', 'tools of mmdet, mmseg and others on our configs'),
 }
@@ -86,7 +89,11 @@ def start(name: str, words: list[str] | None = None) -> None:
 
     from ..engine import cli
 
-    cli.run(lambda: command.main(args), *getattr(command, 'ERRORS', ()))
+    def run() -> int | None:
+        code = command.main(args)
+        return code if isinstance(code, int) else None
+
+    cli.run(run, *getattr(command, 'ERRORS', ()))
 
 
 def usage(names: Iterable[str] = tuple(COMMANDS)) -> str:

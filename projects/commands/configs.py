@@ -6,8 +6,9 @@ import sys
 from glob import glob
 
 from ..options import Parser, near
+from ..shipped import FOLDER
 
-CONFIGS = osp.join(osp.dirname(osp.dirname(__file__)), '.mim', 'configs')
+CONFIGS = FOLDER
 
 
 def parser() -> Parser:

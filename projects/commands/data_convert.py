@@ -15,6 +15,7 @@ def parser() -> Parser:
         description='Turn annotations of Pascal VOC, YOLO, LabelMe, a CSV table or COCO into COCO files with a split, '
         'and write a config to train with. Says what was dropped and why.'
     )
+    parser.add_argument('folder', help='a folder with annotations; images lie there or beside it')
     add_arguments(parser)
     parser.add_argument('--out', metavar='DIR', help='where to write (default: data/NAME_OF_FOLDER)')
     add_debug(parser)
@@ -22,8 +23,7 @@ def parser() -> Parser:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What `mmparts train DATA` takes, too."""
-    parser.add_argument('folder', help='a folder with annotations; images lie there or beside it')
+    """What `mmparts train FOLDER` takes, too."""
     parser.add_argument('--format', choices=FORMATS, help='of the annotations (default: by looking)')
     parser.add_argument('--images', metavar='DIR', help='where the images are (default: in the folder or beside it)')
     parser.add_argument(
@@ -55,7 +55,7 @@ def main(args: argparse.Namespace) -> None:
     print(f'Next: mmparts data check {config}, then mmparts train {config}')
 
 
-def convert_folder(args: argparse.Namespace, out: str) -> str:
+def convert_folder(args: argparse.Namespace, out: str, epochs: int | None = None) -> str:
     """Convert, say what came of it and write the config; returns its path."""
     from rich.console import Console
 
@@ -78,12 +78,12 @@ def convert_folder(args: argparse.Namespace, out: str) -> str:
         print(f'note: {line}')
 
     data = Measured.of(made.files['train'])
-    chosen = plan(data)
+    chosen = plan(data, epochs)
     name = osp.basename(osp.abspath(out))
     root = osp.abspath(out) + os.sep
     images = 'images/' if args.copy else f'{made.root}{os.sep}'
     files = {part: osp.relpath(path, out) for part, path in made.files.items()}
-    config = osp.join(out, f'dino_small_{name}.py'.replace(' ', '_'))
+    config = osp.join(out, f'dino_small_{name}.py'.replace(' ', '_'))  # train_data.MADE finds it
     with open(config, 'w', encoding='utf-8') as file:
         file.write(config_text(name, chosen, data, root, images, files))
     for line in chosen.why:

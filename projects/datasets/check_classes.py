@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from ..registry import HOOKS
 from .members import classes_of, members
+from .survey import has_boxes, queries_of, scale_of, survey
 
 
 @HOOKS.register_module()
@@ -40,6 +41,8 @@ class CheckClassesHook(Hook):
                 check_model(whole(runner), name, classes, self.training)
         if 'train' in found and 'val' in found:
             warn_of_overlap(loops['train'].dataloader.dataset, loops['val'].dataloader.dataset)
+        if 'train' in found:
+            warn_of_limits(runner.cfg, loops['train'].dataloader.dataset)
 
     def after_load_checkpoint(self, runner: Runner, checkpoint: dict):
         """A checkpoint to be tested or resumed must know the same classes; one to be fine-tuned need not."""
@@ -70,6 +73,20 @@ def warn_of_overlap(train: Dataset, val: Dataset, most: int = 200_000) -> None:
             'current',
             logging.WARNING,
         )
+
+
+def warn_of_limits(cfg: dict, dataset: Dataset, most: int = 20_000) -> None:
+    """Say so where objects are too small or too many for the model: what `mmparts data check --fast` finds.
+
+    Args:
+        most: larger sets are not looked through.
+    """
+    if len(dataset) > most or not hasattr(dataset, 'get_data_info') or not has_boxes(dataset):
+        return
+    found = survey(dataset, 'train', scale_of(cfg['train_dataloader']['dataset']))
+    found.dropped = {}  # the data set has said so
+    for line in found.findings(queries_of(cfg)):
+        print_log(line, 'current', logging.WARNING)
 
 
 def image_paths(dataset: Dataset) -> set[str]:

@@ -10,6 +10,7 @@ from .buffers import BufferHook
 from .checkpoint import find_resumable, install, load_checkpoint_file
 from .checkpoint_hook import SafeCheckpointHook
 from .consensus import ConsensusHook
+from .console import install as install_console
 from .convert import OfficialWeights
 from .fine_tune import FineTuneHook
 from .fit import Fit, load_and_account
@@ -17,17 +18,22 @@ from .freeze import Freeze
 from .interrupt import Interrupted, InterruptHook
 from .lamb import Lamb
 from .layer_decay import LayerDecayConstructor
+from .live_bar import LiveBarHook
 from .loops import EpochLoop, IterLoop
 from .nan_guard import NanGuardHook, NonFiniteLoss
+from .outside import install as install_outside
 from .paramwise import ParamwiseConstructor
 from .picture_hook import PictureHook, draw_test_images
 from .progress import ProgressHook
 from .report_hook import ReportHook
 from .seed import StepSeedHook
 from .sharded import ShardedRunner
+from .transfer import TransferHook
 from .watchdog import WatchdogHook
 
 install()
+install_console()
+install_outside()
 
 __all__ = [
     'Bfloat16OptimWrapper',
@@ -41,6 +47,8 @@ __all__ = [
     'InterruptHook',
     'Lamb',
     'LayerDecayConstructor',
+    'LiveBarHook',
+    'TransferHook',
     'Interrupted',
     'IterLoop',
     'NanGuardHook',

@@ -19,6 +19,7 @@ from mmengine.config import Config
 from mmengine.device import get_device
 from mmengine.dist import barrier, get_world_size
 
+from ..shipped import config as shipped
 from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit
 from ..weights.torch_file import TRUST_VARIABLE
 from . import slurm
@@ -91,9 +92,7 @@ def find_config(path: str) -> str:
     """The file behind ``path``, which may also be ``mmparts::name``."""
     package, separator, name = path.partition('::')
     if separator and package == 'mmparts':
-        from .. import config
-
-        return config(name)
+        return shipped(name)
     if osp.isfile(path):
         return path
     folder = osp.dirname(path)

@@ -35,6 +35,7 @@ class Fit:
     missing: list[str] = field(default_factory=list)
     unused: list[str] = field(default_factory=list)
     misshaped: list[str] = field(default_factory=list)
+    in_part: list[str] = field(default_factory=list)
 
     @property
     def share(self) -> float:
@@ -46,6 +47,8 @@ class Fit:
             f'{self.name}: {self.loaded_tensors}/{self.tensors} tensors, {math.floor(1000 * self.share) / 10:.1f} % of '
             'parameters loaded'
         )
+        if self.in_part:
+            line += f'; in part: {_some(self.in_part)}'
         if self.missing:
             line += f'; as initialised, not in the file: {_some(self.missing)}'
         if self.misshaped:
@@ -57,6 +60,8 @@ class Fit:
 
 # The last load into each model: SafeCheckpointHook demands a whole one on resume.
 last_fit: WeakKeyDictionary = WeakKeyDictionary()
+# Tensors of the next load into a model that the file fills in part: model -> name -> (rows of the file, rows).
+partly: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def minimum() -> float:
@@ -97,13 +102,16 @@ def _tensors(model: nn.Module) -> dict[str, Tensor]:
 
 def _count(model: nn.Module, before: dict, state_dict: dict) -> Fit:
     fit = Fit(type(model).__name__)
-    after = _tensors(model)
+    after, parts = _tensors(model), partly.pop(model, {})
     for name, tensor in after.items():
         fit.tensors += 1
         fit.elements += tensor.numel()
         if before.get(name) != (id(tensor), tensor._version):
-            fit.loaded_tensors += 1
-            fit.loaded_elements += tensor.numel()
+            taken, rows = parts.get(name, (1, 1))
+            fit.loaded_tensors += taken == rows
+            fit.loaded_elements += tensor.numel() * taken // rows
+            if taken < rows:
+                fit.in_part.append(f'{name} ({taken} of {rows} rows)')
         elif name in state_dict:
             fit.misshaped.append(f'{name} {_shape(state_dict[name])}, the model has {_shape(tensor)}')
         else:

@@ -199,8 +199,11 @@ class Task:
     def image(self, inputs: Tensor) -> np.ndarray:
         """An input as it leaves a data pipeline (C H W, BGR) as the image that is drawn on: H W 3, RGB."""
         image = inputs[:3].expand(3, *inputs.shape[1:]).float()
-        if inputs.dtype != torch.uint8:
-            image = 255 * (image - image.min()) / (image.max() - image.min()).clamp(min=1e-6)
+        low, high = image.min(), image.max()
+        if inputs.dtype != torch.uint8 and low >= -128 and 8 < high < 384:
+            image = image.clamp(0, 255)  # pixels of an image, some of them past black or white by an augmentation
+        elif inputs.dtype != torch.uint8:
+            image = 255 * (image - low) / (high - low).clamp(min=1e-6)
         return image.permute(1, 2, 0).numpy().astype(np.uint8)[..., ::-1].copy()
 
     def plain(self, image: np.ndarray) -> Image.Image:

@@ -34,6 +34,12 @@ def read_scalars(work_dir: str) -> tuple[list[dict], list[dict]]:
     return [train[step] for step in sorted(train)], [val[step] for step in sorted(val)]
 
 
+def unit_of(train: list[dict], val: list[dict]) -> str:
+    """What the steps of validations count: epochs, or iterations."""
+    epochs = max((record['epoch'] for record in train if 'epoch' in record), default=0)
+    return 'epoch' if val and val[-1]['step'] <= epochs else 'iteration'
+
+
 def metrics_of(record: dict) -> dict[str, float]:
     """The metrics of a validation record; -1 is COCO's word for "no such object"."""
     return {
@@ -85,7 +91,7 @@ def draw_curves(work_dir: str) -> str | None:
         canvas = FigureCanvasAgg(figure)
         left, right = figure.subplots(1, 2)
         _draw_losses(left, train)
-        _draw_metrics(right, val)
+        _draw_metrics(right, val, unit_of(train, val))
         figure.suptitle(osp.basename(osp.abspath(work_dir)), fontsize=10)
         path = osp.join(work_dir, PICTURE)
         # Whoever has the picture open never sees half of it.
@@ -120,12 +126,12 @@ def _names(val: list[dict], most: int) -> list[str]:
     return [name for name in names if not name.endswith(('_s', '_m', '_l'))][:most]
 
 
-def _draw_metrics(axis, val: list[dict]) -> None:
+def _draw_metrics(axis, val: list[dict], unit: str) -> None:
     names = _names(val, 6)
     for name in names:
         points = [(record['step'], metrics_of(record)[name]) for record in val if name in metrics_of(record)]
         axis.plot(*zip(*points), marker='.', linewidth=2 if name == names[0] else 1.2, label=name)
-    axis.set(title='validation', xlabel='epoch' if val and val[-1]['step'] <= 1000 else 'step')
+    axis.set(title='validation', xlabel=unit)
     axis.grid(alpha=0.3)
     if names:
         axis.set_ylim(bottom=0)
@@ -145,9 +151,9 @@ def _draw_metrics(axis, val: list[dict]) -> None:
 
 def table(train: list[dict], val: list[dict], rows: int = 20) -> str:
     """A Markdown table: the loss before each validation and its metrics, at most ``rows`` of them."""
-    names = _names(val, 6)
+    names, unit = _names(val, 6), unit_of(train, val)
     lines = [
-        '| step | loss | ' + ' | '.join(names) + ' |' if names else '| step | loss |',
+        f'| {unit} | loss | ' + ' | '.join(names) + ' |' if names else f'| {unit} | loss |',
         '|---' * (2 + len(names)) + '|',
     ]
     if not val:

@@ -263,7 +263,7 @@ def test_the_config_fits_the_data_and_can_move_with_copied_images(tmp_path, monk
 def test_plans_follow_the_data():
     data = Measured(205, ['RBC', 'WBC'], Counter(RBC=2000, WBC=200), 28, (640, 480), dict(RBC=100.0, WBC=40.0))
     chosen = plan(data)
-    assert chosen.scale == (224, 160) and chosen.num_queries == 50 and chosen.epochs == 20
+    assert chosen.scale == (224, 160) and chosen.num_queries == 50 and chosen.epochs == 24
     crowded = Measured(5000, ['x'], Counter(x=9), 280, (2000, 1000), dict(x=10.0))
     assert plan(crowded).scale == (640, 320) and plan(crowded).num_queries == 300 and plan(crowded).epochs == 6
     few = Measured(3, ['x'], Counter(), 0, (100, 100), {})

@@ -3,6 +3,7 @@
 from types import FunctionType
 
 import pytest
+import torch
 from mmengine.config import Config, ConfigDict
 from mmengine.registry import DefaultScope
 from tiny import CONFIGS
@@ -88,3 +89,11 @@ def test_what_the_model_hands_to_its_parts_is_written_on_the_model_alone():
     made = Detection().tiny(Config.fromfile(CONFIGS / 'detr' / 'detr_r50_8xb2-500e_coco.py'))
     assert made.num_queries == 20 and made.embed_dims == 32
     assert not [name for name, each in made.items() if isinstance(each, dict) and 'num_queries' in each]
+
+
+def test_pixels_past_black_and_white_are_cut_and_others_are_spread():
+    task = Detection()
+    moved = torch.tensor([-20.0, 0.0, 100.0, 255.0, 280.0]).repeat(3, 2, 1)
+    assert task.image(moved)[0, :, 0].tolist() == [0, 0, 100, 255, 255]
+    assert task.image(torch.tensor([-2.0, 0.0, 2.0]).repeat(3, 2, 1))[0, :, 0].tolist() == [0, 127, 255]
+    assert task.image(torch.tensor([3, 200], dtype=torch.uint8).repeat(3, 2, 1))[0, :, 0].tolist() == [3, 200]

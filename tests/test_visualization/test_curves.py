@@ -61,18 +61,23 @@ def test_smoothing_keeps_a_straight_line():
 
 def test_table_has_a_row_for_each_validation(work_dir):
     assert table(*read_scalars(str(work_dir))).splitlines() == [
-        '| step | loss | coco/bbox_mAP |',
+        '| epoch | loss | coco/bbox_mAP |',
         '|---|---|---|',
         '| 1 | 8.0000 | 0.1000 |',
         '| 2 | 4.0000 | 0.3000 |',
     ]
 
 
+def test_the_table_says_whether_it_counts_epochs_or_iterations():
+    assert table([train(10, 1, 8.0)], [val(10, 0.1)]).startswith('| iteration |')
+    assert table([], []).startswith('| iteration |')
+
+
 @pytest.mark.parametrize('records', [[train(10, 1, 8.0)], [train(10, 1, float('nan')), val(1, 0.0)], [val(1, 0.2)]])
 def test_picture_is_drawn_from_little(tmp_path, records):
     write(tmp_path, 'run', records)
     assert np.asarray(Image.open(draw_curves(str(tmp_path)))).std() > 5
-    assert (tmp_path / 'curves.md').read_text().startswith('| step | loss |')
+    assert (tmp_path / 'curves.md').read_text().startswith(('| iteration | loss |', '| epoch | loss |'))
 
 
 def test_nothing_to_draw(tmp_path):
