@@ -103,6 +103,8 @@ def main(args: argparse.Namespace) -> str:
         fine_tune(cfg, path, load_checkpoint_file(path, 'cpu', trusted()), args.old_rate, args.freeze)
     elif args.freeze:
         cfg.merge_from_dict({'default_hooks.frozen_parts': dict(type='mmparts.Freeze', names=args.freeze)})
+    if cfg.get('visualizer'):  # a second run of this process would write its records to the folder of the first
+        cfg.visualizer.name = f'visualizer of {cfg.work_dir}'
     cli.set_resume(cfg, args.resume)
     if not cfg.resume:
         decided(lambda: outside.require(cfg))  # one process fetches

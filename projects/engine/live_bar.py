@@ -1,5 +1,6 @@
 """A bar that shows a training while it runs: losses, the time that is left, the last score."""
 
+import logging
 import sys
 import time
 
@@ -21,6 +22,7 @@ class LiveBarHook(Hook):
 
     def __init__(self):
         self.bar, self.score, self.start = None, '', 0.0
+        self.streams: list[tuple[logging.StreamHandler, object]] = []
 
     def before_train(self, runner) -> None:
         self.first, self.start = runner.iter, time.monotonic()
@@ -28,6 +30,9 @@ class LiveBarHook(Hook):
             columns = ('{task.description}', BarColumn(), TextColumn('{task.fields[said]}'), TimeRemainingColumn())
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
             self.bar.start()
+            for handler in runner.logger.handlers:  # log lines go above the bar: rich has taken over sys.stdout
+                if isinstance(handler, logging.StreamHandler) and not isinstance(handler, logging.FileHandler):
+                    self.streams.append((handler, handler.setStream(sys.stdout)))
             self.task = self.bar.add_task('training', total=runner.max_iters, completed=runner.iter, said='')
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
@@ -56,6 +61,9 @@ class LiveBarHook(Hook):
 
     def stop(self) -> None:
         if self.bar is not None:
+            for handler, stream in self.streams:
+                handler.setStream(stream)
+            self.streams.clear()
             self.bar.stop()
             self.bar = None
 

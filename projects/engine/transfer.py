@@ -17,6 +17,7 @@ from mmengine.config import Config, ConfigDict
 from mmengine.hooks import Hook
 from mmengine.logging import print_log
 from mmengine.model import is_model_wrapper
+from mmengine.registry import init_default_scope
 from torch import Tensor, nn
 
 from ..datasets.members import classes_of
@@ -153,12 +154,13 @@ def with_number(model: dict) -> tuple[dict, int | None]:
 
 
 def found_numbers(node):
-    """Every ``num_classes`` within a config."""
+    """Every ``num_classes`` within a config, that of a backbone (its pre-training) left out."""
     if isinstance(node, dict):
         if isinstance(node.get('num_classes'), int):
             yield node['num_classes']
-        for value in node.values():
-            yield from found_numbers(value)
+        for key, value in node.items():
+            if key != 'backbone':
+                yield from found_numbers(value)
     elif isinstance(node, (list, tuple)):
         for value in node:
             yield from found_numbers(value)
@@ -246,8 +248,10 @@ def fine_tune(cfg: Config, path: str, checkpoint: dict, old_rate: float = 1.0, f
     if freeze:
         hooks.frozen_parts = dict(type='mmparts.Freeze', names=list(freeze))
     if old_rate != 1:
+        init_default_scope(cfg.get('default_scope', 'mmdet'))
         state = checkpoint.get('state_dict', checkpoint)
-        plan = plan_transfer(cfg.model, state, old_classes(checkpoint), classes_of(cfg.train_dataloader.dataset))
+        new = classes_of(cfg.train_dataloader.dataset) or ()
+        plan = plan_transfer(cfg.model, state, old_classes(checkpoint), new)
         wrapper = cfg.optim_wrapper
         wrapper.optimizer.lr *= old_rate
         wrapper.constructor = 'mmparts.ParamwiseConstructor'

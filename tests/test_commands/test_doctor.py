@@ -31,7 +31,8 @@ def test_packages_that_do_not_fit_are_named(monkeypatch):
 def test_a_config_is_tried_and_what_it_lacks_is_said(shapes, tmp_path, capsys):
     config = tmp_path / 'config.py'
     path = tiny.CONFIGS / 'dino/dino-4scale_small_2xb4-7e_shapes.py'
-    config.write_text(f"_base_ = '{path}'\nmodel = dict(backbone=dict(init_cfg=dict(_delete_=True, type='Pretrained', checkpoint='none.pth')))\n")
+    weights = "dict(_delete_=True, type='Pretrained', checkpoint='none.pth')"
+    config.write_text(f"_base_ = '{path}'\nmodel = dict(backbone=dict(init_cfg={weights}))\n")
     options = [f'data_root={shapes}', 'model.embed_dims=16', 'model.backbone.base_channels=8']
     options += ['model.neck.norm_cfg.num_groups=4']
     code = command.main(command.parser().parse_args([str(config), '--cfg-options', *options]))

@@ -21,6 +21,7 @@ from mmparts.datasets.survey import Survey
 REAL = Path(os.environ.get('MMPARTS_DATA', Path(__file__).resolve().parents[3] / 'shared' / 'data'))
 TINY = [
     *(f'model.{name}' for name in ('embed_dims=16', 'encoder.num_layers=1', 'decoder.num_layers=1')),
+    *(f'default_hooks.{name}=None' for name in ('report', 'pictures', 'curves', 'visualization')),
     *('model.backbone.base_channels=8', 'model.neck.norm_cfg.num_groups=4'),
     *('model.encoder.ffn_channels=32', 'model.decoder.ffn_channels=32'),
     *(
@@ -74,6 +75,7 @@ def test_a_folder_is_trained_with_a_model_made_for_it(trained):
     assert 'before_train_iter' in log and 'System environment' in log, 'the file has it all'
 
 
+@pytest.mark.long
 def test_another_list_of_classes_starts_from_that_checkpoint(trained, folder, tmp_path, run_tool):
     work, _ = trained
     content = json.loads((folder / 'labels.json').read_text())
@@ -90,6 +92,7 @@ def test_another_list_of_classes_starts_from_that_checkpoint(trained, folder, tm
     assert '100.0 % of parameters' not in said and 'in part: ' in said
 
 
+@pytest.mark.long
 def test_records_of_a_training_stay_when_it_is_tested(trained, run_tool, capsys):
     work, _ = trained
     record = work / 'dino_small_data.py'

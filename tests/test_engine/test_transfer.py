@@ -1,5 +1,7 @@
 """Fine-tuning by class name: which rows go where, what is said, rates, freezing."""
 
+import re
+
 import pytest
 import tiny
 import torch
@@ -7,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmparts.engine.fit import last_fit, load_and_account
-from mmparts.engine.transfer import fine_tune, plan_transfer, take
+from mmparts.engine.transfer import class_rows, fine_tune, plan_transfer, shapes_of, take
 
 OLD, NEW = ['circle', 'square', 'star', 'ring'], ['ring', 'moon', 'circle']
 FAMILIES = ('dino_r50', 'detr_r50', 'dn_detr_r50', 'mask_dino_r50', 'h_detr_r50')
@@ -97,3 +99,11 @@ def test_rates_and_freezing_are_written_into_the_config():
     assert keys and all(value == dict(lr_mult=pytest.approx(10)) for value in keys.values())
     assert set(keys) <= {name for name, _ in old.named_parameters()}
     assert whole.default_hooks.frozen_parts.names == ['backbone']
+
+
+@pytest.mark.parametrize('base', FAMILIES)
+def test_what_fine_tuning_of_pre_trained_models_leaves_out_covers_every_class_tensor(base):
+    patterns = Config.fromfile(tiny.CONFIGS / '_base_' / 'fine_tune.py').fine_tune.leave_out
+    cfg = tiny.base(base, num_classes=4)
+    found = class_rows(cfg, shapes_of(cfg))
+    assert found and not [name for name in found if not any(re.fullmatch(pattern, name) for pattern in patterns)]
