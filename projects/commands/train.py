@@ -152,5 +152,6 @@ def train(data: str, **options):
     finally:
         while cli.locks:
             cli.locks.pop().release()
+        stop.until_exit = False  # this process goes on
         stop.forget()
     return load(work_dir)
