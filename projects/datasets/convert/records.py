@@ -3,7 +3,7 @@
 import os
 from collections import defaultdict
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cached_property
 from pathlib import Path
 
 from ..unlabelled import SUFFIXES
@@ -49,7 +49,7 @@ class Images:
     def __init__(self, folders: list[Path]):
         self.folders = folders
 
-    @property
+    @cached_property
     def known(self) -> dict[str, list[Path]]:
         """Stem -> images."""
         return next(filter(None, map(index, self.folders)), {})
@@ -82,7 +82,6 @@ class Images:
         return {path for paths in self.known.values() for path in paths}
 
 
-@cache
 def index(folder: Path) -> dict[str, list[Path]]:
     """Stem -> images below a folder; hidden folders are left out."""
     found = defaultdict(list)
