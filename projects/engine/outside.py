@@ -135,11 +135,6 @@ def load_from_torchvision(filename: str, map_location=None):
     return load_checkpoint_file(str(path), map_location, trusted())
 
 
-def read(path: str | Path) -> Config:
-    """A config file."""
-    return Config.fromfile(path)
-
-
 def install() -> None:
     """Let mmengine load torchvision's weights by this."""
     CheckpointLoader.register_scheme(prefixes=TORCHVISION, loader=load_from_torchvision, force=True)

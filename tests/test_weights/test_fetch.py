@@ -2,12 +2,17 @@
 
 import contextlib
 import hashlib
+import re
+import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+import torch
+from mmdet.models.backbones import ResNet
+from mmengine.config import Config
 
 from mmparts.commands import weights
 from mmparts.engine import outside
@@ -127,12 +132,32 @@ def test_the_index_is_whole():
 
 
 def test_every_file_that_a_config_starts_from_is_in_the_index():
-    lacking = {}
-    for path in sorted((ROOT / 'configs').glob('[a-z]*/*.py')):
-        for need in outside.needs(outside.read(path)):
-            if not need.source.startswith('work_dirs/') and need.published is None:
-                lacking.setdefault(need.source, []).append(path.name)
-    assert not lacking
+    text = ''.join(path.read_text(encoding='utf-8') for path in (ROOT / 'configs').rglob('*.py'))
+    sources = set(re.findall(r"checkpoint ?= ?'((?:data/pretrained/|torchvision://)[^']+)'", text))
+    assert len(sources) > 10 and not [source for source in sources if outside.entry_of(source) is None]
+
+
+def test_needs_of_a_config_are_found_with_the_option_that_goes_without():
+    backbone = dict(type='ResNet', init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet50'))
+    cfg = Config(dict(model=dict(type='X', backbone=backbone), load_from='a/own.pth', resume=False))
+    first, second = outside.needs(cfg)
+    assert first.without() == '--cfg-options model.backbone.init_cfg=None' and second.published is None
+    assert first.published.name == 'resnet50-0676ba61.pth' and first.published.sha256 == '0676ba61'
+    with pytest.raises(outside.Lacking, match='load_from: there is no file a/own.pth; put it there') as error:
+        outside.require(cfg, fetches=False)
+    assert 'mmparts weights fetch resnet50-0676ba61.pth' in str(error.value)
+
+
+def test_torchvision_weights_are_read_without_torchvision(tmp_path, monkeypatch):
+    state = ResNet(18, base_channels=8).state_dict()
+    torch.save(state, tmp_path / 'resnet18-f37072fd.pth')
+    monkeypatch.setenv('MMPARTS_WEIGHTS', str(tmp_path))
+    monkeypatch.setitem(sys.modules, 'torchvision', None)
+    model = ResNet(18, base_channels=8, init_cfg=dict(type='Pretrained', checkpoint='torchvision://resnet18'))
+    model.init_weights()
+    assert torch.equal(model.conv1.weight, state['conv1.weight'])
+    with pytest.raises(outside.Lacking, match="no weights called 'resnet51'"):
+        outside.entry_of('torchvision://resnet51')
 
 
 def test_command(address, tmp_path, monkeypatch, capsys):
