@@ -81,9 +81,12 @@ def warn_of_limits(cfg: dict, dataset: Dataset, most: int = 20_000) -> None:
     Args:
         most: larger sets are not looked through.
     """
-    if len(dataset) > most or not hasattr(dataset, 'get_data_info') or not has_boxes(dataset):
+    loader = cfg.get('train_dataloader')
+    if not isinstance(loader, dict) or len(dataset) > most or not hasattr(dataset, 'get_data_info'):
         return
-    found = survey(dataset, 'train', scale_of(cfg['train_dataloader']['dataset']))
+    if not has_boxes(dataset):
+        return
+    found = survey(dataset, 'train', scale_of(loader['dataset']))
     found.dropped = {}  # the data set has said so
     for line in found.findings(queries_of(cfg)):
         print_log(line, 'current', logging.WARNING)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from mmengine.config import Config
 from mmengine.dataset import BaseDataset
 
-from .members import classes_of, members, pipeline_of
+from .members import classes_of, members
 
 SMALL = 8  # pixels of a side after resizing, the stride of the finest level of most detectors
 EDGES = (8, 16, 32, 64, 128)  # strides that sides are held against
@@ -80,7 +80,8 @@ def survey(dataset: BaseDataset, name: str, scale: tuple[int, int] | None = None
         for each in info.get('instances', ()):
             if each.get('ignore_flag'):
                 continue
-            label = classes[each['bbox_label']] if classes else str(each['bbox_label'])
+            number = each.get('bbox_label', 0)
+            label = classes[number] if number < len(classes) else str(number)
             x1, y1, x2, y2 = each['bbox']
             labels[label] += 1
             found.sides.setdefault(label, []).append(factor * math.sqrt(max(x2 - x1, 0) * max(y2 - y1, 0)))
@@ -104,7 +105,7 @@ def resize_factor(info: dict, scale: tuple[int, int] | None) -> float:
 
 def scale_of(dataset: dict) -> tuple[int, int] | None:
     """What the pipeline of a data set's config resizes to; of several choices the last."""
-    for step in pipeline_of(dataset):
+    for step in next(members(dataset)).get('pipeline') or ():
         scale = step.get('scale') or step.get('img_scale') or (step.get('scales') or [None])[-1]
         if 'Resize' in str(step.get('type')) and isinstance(scale, (tuple, list)) and len(scale) == 2:
             return tuple(scale)
