@@ -6,10 +6,10 @@ import torch
 from mmengine.config import Config
 from torch import Tensor
 
-from .. import config
 from ..multimodal.clip_layout import as_openai
 from ..multimodal.states import Texts
 from ..registry import MODELS
+from ..shipped import config
 
 END = 49407
 
