@@ -113,7 +113,16 @@ def compare(first: str, expected: Sequence[str], second: str, got: Sequence[str]
 
 
 def check_model(model, name: str, classes: Sequence[str], training: bool = True):
-    """Every module with a ``num_classes``, but for backbones (their pre-training) and RPN heads (objectness)."""
+    """Every module with a ``num_classes``, but for backbones (their pre-training) and RPN heads (objectness). A model
+    that makes regions of class numbers, and paints them again, says which numbers it reads: ``class_numbers``."""
+    numbers = getattr(model, 'class_numbers', None)
+    if numbers and model.num_classes != len(classes):
+        if max(numbers) >= len(classes):
+            raise ValueError(
+                f'the regions of the model are of the class numbers {tuple(numbers)}, but the {name} set has '
+                f'{len(classes)} classes: {tuple(classes)}; name other numbers in the regions of the head'
+            )
+        return
     for path, module in model.named_modules():
         number = getattr(module, 'num_classes', None)
         if not isinstance(number, int) or path.split('.')[0] == 'backbone' or path.endswith('rpn_head'):

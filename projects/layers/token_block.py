@@ -107,6 +107,13 @@ class TokenBlocks(nn.ModuleList):
         super().__init__(make(*args, drop_path=rate, **kwargs) for rate in rates)
         self.with_cp = with_cp
 
+    def __getitem__(self, index: int | slice) -> nn.Module:
+        """A block, or some of them as what they are here; they keep their drop paths."""
+        if not isinstance(index, slice):
+            return super().__getitem__(index)
+        part = TokenBlocks(0, with_cp=self.with_cp)
+        return part.extend([*self][index])
+
     def forward(self, x: Tensor, *args, taps: Sequence[int] = (), **kwargs) -> Tensor | tuple[Tensor, list[Tensor]]:
         """x B N C through all blocks; with ``taps``, also what leaves the blocks of these numbers (from 0)."""
         found = []

@@ -14,6 +14,7 @@ from . import (  # noqa: F401  importing registers the parts
     nn_former,
     preprocessor,
     restore,
+    scales,
     segmentor,
     slices,
     sliding,

@@ -132,6 +132,13 @@ class RegionHead(SegmentHead):
             )
         return Target(maps, regions=True)
 
+    @property
+    def class_numbers(self) -> tuple[int, ...] | None:
+        """Those that regions are made of, where predictions become such numbers again; else None."""
+        if self.paint is None:
+            return None
+        return tuple(sorted({number for numbers in self.regions.values() for number in numbers}))
+
     def decode(self, logits):
         masks = logits.sigmoid() > self.threshold
         if self.paint is None:

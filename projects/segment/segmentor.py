@@ -93,7 +93,7 @@ class Segmentor(BaseModel):
         shared = dict(num_classes=self.num_classes, activation=self.head.activation)
         self.terms = ModuleList(build_part(term, **shared) for term in terms)
         self.supervision = build_part(supervision)
-        self.inference = build_part(inference)
+        self.inference = build_part(inference, activation=self.head.activation)
         self.keep_logits = keep_logits
         if not keep_logits and not hasattr(self.inference, 'slabs'):
             raise ValueError(f'keep_logits=False: {type(self.inference).__name__} gives its logits as a whole only')
@@ -179,6 +179,11 @@ class Segmentor(BaseModel):
             check = getattr(part, 'check_size', None)
             if check is not None:
                 check(tuple(images.shape[2:]))
+
+    @property
+    def class_numbers(self) -> tuple[int, ...] | None:
+        """What the head makes regions of, see `mmparts.RegionHead`."""
+        return getattr(self.head, 'class_numbers', None)
 
     @property
     def crops(self) -> bool:

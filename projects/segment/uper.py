@@ -23,6 +23,9 @@ class UPerDecoder(BaseModule):
         mid_channels: of all maps inside, and of the features.
         pools: sides of the grids that the coarsest map is averaged to.
         norm: of all convolutions.
+
+    Raises:
+        ValueError: batch norm in training on a single image, whose coarsest map is pooled to one pixel.
     """
 
     tiny = dict(mid_channels=16)
@@ -60,7 +63,13 @@ class UPerDecoder(BaseModule):
         return [self.fuse(torch.cat([resized(each, smoothed[0]) for each in smoothed], dim=1))]
 
     def context(self, x: Tensor) -> Tensor:
-        pooled = [conv(F.adaptive_avg_pool2d(x, side)) for conv, side in zip(self.contexts, self.pools)]
+        try:
+            pooled = [conv(F.adaptive_avg_pool2d(x, side)) for conv, side in zip(self.contexts, self.pools)]
+        except ValueError as error:  # torch's, of batch norm
+            raise ValueError(
+                f'UPerDecoder trains on a batch of {len(x)}, pooled to one pixel: its batch norm has a single value; '
+                "batch_size=2, norm=dict(type='SyncBN') on several processes, or norm=dict(type='GN', num_groups=32)"
+            ) from error
         return self.join_context(torch.cat([x, *(resized(each, x) for each in pooled)], dim=1))
 
 

@@ -107,3 +107,11 @@ def test_a_conv_mlp_sees_neighbours_within_each_map():
     moved[:, 0] += 1  # the corner of the first map: its neighbours change, others do not
     changed = (mlp(moved, [(3, 4), (2, 2)]) - out).abs().sum(-1)[0] > 1e-6
     assert changed.nonzero().flatten().tolist() == [0, 1, 4, 5]
+
+
+def test_some_of_the_blocks_are_blocks():
+    blocks = TokenBlocks(4, 8, 2, drop_path=0.3, with_cp=True).eval()
+    part = blocks[1:3]
+    assert isinstance(part, TokenBlocks) and part.with_cp and [*part] == [blocks[1], blocks[2]]
+    x = torch.randn(2, 5, 8)
+    assert part(x).equal(blocks[2](blocks[1](x))) and len(blocks[:0]) == 0

@@ -34,15 +34,14 @@ def macs(config: str, size: tuple[int, ...]) -> tuple[float, float]:
     ('config', 'printed'),
     [
         ('vt_unet/vt-unet_t_1xb1-350e_brats2021.py', 51.970),
-        pytest.param('vt_unet/vt-unet_s_1xb1-350e_brats2021.py', 100.838, marks=pytest.mark.long),
-        pytest.param('vt_unet/vt-unet_b_1xb1-350e_brats2021.py', 164.961, marks=pytest.mark.long),
+        ('vt_unet/vt-unet_s_1xb1-350e_brats2021.py', 100.838),
+        ('vt_unet/vt-unet_b_1xb1-350e_brats2021.py', 164.961),
     ],
 )
 def test_vt_unet_counts_as_fvcore_does(config, printed):
     assert macs(config, (128, 128, 128))[1] == pytest.approx(printed, rel=1e-3)
 
 
-@pytest.mark.long
 @pytest.mark.parametrize(
     ('config', 'size', 'measured'),
     [

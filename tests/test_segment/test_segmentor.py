@@ -7,9 +7,11 @@ from mmseg.evaluation import IoUMetric
 from mmseg.structures import SegDataSample
 from segmentors import batch, build, sample, trains
 
+from mmparts.datasets.check_classes import check_model
 from mmparts.registry import MODELS
 from mmparts.segment.heads import RegionHead, SoftmaxHead
 from mmparts.segment.inference import MirroredInference, mirror_pad
+from mmparts.segment.scales import MultiScaleInference
 from mmparts.segment.structures import Target
 from mmparts.segment.supervision import DeepSupervision
 
@@ -174,6 +176,38 @@ def test_an_image_is_normalised_by_itself():
             MODELS.build(dict(type='mmparts.SegmentPreprocessor', **wrong))
 
 
+@pytest.mark.parametrize('activation', ['softmax', 'sigmoid'])
+def test_scales_and_flips_are_averaged_as_probabilities(activation):
+    """By hand: two sizes, each as it is and mirrored from left to right."""
+    torch.manual_seed(0)
+    kernel, image = torch.nn.Conv2d(3, 4, 3, padding=1), torch.rand(2, 3, 12, 16)
+    views = [torch.nn.functional.interpolate(image, size, mode='bilinear') for size in ((12, 16), (18, 24))]
+    expected = 0
+    for view in views:
+        for flipped in (False, True):
+            logits = kernel(view.flip(3) if flipped else view)
+            logits = torch.nn.functional.interpolate(logits, (12, 16), mode='bilinear')
+            logits = logits.flip(3) if flipped else logits
+            expected = expected + (logits.softmax(1) if activation == 'softmax' else logits.sigmoid()) / 4
+    inference = MultiScaleInference((1, 1.5), activation=activation, mirror_axes=(1,))
+    got = inference(image, kernel)
+    assert torch.allclose(got.softmax(1) if activation == 'softmax' else got.sigmoid(), expected, atol=1e-5)
+    assert MultiScaleInference((1,))(image, kernel).argmax(1).equal(kernel(image).argmax(1))
+
+
+def test_scales_stand_in_a_config():
+    """Windows at every size; the segmentor says what its probabilities are."""
+    windows = dict(type='mmparts.SlidingInference', size=(32, 32))
+    cfg = plain(inference=dict(type='mmparts.MultiScaleInference', ratios=(0.75, 1.25), base=windows, mirror_axes=(1,)))
+    model = build(cfg).eval()
+    with torch.no_grad():
+        predicted = model(**batch(model, [(40, 33)], training=False), mode='predict')[0]
+    assert tuple(predicted.pred_sem_seg.data.shape) == (1, 40, 33) and model.inference.activation == 'softmax'
+    for wrong in (dict(ratios=()), dict(ratios=(0,)), dict(activation='relu')):
+        with pytest.raises(ValueError, match='ratios=|activation='):
+            MultiScaleInference(**wrong)
+
+
 def test_mirrored_inference_of_a_net_that_crops():
     kernel = torch.nn.Conv2d(1, 1, 5, bias=False)
     torch.nn.init.constant_(kernel.weight, 1 / 25)
@@ -205,3 +239,16 @@ def test_cross_entropy_of_classes_is_refused_for_regions():
         one.gt_sem_seg = PixelData(data=torch.zeros(3, 32, 32, dtype=torch.uint8))
     with pytest.raises(ValueError, match='BinaryCrossEntropyTerm'):
         model(**data, mode='loss')
+
+
+def test_regions_of_class_numbers_fit_a_set_of_classes():
+    """One region of a set with background: both numbers are right, as long as the region's classes exist."""
+    head = dict(type='mmparts.RegionHead', regions=dict(lesion=(1,)), paint=dict(lesion=1))
+    terms = [dict(type='mmparts.BinaryCrossEntropyTerm')]
+    cfg = {key: value for key, value in plain(head=head, terms=terms).items() if key != 'num_classes'}
+    check_model(build(cfg), 'train', ('background', 'lesion'))
+    with pytest.raises(ValueError, match=r'class numbers \(3,\), but the train set has 2 classes'):
+        check_model(build(cfg | dict(head=dict(head, regions=dict(lesion=(3,))))), 'train', ('background', 'lesion'))
+    del head['paint']
+    with pytest.raises(ValueError, match='num_classes=1 .* the train set has 2 classes'):
+        check_model(build(cfg | dict(head=head)), 'train', ('background', 'lesion'))

@@ -74,3 +74,12 @@ def test_trains_a_step_on_every_backbone(name):
     assert not [name for name, each in model.named_parameters() if each.grad is None]
     (first, second) = model.eval()(**task.batch(model), mode='predict')
     assert first.pred_sem_seg.data.shape[-2:] == first.ori_shape[:2]
+
+
+def test_one_image_has_no_statistics_of_a_pixel():
+    maps = [torch.randn(1, c, *size) for c, size in ((8, (16, 16)), (16, (8, 8)))]
+    cfg = dict(type='mmparts.UPerDecoder', in_channels=(8, 16), strides=(4, 8), mid_channels=8)
+    with pytest.raises(ValueError, match="batch of 1, pooled to one pixel.*batch_size=2.*'GN'"):
+        MODELS.build(cfg)(maps)
+    assert MODELS.build(dict(cfg, norm=dict(type='GN', num_groups=4)))(maps)[0].shape == (1, 8, 16, 16)
+    assert MODELS.build(cfg).eval()(maps)[0].shape == (1, 8, 16, 16)

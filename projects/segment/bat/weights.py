@@ -28,6 +28,7 @@ class BATLayout(WeightLayout):
     """jcwang123/BA-Transformer's models."""
 
     model = Segmentor
+    papers = ('bat',)
 
     @staticmethod
     def matches(keys):

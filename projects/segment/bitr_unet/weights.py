@@ -14,6 +14,7 @@ class BiTrUnetLayout(WeightLayout):
     """JustaTinyDot/BiTr-Unet's models."""
 
     model = Segmentor
+    papers = ('bitr_unet',)
 
     @staticmethod
     def matches(keys):

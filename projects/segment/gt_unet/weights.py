@@ -39,6 +39,7 @@ class GTUNetLayout(WeightLayout):
     """Kent0n-Li/GT-U-Net's models (not the tiny one, whose plain blocks have other names)."""
 
     model = Segmentor
+    papers = ('gt_unet',)
 
     @staticmethod
     def matches(keys):

@@ -14,6 +14,7 @@ class NNFormerLayout(WeightLayout):
     without deep supervision does not have, are dropped."""
 
     model = Segmentor
+    papers = ('nn_former',)
 
     @staticmethod
     def matches(keys):

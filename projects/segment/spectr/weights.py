@@ -39,6 +39,7 @@ class SpecTrLayout(WeightLayout):
     band."""
 
     model = Segmentor
+    papers = ('spectr',)
 
     @staticmethod
     def matches(keys):

@@ -33,6 +33,7 @@ class SwinUnetLayout(WeightLayout):
     """HuCaoFighting/Swin-Unet's models."""
 
     model = Segmentor
+    papers = ('swin_unet',)
 
     @staticmethod
     def matches(keys):

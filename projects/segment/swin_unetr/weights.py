@@ -15,6 +15,7 @@ class SwinUNETRLayout(WeightLayout):
     does ('legacy' up to 1.4), and the config must say the same."""
 
     model = Segmentor
+    papers = ('swin_unetr',)
 
     @staticmethod
     def matches(keys):

@@ -71,6 +71,7 @@ class TransBTSLayout(WeightLayout):
     """Wenxuan-1119/TransBTS's models."""
 
     model = Segmentor
+    papers = ('trans_bts',)
 
     @staticmethod
     def matches(keys):

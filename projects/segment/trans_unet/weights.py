@@ -56,6 +56,7 @@ class TransUNetLayout(WeightLayout):
     """Beckschen/TransUNet's R50-ViT models."""
 
     model = Segmentor
+    papers = ('trans_unet',)
 
     @staticmethod
     def matches(keys):

@@ -32,6 +32,7 @@ class UNETRLayout(WeightLayout):
     """The names of ``monai.networks.nets.UNETR``; queries, keys and values stand as in ours."""
 
     model = Segmentor
+    papers = ('unetr',)
 
     @staticmethod
     def matches(keys):

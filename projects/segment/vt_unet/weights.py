@@ -11,6 +11,7 @@ class VTUNetLayout(WeightLayout):
     """himashi92/VT-UNet's models. They were trained with ``index='corner'`` and ``double_scale=True``."""
 
     model = Segmentor
+    papers = ('vt_unet',)
 
     @staticmethod
     def matches(keys):
