@@ -18,7 +18,16 @@ from ..weights.convert import account
 Net = Callable[[Tensor], Tensor]
 
 
-def _workloads(name: str, ours: nn.Module, run: Net, peer: str, theirs: nn.Module, run_peer: Net, x: Tensor):
+def _workloads(
+    name: str,
+    ours: nn.Module,
+    run: Net,
+    peer: str,
+    theirs: nn.Module,
+    run_peer: Net,
+    x: Tensor,
+    tolerance: float = 1e-3,
+):
     """Forward and a step without an optimizer, as keyword arguments of `race.Workload`."""
 
     def forward(run: Net):
@@ -42,7 +51,7 @@ def _workloads(name: str, ours: nn.Module, run: Net, peer: str, theirs: nn.Modul
     ours.eval(), theirs.eval()
     sides = ((forward(run), forward(run_peer)), (step(ours, run), step(theirs, run_peer)))
     for what, (mine, other) in zip(('forward', 'forward + backward'), sides):
-        yield dict(name=f'{name}, {what}', ours=mine, peers={peer: other}, tolerance=1e-3, goal=1)
+        yield dict(name=f'{name}, {what}', ours=mine, peers={peer: other}, tolerance=tolerance, goal=1)
 
 
 def _filled(layout, theirs: nn.Module, ours: nn.Module) -> nn.Module:
@@ -74,6 +83,11 @@ def swin_v2() -> Iterator[dict]:
 
 def intern_image() -> Iterator[dict]:
     net = InternImage('tiny', drop_path=0.0, out_indices=(3,))
+    with (
+        torch.no_grad()
+    ):  # at the start all samples lie on borders of cells, where the gradient of either cell is right
+        for each in net.parameters():
+            each += 0.02 * torch.randn_like(each)
 
     def plain(x: Tensor) -> Tensor:
         with VARIANTS.use('reference'):
@@ -87,6 +101,7 @@ def intern_image() -> Iterator[dict]:
         net,
         plain,
         torch.randn(2, 3, 224, 224),
+        tolerance=0.02,  # some samples lie near a border still, and rounding decides
     )
 
 
