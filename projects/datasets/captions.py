@@ -101,7 +101,7 @@ class ImageTexts(NamedImages, BaseDataset):
         if not isinstance(name, str) or not name:
             raise BadAnnotations(f'{where}: the name of the image is {name!r}; it should be a path')
         check_inside(name, where)
-        return os.path.join(self.data_prefix.get('img') or '', name)
+        return os.path.join(self.data_prefix.get('img') or self.data_root or '', name)
 
     def _json(self):
         try:
@@ -199,7 +199,7 @@ class ImageTextFolder(ImageTexts):
             known = names.setdefault(path, [])
             known += [(f'{name}#{len(known) + index}', text) for index, text in enumerate(texts)]
         for path, texts in names.items():
-            name = os.path.relpath(path, self.data_prefix.get('img') or '.')
+            name = os.path.relpath(path, self.data_prefix.get('img') or self.data_root or '.')
             yield places[path], name, name, path, texts
 
     def _beside(self):

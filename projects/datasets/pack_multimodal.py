@@ -8,7 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
 
 from ..registry import TRANSFORMS
-from ..structures import MultimodalSample
+from ..structures import MultimodalSample, TextList
 
 TEXTS = ('all', 'random', 'first', 'none')
 
@@ -41,7 +41,7 @@ class PackMultimodal(BaseTransform):
             inputs['image'] = torch.from_numpy(np.ascontiguousarray(image.transpose(2, 0, 1)))
         if self.texts != 'none' and 'texts' in results:
             texts = results['texts']
-            inputs['text'] = dict(all=list, first=lambda all: all[0], random=self.one_of)[self.texts](texts)
+            inputs['text'] = dict(all=TextList, first=lambda all: all[0], random=self.one_of)[self.texts](texts)
         for key in self.keys:
             value = results[key]
             inputs[key] = torch.from_numpy(value) if isinstance(value, np.ndarray) else value

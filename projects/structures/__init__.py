@@ -2,7 +2,7 @@
 
 from .labelled import ImageSample
 from .labels import LabelTable
-from .multimodal import MultimodalSample
+from .multimodal import MultimodalSample, TextList
 from .volume import VolumeData, VolumeSample
 
-__all__ = ['ImageSample', 'LabelTable', 'MultimodalSample', 'VolumeData', 'VolumeSample']
+__all__ = ['ImageSample', 'LabelTable', 'MultimodalSample', 'TextList', 'VolumeData', 'VolumeSample']

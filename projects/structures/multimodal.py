@@ -1,10 +1,29 @@
 """What goes with the inputs of a model of several modalities: truths before, predictions after."""
 
+from collections.abc import Iterable, Iterator
+
 from mmengine.structures import BaseDataElement
 
 
+class TextList:
+    """The texts of one item. No Sequence on purpose: mmengine's collating turns lists within a batch inside out, and
+    refuses those of unequal lengths."""
+
+    def __init__(self, texts: Iterable[str]):
+        self.texts = tuple(texts)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.texts)
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def __repr__(self) -> str:
+        return f'TextList({list(self.texts)})'
+
+
 class MultimodalSample(BaseDataElement):
-    """Beside it go ``inputs``, a dict of modalities: ``image`` C H W, ``text`` a string, several, or ids ...
+    """Beside it go ``inputs``, a dict of modalities: ``image`` C H W, ``text`` a string, a `TextList`, or ids ...
 
     Truths:
         gt_texts: what is said of the image, a list of strings.

@@ -53,6 +53,7 @@ def test_whole_nets_run_only_where_asked_for():
         'intern-image-t',
         'unetr',
         'swin-unetr',
+        'clip',
     ]
 
 

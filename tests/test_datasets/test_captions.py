@@ -4,10 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from mmengine.dataset import pseudo_collate
 from PIL import Image
 
 from mmparts.datasets import CocoCaptions, ImageTextFolder, KarpathyCaptions, LargestObject, PackMultimodal
 from mmparts.datasets.annotations import BadAnnotations
+from mmparts.registry import MODELS
 
 
 def write(folder, name: str, content) -> str:
@@ -168,8 +170,22 @@ def test_largest_object_is_the_label(images):
 def test_pack_chooses_texts():
     item = dict(img=np.zeros((4, 5, 3), np.uint8), texts=['a', 'b'], img_id=3, gt_label=2, question='why?')
     packed = PackMultimodal()(dict(item))
-    assert packed['inputs']['image'].shape == (3, 4, 5) and packed['inputs']['text'] == ['a', 'b']
+    assert packed['inputs']['image'].shape == (3, 4, 5) and list(packed['inputs']['text']) == ['a', 'b']
     assert packed['data_samples'].gt_texts == ['a', 'b'] and int(packed['data_samples'].gt_label) == 2
     assert PackMultimodal('first')(dict(item))['inputs']['text'] == 'a'
     assert {PackMultimodal('random')(dict(item))['inputs']['text'] for _ in range(40)} == {'a', 'b'}
     assert set(PackMultimodal('none', keys=('question',))(dict(item))['inputs']) == {'image', 'question'}
+
+
+def test_items_of_unequal_numbers_of_texts_share_a_batch():
+    """As mmengine's data loader collates them; ids and owners are those of the items."""
+    image = np.zeros((4, 5, 3), np.uint8)
+    items = [PackMultimodal()(dict(img=image, texts=texts)) for texts in (['a', 'b', 'c'], ['d'])]
+    batch = pseudo_collate(items)
+    inputs = dict(
+        image=dict(type='mmparts.ImageInputs'),
+        text=dict(type='mmparts.TextInputs', tokenizer=dict(type='mmparts.ByteTokenizer')),
+    )
+    made = MODELS.build(dict(type='mmparts.MultimodalPreprocessor', inputs=inputs))(batch)['inputs']
+    assert made['text'].strings == ['a', 'b', 'c', 'd'] and made['text'].owner.tolist() == [0, 0, 0, 1]
+    assert made['image'].shape == (2, 3, 4, 5)

@@ -127,9 +127,10 @@ class Contrastive(Objective):
         return dict(loss=sum(losses) / 2, accuracy=sum(right) / 2, scale=scale.detach())
 
     def direction(self, states: States, query: str, key: str, scale: Tensor) -> tuple[Tensor, Tensor]:
-        """Loss and share of right ones, of queries of one modality among keys of the other."""
+        """Loss and share of right ones, of queries of one modality among keys of the other; in full precision."""
         keys, own = self.keys(states, key), self.keys.own(states, key)
-        logits = scale * states.embedding(query) @ keys.T
+        with torch.autocast(keys.device.type, enabled=False):
+            logits = scale * states.embedding(query) @ keys.T
         targets = self.targets(states, query, key, own, len(keys))
         loss = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
         return loss, (logits.detach().argmax(1) == own).float().mean()
