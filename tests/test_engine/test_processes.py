@@ -86,3 +86,5 @@ def test_one_loss_and_each_process_its_own_statistics(train, tmp_path):
         torch.load(tmp_path / name / 'epoch_2.pth', weights_only=True)['state_dict'] for name in ('straight', 'stopped')
     ]
     assert all(torch.equal(ends[0][name], ends[1][name]) for name in ends[0])
+    saved = sum(value.double().sum().item() for value in ends[0].values())
+    assert saved == pytest.approx((logs[0][-1]['weights'] + logs[1][-1]['weights']) / 2), 'the mean statistics'
