@@ -39,13 +39,10 @@ def table() -> dict[str, dict]:
 def facts(cfg: Config, name: str) -> dict:
     """The facts of a config; ``name`` tells on how many processes it trains."""
     cfg = cfg.to_dict()
-    found = {
-        **optimizer_facts(cfg['optim_wrapper']),
-        **schedule_facts(cfg),
-        **model_facts(cfg['model']),
-        **data_facts(cfg),
-        'batch': int(re.search(r'_(\d+)xb\d+', name)[1]) * cfg['train_dataloader']['batch_size'],
-    }
+    found = {**model_facts(cfg['model']), **data_facts(cfg)}
+    if cfg.get('optim_wrapper'):  # others are only evaluated
+        found |= {**optimizer_facts(cfg['optim_wrapper']), **schedule_facts(cfg)}
+        found['batch'] = int(re.search(r'_(\d+)xb\d+', name)[1]) * cfg['train_dataloader']['batch_size']
     return {key: value for key, value in found.items() if value not in (None, {}, [])}
 
 
@@ -93,12 +90,12 @@ def model_facts(model: dict) -> dict:
     terms = [each for where, each in typed(model) if len(where) > 1 and where[-2] == 'terms']
     groups = {short(each['type']): each for each in model.get('groups', ())}
     queries = [each['num_queries'] for _, each in typed(model) if 'num_queries' in each and 'transformer' not in each]
-    preprocessor = model.get('data_preprocessor', {})
+    preprocessor = model.get('data_preprocessor') or {}
     return dict(
         queries=model.get('num_queries', queries[0] if queries and 'panoptic_head' in model else None),
         costs={short(each['type'], 'Cost'): number(each, 'weight') for each in costs} | mask_costs(model),
         losses={short(each['type'], 'Term'): number(each, 'weight') for each in terms},
-        groups={name: {key: default(each, key) for key in GROUPS[name]} for name, each in groups.items()},
+        groups={name: {key: default(each, key) for key in GROUPS.get(name, ())} for name, each in groups.items()},
         head_losses=dict(head_losses(model)),
         auxiliary={name: each['weight'] for name, each in (model.get('auxiliary') or {}).items()},
         mixing={key: value for key, value in (model.get('mixing') or {}).items() if key != 'type'},
@@ -185,7 +182,8 @@ def files(dataset: dict) -> str:
     for key in ('cases', 'indices', 'files'):
         if dataset.get(key):
             parts.append(f'{len(dataset[key])} {key} from {first(dataset[key])}')
-    return ' '.join([dataset['data_root'].removeprefix('data/').strip('/'), *map(str, filter(None, parts))])
+    root = str(dataset.get('data_root') or '').removeprefix('data/').strip('/')
+    return ' '.join(map(str, filter(None, [root, *parts])))
 
 
 def first(values: list) -> str:
