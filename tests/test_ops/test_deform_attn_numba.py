@@ -220,7 +220,8 @@ for _ in range(2):
 @pytest.mark.long
 def test_four_processes_may_compile_into_one_empty_cache(tmp_path):
     """As four ranks do on a machine that has never run the kernels; afterwards a fifth loads what they left."""
-    code = CALL.replace('BLOCKED', 'False') + 'print(mmparts.ops.deform_attn.api.VARIANTS.chosen(torch.device("cpu")))'
+    code = '\n'.join(line for line in CALL.splitlines() if 'BLOCKED' not in line)
+    code += '\nprint(mmparts.ops.deform_attn.api.VARIANTS.chosen(torch.device("cpu")))'
     environment = {**os.environ, 'OMP_NUM_THREADS': '1', 'NUMBA_CACHE_DIR': str(tmp_path)}
     command = [sys.executable, '-W', 'ignore', '-c', code]
     started = [
