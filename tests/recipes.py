@@ -36,6 +36,12 @@ def table() -> dict[str, dict]:
     return rows
 
 
+def pending() -> list[str]:
+    """Patterns of the configs whose rows are still to be written."""
+    with TABLE.open(encoding='utf-8') as file:
+        return yaml.safe_load(file)['pending']
+
+
 def facts(cfg: Config, name: str) -> dict:
     """The facts of a config; ``name`` tells on how many processes it trains."""
     cfg = cfg.to_dict()
