@@ -54,6 +54,8 @@ def plain(value):
         return {str(key): plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(each) for each in value]
+    if isinstance(value, str):
+        return value.strip()
     return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
