@@ -21,17 +21,13 @@ def config_for(args: argparse.Namespace) -> str:
         sys.exit(f'error: {folder} has several configs, {", ".join(map(osp.basename, found))}; name one of them')
     if found:
         if args.epochs:
-            set_option(args, 'train_cfg.max_epochs', args.epochs)
+            chosen = {'train_cfg.max_epochs': args.epochs, 'train_cfg.val_interval': -(-args.epochs // 5)}
+            args.cfg_options = {**chosen, **(args.cfg_options or {})}  # as the command line would say it
         return found[0]
     name = osp.splitext(osp.basename(folder))[0]
     args.work_dir = args.work_dir or osp.join('work_dirs', name)
     args.folder = args.config
     return convert_folder(args, osp.join(args.work_dir, 'data'), args.epochs)
-
-
-def set_option(args: argparse.Namespace, key: str, value) -> None:
-    """As if the command line had said it by `--cfg-options`."""
-    args.cfg_options = {**(args.cfg_options or {}), key: value}
 
 
 def estimate(cfg) -> None:

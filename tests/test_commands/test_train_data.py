@@ -112,7 +112,7 @@ def test_a_folder_that_was_converted_keeps_its_config(tmp_path):
     (tmp_path / 'dino_small_x.py').write_text('')
     args = train.parser().parse_args([str(tmp_path), '--epochs', '3'])
     assert train_data.config_for(args) == str(tmp_path / 'dino_small_x.py')
-    assert args.cfg_options == {'train_cfg.max_epochs': 3}
+    assert args.cfg_options == {'train_cfg.max_epochs': 3, 'train_cfg.val_interval': 1}
     (tmp_path / 'dino_small_y.py').write_text('')
     with pytest.raises(SystemExit, match='has several configs'):
         train_data.config_for(args)
