@@ -4,7 +4,7 @@ TORCH ?= torch==2.13.0
 STACK ?= openmmlab
 BIN := $(VENV)/bin
 
-.PHONY: help setup setup-test demo lint format test test-long test-real test-slurm clean
+.PHONY: help setup setup-test demo lint format test test-long test-real test-slurm docs clean
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
@@ -50,6 +50,10 @@ test-long: setup-test  ## the tests that take minutes
 test-slurm: setup-test  ## the tests on a Slurm of three nodes, started on this machine (root; installs slurm-wlm, munge)
 	tests/test_slurm/install.sh
 	$(BIN)/python -m pytest -m slurm tests/test_slurm --durations=5
+
+docs: setup  ## build the documentation site into site/; a link that leads nowhere is an error
+	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[docs]"
+	$(BIN)/python -m mkdocs build --strict --quiet
 
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) build dist work_dirs/demo data/shapes projects/.mim *.egg-info

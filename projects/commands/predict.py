@@ -15,11 +15,17 @@ def parser() -> Parser:
         'a volume, a folder of them, or a data set; writes label files with their geometry, too. Exit code 1 if one '
         'failed.'
     )
-    parser.add_argument('images', help='an image, a volume, or a folder of them')
+    parser.add_argument('images', help='an image, a video (.mp4 ...), the number of a camera, a volume, or a folder')
     parser.add_argument('config', help='the config that the model was trained with; it is Python code and is run')
     parser.add_argument('checkpoint', help='its weights (.pth)')
     parser.add_argument('--out', default='predictions', metavar='DIR', help='where to write (default: predictions)')
-    parser.add_argument('--score-thr', type=share, default=0.3, help='lowest score to keep (default 0.3)')
+    parser.add_argument(
+        '--score-thr',
+        type=share,
+        help='lowest score to keep (default: the one that the report beside the checkpoint found best, else 0.3)',
+    )
+    parser.add_argument('--coco', action='store_true', help='write coco.json, too: a COCO data set with scores')
+    parser.add_argument('--frames', type=whole(1), metavar='N', help='of a video or camera: stop after so many')
     add_device(parser)
     parser.add_argument(
         '--batch-size',
@@ -46,7 +52,9 @@ def parser() -> Parser:
 
 def main(args: argparse.Namespace) -> int:
     from ..engine import cli
+    from ..engine.report import threshold_beside
     from ..inference.detector import find_images
+    from ..inference.video import is_video
     from ..inference.volumes import takes_volumes
 
     cfg = cli.prepare(args)
@@ -54,6 +62,10 @@ def main(args: argparse.Namespace) -> int:
     cli.require_whole_model()
     if takes_volumes(cfg):
         return run_volumes(args, cfg)
+    if args.score_thr is None:
+        args.score_thr = threshold_beside(args.checkpoint) or 0.3
+    if is_video(args.images):
+        return run_video(args, cfg)
     paths = find_images(args.images, cfg)
     if osp.realpath(args.out) == osp.realpath(osp.dirname(paths[0]) or '.'):
         raise SystemExit(f'error: --out {args.out} is the folder of the images, whose files would be written over')
@@ -64,12 +76,11 @@ def run_images(args: argparse.Namespace, cfg, paths: list[str]) -> int:
     from ..engine import cli
     from ..inference.detector import Detector, Failure
     from ..inference.predictions import Records
-    from ..tasks import task_of
     from ..visualization.pictures import file_name, save
 
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), device_of(args), args.texts)
-    task = task_of(detector.model)
-    failures, used = 0, set()
+    task = detector.task
+    failures, used, found = 0, set(), []
     head = dict(config=args.config, checkpoint=args.checkpoint, classes=detector.classes)
     with Records(osp.join(args.out, 'predictions.json'), head) as records:
         for path, result in zip(paths, detector(paths, args.batch_size)):
@@ -83,9 +94,32 @@ def run_images(args: argparse.Namespace, cfg, paths: list[str]) -> int:
             save(task.draw_file(result, detector.classes, args.score_thr), osp.join(args.out, name))
             records.add(record)
             print(f'{path}: {task.summary(record)}')
+            found.append(record)
 
+    if args.coco:
+        save_coco(found, detector.classes, osp.join(args.out, 'coco.json'))
     print(f'{len(paths) - failures} of {len(paths)} images: {osp.join(args.out, "predictions.json")}')
     return 1 if failures else 0
+
+
+def save_coco(records: list[dict], classes: list[str] | None, path: str) -> None:
+    import json
+
+    from ..engine.checkpoint import write_atomically
+    from ..inference.coco_json import coco_of
+
+    write_atomically(json.dumps(coco_of(records, classes)).encode(), path)
+
+
+def run_video(args: argparse.Namespace, cfg) -> int:
+    from ..engine import cli
+    from ..inference.detector import Detector
+    from ..inference.video import predict_video
+
+    detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), device_of(args))
+    number, path = predict_video(args.images, detector, detector.task, args.out, args.score_thr, args.frames)
+    print(f'{number} frames: {path}')
+    return 0
 
 
 def run_volumes(args: argparse.Namespace, cfg) -> int:

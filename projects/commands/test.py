@@ -14,6 +14,14 @@ def parser() -> Parser:
     )
     parser.add_argument('--out', metavar='FILE', help='write the predictions to FILE (.json or .pkl)')
     parser.add_argument('--show-dir', metavar='DIR', help='write pictures: predictions beside the ground truth')
+    parser.add_argument(
+        '--tta',
+        nargs='*',
+        type=float,
+        metavar='SCALE',
+        help='look at each image several times, mirrored and at these factors of its size (default 1), and join what '
+        'is found: objects of two views are matched one to one',
+    )
     parser.add_argument('--score-thr', type=share, default=0.3, help='draw boxes from this score on (default 0.3)')
     return parser
 
@@ -28,6 +36,7 @@ def main(args: argparse.Namespace) -> None:
     from ..analysis.preflight import check_or_exit
     from ..engine import cli
     from ..engine.picture_hook import draw_test_images
+    from ..engine.views import look_several_times
     from ..inference.predictions import dump_metric
     from ..tasks import task_of
 
@@ -39,6 +48,8 @@ def main(args: argparse.Namespace) -> None:
     )
     cli.require_whole_model()
     cfg.load_from, cfg.resume = cli.require_file(args.checkpoint, 'checkpoint'), False
+    if args.tta is not None:
+        look_several_times(cfg, args.tta or (1.0,))
     if args.show_dir:
         draw_test_images(cfg, args.show_dir, args.score_thr)
 

@@ -29,6 +29,8 @@ from .report_hook import ReportHook
 from .seed import StepSeedHook
 from .sharded import ShardedRunner
 from .transfer import TransferHook
+from .val_loop import ValidationLoop
+from .views import ViewsHook
 from .watchdog import WatchdogHook
 
 install()
@@ -62,6 +64,8 @@ __all__ = [
     'ShardedRunner',
     'StepSeedHook',
     'UnsafeCheckpoint',
+    'ValidationLoop',
+    'ViewsHook',
     'WatchdogHook',
     'WeightsDoNotFit',
     'draw_test_images',

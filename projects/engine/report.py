@@ -34,7 +34,7 @@ from ..visualization.report.blocks import Example
 from .checkpoint import write_atomically
 from .data_summary import SMALL
 
-PAGE, RECORD = 'report.html', 'report.json.gz'
+PAGE, RECORD, SUMMARY = 'report.html', 'report.json.gz', 'report.json'
 METRICS = 6  # charts of them
 FOLDED = 15  # rows of a table that opens at a click
 # What of a config a run reads; all else are words of the config itself.
@@ -96,14 +96,26 @@ def write_report(work_dir: str, others: Sequence[str] = (), out: str | None = No
     """
     record = read_record(work_dir)
     out = out or osp.join(work_dir, PAGE)
-    write_atomically(make_page(record, work_dir, others).encode(), out)
+    task = task_named(record['task'])
+    findings = task.findings(task, record['evidence'], record['classes'])
+    write_atomically(make_page(record, findings, work_dir, others).encode(), out)
+    told = dict(metrics=record['metrics'], when=record['when'], threshold=findings.threshold, says=findings.verdict())
+    write_atomically(json.dumps(told, indent=1).encode(), osp.join(work_dir, SUMMARY))
     return out
 
 
-def make_page(record: dict, work_dir: str, others: Sequence[str] = ()) -> str:
+def threshold_beside(checkpoint: str) -> float | None:
+    """The best threshold by the report of the run that wrote a checkpoint, where it left one."""
+    path = osp.join(osp.dirname(checkpoint), SUMMARY)
+    if not osp.isfile(path):
+        return None
+    with open(path, encoding='utf-8') as file:
+        return json.load(file).get('threshold')
+
+
+def make_page(record: dict, findings, work_dir: str, others: Sequence[str] = ()) -> str:
     """The text of the page."""
-    task = task_named(record['task'])
-    findings = task.findings(task, record['evidence'], record['classes'])
+    task = findings.task
     album = Album()
     train, val = read_scalars(work_dir)
     sections = [
@@ -152,6 +164,7 @@ def summary(record: dict, val: list[dict]) -> Section:
         [
             [name, *max((one[name], one['step']) for one in val if name in one), numbers.get(name)]
             for name in (metrics_of(val[-1]) if val else ())
+            if 'loss' not in name
         ],
     )
     return Section('numbers', 'Numbers', [best] if len(val) > 1 and best.rows else [Tiles(tiles)])

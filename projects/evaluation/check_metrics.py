@@ -35,6 +35,8 @@ class CheckMetricsHook(Hook):
             rehearse(runner)
             if waiting:
                 known = [names_of(metric, any(name != 'auto' for _, name in waiting)) for metric in metrics]
+                if hasattr(runner._val_loop, 'names'):  # a loss, which is no metric
+                    known.append(runner._val_loop.names())
                 hold(waiting, None if None in known else [name for names in known for name in names])
         finally:
             for metric in metrics:

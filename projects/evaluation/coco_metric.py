@@ -20,6 +20,7 @@ from .coco_scores import PRECISIONS, Scores, Truth, has, score
 from .names import nearest
 
 KINDS = ('bbox', 'segm', 'proposal', 'proposal_fast')
+TABLE = 100  # classes that the log shows one by one unless it is asked to
 LIMIT = 100  # detections of a class in an image that COCO's server looks at
 
 
@@ -183,8 +184,9 @@ class CheckedCocoMetric(CocoMetric):
         }
         if not proposals:
             self._report(kind, truth)
-        if self.classwise and not proposals:
+        if not proposals and (self.classwise or 1 < len(self.shown) <= TABLE):
             print_log(self._table(counted), 'current')
+        if self.classwise and not proposals:
             values.update({self._of_class(kind, name): counted.ap(label=i) for i, name in enumerate(self.shown)})
         return {name: round(value, 3) for name, value in values.items()}
 

@@ -18,6 +18,7 @@ from ..datasets.unlabelled import SUFFIXES
 from ..engine.checkpoint import load_checkpoint_file
 from ..engine.fit import load_and_account
 from ..registry import DATASETS, resolve
+from ..tasks import task_of
 from ..weights.torch_file import trusted
 
 
@@ -49,6 +50,7 @@ class Detector:
         self.model: BaseModel = MODELS.build(cfg.model)
         load_and_account(self.model, loaded.get('state_dict', loaded))
         self.model.to(device).eval()
+        self.task = task_of(self.model)
         self.classes = class_names(cfg, loaded)
         self.texts = tuple(texts)
         if self.texts and named(self.model):
@@ -66,7 +68,7 @@ class Detector:
         Images that are of one size after the pipeline share a batch: padding would reach the features beside it, in
         these models as in the papers' codes, and change scores with the neighbours of an image.
         """
-        yield from in_batches((self._prepare(path) for path in paths), self._predict, batch_size)
+        yield from in_batches((self._prepare(path) for path in paths), self.predict, batch_size)
 
     def _prepare(self, path: str) -> dict | Failure:
         try:
@@ -75,10 +77,13 @@ class Detector:
             return Failure(path, f'{type(error).__name__}: {error}')
         return Failure(path, 'the pipeline skipped it') if data is None else data
 
-    def _predict(self, batch: list[dict]) -> list[DetDataSample]:
-        return self.model.test_step(
+    @torch.no_grad()
+    def predict(self, batch: list[dict]) -> list[DetDataSample]:
+        """Results of what the pipeline made of images of one size; they hold no truth, for nobody knows it."""
+        found = self.model.test_step(
             dict(inputs=[item['inputs'] for item in batch], data_samples=[item['data_samples'] for item in batch])
         )
+        return [self.task.without_truth(sample) for sample in found]
 
 
 def named(model: BaseModel) -> bool:

@@ -142,6 +142,21 @@ class Task:
         """A record in a few words."""
         raise NotImplementedError
 
+    def fuse(self, views: list):
+        """One data sample of predictions of the same image, of other sizes or mirrored (``flip`` in its metainfo)."""
+        raise TypeError(f'predictions of several views are not joined for {self.name}')
+
+    def resized_truth(self, sample, size: Size):
+        """A data sample whose truth lies on the grid of the file, with it on that of the input, for a loss."""
+        return sample
+
+    def without_truth(self, sample):
+        """A data sample of an image that was predicted alone, without the empty truth that pipelines put there."""
+        for field in self.truths:
+            if field in sample:
+                delattr(sample, field)
+        return sample
+
     # What a data set holds
 
     annotation: ClassVar[str] = 'objects'  # what is counted of a class

@@ -56,6 +56,11 @@ class Classification(WholeImage):
             record['names'] = [classes[label] for label in order]
         return record
 
+    def fuse(self, views: list) -> ImageSample:
+        joined = views[0]
+        joined.pred_scores = torch.stack([view.pred_scores for view in views]).mean(0)
+        return joined
+
     findings = ClassificationFindings
 
     def evidence(self, sample: dict, info: dict) -> dict | None:

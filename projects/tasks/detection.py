@@ -19,6 +19,7 @@ from . import inspection
 from .base import Size, Task, in_channels, num_classes
 from .findings_detection import DetectionFindings
 from .regions import regions
+from .views import fuse
 
 LIMIT = 100  # detections of an image that COCO's definition counts
 PATCH = 32  # pixels of the side of a patch that pre-training looks for
@@ -54,7 +55,8 @@ class Detection(Task):
         return found
 
     def summary(self, record: dict) -> str:
-        return ', '.join(f'{len(record[key])} {name}' for key, name in SUMMARY.items() if key in record)
+        said = ', '.join(f'{len(record[key])} {name}' for key, name in SUMMARY.items() if key in record)
+        return f'{said} (best score {record["best_score"]:.2f})' if 'best_score' in record else said
 
     annotation = 'objects'
     side = 'sqrt(width x height) of the boxes, in pixels of the files'
@@ -62,6 +64,17 @@ class Detection(Task):
     def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
         boxes = [(item['bbox_label'], *item['bbox']) for item in info['instances'] if not item['ignore_flag']]
         return [(label, float(np.sqrt((x2 - x1) * (y2 - y1)))) for label, x1, y1, x2, y2 in boxes]
+
+    def fuse(self, views: list) -> DetDataSample:
+        return fuse(views)
+
+    def resized_truth(self, sample: DetDataSample, size: Size) -> DetDataSample:
+        truth, factor = sample.gt_instances, sample.get('scale_factor', (1.0, 1.0))
+        boxes = getattr(truth.bboxes, 'tensor', truth.bboxes)
+        truth.bboxes = boxes * boxes.new_tensor([*factor[:2], *factor[:2]])
+        if 'masks' in truth:
+            truth.masks = truth.masks.resize(tuple(size))
+        return sample
 
     findings = DetectionFindings
 
@@ -108,12 +121,19 @@ class Detection(Task):
         views = []
         if f'{prefix}_instances' in sample:
             objects = Objects.of(sample.get(f'{prefix}_instances'), score_thr)
-            views.append((f'{heading} ({len(objects.boxes)})', draw_objects(image, objects, classes)))
+            said = len(objects.boxes) or best_of(sample.get(f'{prefix}_instances'))
+            views.append((f'{heading} ({said})', draw_objects(image, objects, classes)))
         for field in MAPS:
             if f'{prefix}_{field}' in sample:
                 labels = sample.get(f'{prefix}_{field}').sem_seg[0].cpu().numpy()
                 views.append((heading, draw_map(image, labels % INSTANCE_OFFSET, classes, instances=labels)))
         return views
+
+
+def best_of(found: InstanceData) -> str:
+    """What to say where nothing is drawn."""
+    scores = found.get('scores')
+    return '0' if scores is None or not len(scores) else f'none, best score {scores.max():.2f}'
 
 
 def instances_record(found: InstanceData, classes: Sequence[str] | None, score_thr: float) -> dict:
@@ -128,6 +148,8 @@ def instances_record(found: InstanceData, classes: Sequence[str] | None, score_t
         labels=labels,
         scores=[round(score, 5) for score in scores[order].tolist()],
     )
+    if not labels and len(scores):
+        record['best_score'] = round(scores.max().item(), 5)
     if classes is not None:
         record['names'] = [classes[label] for label in labels]
     if 'masks' in found:

@@ -74,6 +74,13 @@ class Segmentation(Task):
         names = [str(segment.get('name', segment['label'])) for segment in record['segments']]
         return f'{len(names)} segments: {", ".join(names)}' if names else 'nothing'
 
+    def resized_truth(self, sample, size: Size):
+        truth = sample.gt_sem_seg.data
+        if tuple(truth.shape[1:]) != tuple(size):
+            truth = torch.nn.functional.interpolate(truth[None].float(), tuple(size), mode='nearest')[0].to(truth.dtype)
+            sample.gt_sem_seg = map_type(sample)(data=truth)
+        return sample
+
     findings = SegmentationFindings
 
     def evidence(self, sample: dict, info: dict) -> dict | None:

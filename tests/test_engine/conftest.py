@@ -6,6 +6,7 @@ import logging
 import pytest
 from mmengine.config import Config
 from mmengine.runner import Runner
+from tiny import CONFIGS
 from toy import Score
 
 import mmparts.engine
@@ -62,3 +63,20 @@ def make_runner(tmp_path, monkeypatch):
 
     make.count = 0
     return make
+
+
+SIZES = [
+    'model.embed_dims=32', 'model.num_queries=20', 'model.encoder.num_layers=1', 'model.groups.0.num=10',
+    'train_dataloader.batch_size=4', 'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
+    'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False', 'train_cfg.max_epochs=2',
+    'train_cfg.val_interval=1', 'default_hooks.report.images=4', 'val_cfg.loss=True', 'log_level=ERROR',
+]  # fmt: skip
+
+
+@pytest.fixture(scope='session')
+def tiny_run(tmp_path_factory, run_tool, shapes):
+    """The work dir of a tiny DINO after two epochs on generated images."""
+    folder = tmp_path_factory.mktemp('report') / 'run'
+    config = CONFIGS / 'dino/dino-4scale_small_2xb4-7e_shapes.py'
+    assert not run_tool('train', config, '--work-dir', folder, '--cfg-options', f'data_root={shapes}', *SIZES)
+    return folder

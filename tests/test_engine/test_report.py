@@ -15,21 +15,10 @@ from mmparts.engine import report
 from mmparts.tasks import Classification, Detection, Segmentation
 from mmparts.visualization.report import Album
 
-SIZES = [
-    'model.embed_dims=32', 'model.num_queries=20', 'model.encoder.num_layers=1', 'model.groups.0.num=10',
-    'train_dataloader.batch_size=4', 'train_dataloader.num_workers=0', 'train_dataloader.persistent_workers=False',
-    'val_dataloader.num_workers=0', 'val_dataloader.persistent_workers=False', 'train_cfg.max_epochs=2',
-    'train_cfg.val_interval=1', 'default_hooks.report.images=4', 'log_level=ERROR',
-]  # fmt: skip
-
 
 @pytest.fixture(scope='module')
-def run(tmp_path_factory, run_tool, shapes):
-    """The work dir of a tiny DINO after two epochs."""
-    folder = tmp_path_factory.mktemp('report') / 'run'
-    config = CONFIGS / 'dino/dino-4scale_small_2xb4-7e_shapes.py'
-    assert not run_tool('train', config, '--work-dir', folder, '--cfg-options', f'data_root={shapes}', *SIZES)
-    return folder
+def run(tiny_run):
+    return tiny_run
 
 
 @pytest.fixture(scope='module')
@@ -45,6 +34,8 @@ def test_numbers_are_those_of_the_metric(run, page):
         assert findings.scores.ap(overlap) == pytest.approx(record['metrics'][f'coco/bbox_{name}'], abs=5.1e-4), name
     assert findings.costs[0] == pytest.approx(findings.scores.ap(0.5), abs=1e-6)  # two programs, one number
     assert f'{record["metrics"]["coco/bbox_mAP"]:.3f}' in page
+    told = json.loads((run / 'report.json').read_text())
+    assert told['threshold'] == findings.threshold and told['metrics'] == record['metrics']
 
 
 def test_it_is_one_small_file_that_asks_for_nothing(page):

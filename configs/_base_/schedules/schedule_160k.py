@@ -1,6 +1,6 @@
 # Semantic segmentation on ADE20K: 160,000 steps, AdamW, warm-up, linear to zero.
 train_cfg = dict(type='IterBasedTrainLoop', max_iters=160000, val_interval=16000)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',

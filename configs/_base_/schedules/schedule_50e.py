@@ -1,6 +1,6 @@
 # The DETR family's schedule: AdamW, 50 epochs, learning rate / 10 after 40, backbone at a tenth of it.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=50, val_interval=1)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(

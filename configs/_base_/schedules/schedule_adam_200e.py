@@ -1,6 +1,6 @@
 # Adam with a cosine over 200 epochs.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=200, val_interval=10)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-4, fused=True))

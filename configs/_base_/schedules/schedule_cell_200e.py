@@ -1,6 +1,6 @@
 # Cell-DETR's schedule: AdamW, 200 epochs, learning rate / 10 after 50 and 100, backbone at a tenth of it.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=200, val_interval=10)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(

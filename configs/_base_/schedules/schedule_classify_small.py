@@ -1,6 +1,6 @@
 # Small classifiers from scratch on a few hundred images: AdamW, warm-up, cosine.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40, val_interval=5)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -1,6 +1,6 @@
 # Perceiver IO's on ImageNet: LAMB, 2e-3 for 1024 images a step (5e-4 for each 256); constant, from half on a cosine.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=110, val_interval=5)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -1,6 +1,6 @@
 # The Perceiver's on ImageNet: LAMB, 4e-3 for 1024 images a step, a tenth from epochs 84, 102 and 114 on.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=120, val_interval=5)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',

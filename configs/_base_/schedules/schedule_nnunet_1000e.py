@@ -1,6 +1,6 @@
 # nnU-Net's: SGD with Nesterov momentum, poly decay, 1000 epochs of 250 steps; gradients are cut at 12.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=1000, val_interval=50)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(

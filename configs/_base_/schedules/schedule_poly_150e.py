@@ -1,6 +1,6 @@
 # TransUNet's: SGD, poly decay a step, 150 epochs at batches of 24 slices.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=150, val_interval=10)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(

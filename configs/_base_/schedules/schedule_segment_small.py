@@ -1,6 +1,6 @@
 # From scratch on a small set: AdamW, poly decay a step; some minutes on one core.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=40, val_interval=10)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(

@@ -1,6 +1,6 @@
 # From scratch on the generated set: AdamW at one rate for all parts, warm-up, cosine.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=9, val_interval=3)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(

@@ -1,6 +1,6 @@
 # Swin's on ImageNet: AdamW, 1e-3 for 1024 images a step, 20 epochs of warm-up, cosine to 1e-5.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=300, val_interval=10)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='OptimWrapper',

@@ -1,6 +1,6 @@
 # MONAI's research codes: AdamW, 50 epochs of warm-up, cosine to epoch 300 (UNETR: 5000).
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=300, val_interval=50)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-4, weight_decay=1e-5, fused=True))
