@@ -68,7 +68,7 @@ class Detector:
         Images that are of one size after the pipeline share a batch: padding would reach the features beside it, in
         these models as in the papers' codes, and change scores with the neighbours of an image.
         """
-        yield from in_batches((self._prepare(path) for path in paths), self.predict, batch_size)
+        yield from in_batches((self._prepare(path) for path in paths), self.predict_batch, batch_size)
 
     def _prepare(self, path: str) -> dict | Failure:
         try:
@@ -78,7 +78,7 @@ class Detector:
         return Failure(path, 'the pipeline skipped it') if data is None else data
 
     @torch.no_grad()
-    def predict(self, batch: list[dict]) -> list[DetDataSample]:
+    def predict_batch(self, batch: list[dict]) -> list[DetDataSample]:
         """Results of what the pipeline made of images of one size; they hold no truth, for nobody knows it."""
         found = self.model.test_step(
             dict(inputs=[item['inputs'] for item in batch], data_samples=[item['data_samples'] for item in batch])

@@ -74,7 +74,7 @@ def predict_video(
             for frame in frames(source, most):
                 image, shape = from_memory(frame), frame.shape[:2]
                 given = dict(img=image, img_path=f'frame {number}', img_id=number, img_shape=shape, ori_shape=shape)
-                (result,) = detector.predict([pipeline(given)])
+                (result,) = detector.predict_batch([pipeline(given)])
                 records.add(dict(task.record(result, detector.classes, score_thr), frame=number))
                 drawn = task.draw(frame[..., ::-1], result, detector.classes, score_thr)
                 page = np.asarray(drawn)[..., ::-1]

@@ -14,7 +14,7 @@ import pytest
 from mmparts import commands
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = [ROOT / 'README.md', *sorted((ROOT / 'docs').glob('*.md')), *sorted((ROOT / 'configs').glob('*/README.md'))]
+DOCS = [ROOT / 'README.md', *sorted((ROOT / 'docs').rglob('*.md')), *sorted((ROOT / 'configs').glob('*/README.md'))]
 GUIDE = '## Train on your own data'
 
 

@@ -1,7 +1,7 @@
 # CLIP's: 32 epochs of 32,768 pairs a step, Adam with decay 0.2 that leaves out gains, biases and the scale, 2000 steps
 # of warm-up, cosine to 0. Numbers of the ViTs; the ResNets have betas (0.9, 0.999) and eps 1e-8.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=32, val_interval=1)
-val_cfg = dict(type='ValLoop')
+val_cfg = dict(type='mmparts.ValidationLoop')
 test_cfg = dict(type='TestLoop')
 optim_wrapper = dict(
     type='AmpOptimWrapper',
