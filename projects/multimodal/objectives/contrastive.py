@@ -49,7 +49,7 @@ class Keys(Part):
         raise NotImplementedError
 
     def own(self, states: States, name: str) -> Tensor:
-        """B: the row of the keys that is each item's own."""
+        """B: the row of the keys that is each item's own; or B K, shares where an item has several."""
         return torch.arange(len(states.embedding(name)), device=states.embedding(name).device)
 
     def update(self, states: States) -> None:
@@ -71,9 +71,10 @@ class BatchKeys(Keys):
 
 
 class Targets(Part):
-    """Base of what is right: ``targets(states, query, key, own, count) -> B`` (numbers of keys) or B K (shares)."""
+    """Base of what is right: ``targets(states, query, keys, own, scale) -> B`` (numbers of keys) or B K (shares), of
+    queries of the modality ``query`` among keys K D."""
 
-    def forward(self, states: States, query: str, key: str, own: Tensor, count: int) -> Tensor:
+    def forward(self, states: States, query: str, keys: Tensor, own: Tensor, scale: Tensor) -> Tensor:
         raise NotImplementedError
 
 
@@ -81,7 +82,7 @@ class Targets(Part):
 class OwnPair(Targets):
     """Each item's own."""
 
-    def forward(self, states: States, query: str, key: str, own: Tensor, count: int) -> Tensor:
+    def forward(self, states: States, query: str, keys: Tensor, own: Tensor, scale: Tensor) -> Tensor:
         return own
 
 
@@ -131,9 +132,11 @@ class Contrastive(Objective):
         keys, own = self.keys(states, key), self.keys.own(states, key)
         with torch.autocast(keys.device.type, enabled=False):
             logits = scale * states.embedding(query) @ keys.T
-        targets = self.targets(states, query, key, own, len(keys))
+        targets = self.targets(states, query, keys, own, scale)
         loss = F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
-        return loss, (logits.detach().argmax(1) == own).float().mean()
+        best = logits.detach().argmax(1)
+        right = best == own if own.ndim == 1 else own.gather(1, best[:, None]) > 0
+        return loss, right.float().mean()
 
 
 def check_pairs(states: States, first: str, second: str):
