@@ -1,3 +1,17 @@
 """Vision-language and other modalities: `MultimodalModel`, towers x fusion x objectives. See README.md."""
 
-from . import clip_layout, generation, inference, model, objectives, preprocessor, text_encoder, tokenizers, towers  # noqa: F401  importing registers them
+from . import (  # noqa: F401  importing registers them
+    blip,
+    captions,
+    clip_layout,
+    generation,
+    inference,
+    model,
+    momentum,
+    objectives,
+    preprocessor,
+    projections,
+    text_encoder,
+    tokenizers,
+    towers,
+)

@@ -61,13 +61,15 @@ class MultimodalModel(BaseModel):
         words = ('vocab_size', 'context_length')
         shared = {word: getattr(tokenizer, word) for word in words} if tokenizer is not None else {}
         self.towers = ModuleDict({name: build_part(cfg, **shared) for name, cfg in towers.items()})
+        shared['widths'] = {name: tower.embed_dims for name, tower in self.towers.items()}
         self.fusion = build_part(fusion, **shared) if fusion else None
+        if self.fusion is not None:
+            shared['joint_dims'] = self.fusion.embed_dims
         self.decoder = build_part(decoder, **shared) if decoder else None
         self.projections = ModuleDict(
             {name: self._projection(name, cfg) for name, cfg in (projections or {}).items() if cfg is not None}
         )
         self.joint = frozenset(projections or ())
-        shared['widths'] = {name: tower.embed_dims for name, tower in self.towers.items()}
         self.objectives = ModuleDict({name: build_part(cfg, **shared) for name, cfg in (objectives or {}).items()})
         self.inference = build_part(inference, **shared)
         self.momentum = build_part(momentum) if momentum else None

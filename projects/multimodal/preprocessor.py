@@ -70,11 +70,28 @@ class ImageInputs(Inputs):
 
 
 @MODELS.register_module()
+class ImagePairInputs(ImageInputs):
+    """2 C H W, two images of an item -> 2B C H W, all first ones, then all second ones (NLVR2)."""
+
+    def forward(self, given: Sequence[Tensor], device: torch.device) -> Tensor:
+        if any(pair.ndim != 4 or len(pair) != 2 for pair in given):
+            raise ValueError(f'{[tuple(pair.shape) for pair in given]}: each item should have two images, 2 C H W')
+        return super().forward([pair[index] for index in (0, 1) for pair in given], device)
+
+    def example(self, size: Sequence[int], random: torch.Generator) -> Tensor:
+        return torch.stack([super(ImagePairInputs, self).example(size, random) for _ in range(2)])
+
+    def unprocessed(self, given: Sequence[Tensor], device: torch.device | str) -> Tensor:
+        return super().unprocessed([pair[index] for index in (0, 1) for pair in given], device)
+
+
+@MODELS.register_module()
 class TextInputs(Inputs):
     """Strings, lists of strings or ids -> :class:`Texts`. An item with several texts has several rows.
 
     Args:
         tokenizer: config of one, in TASK_UTILS.
+        prefix: begins every text, and the texts that are written: a prompt.
     """
 
     @staticmethod
@@ -83,15 +100,16 @@ class TextInputs(Inputs):
         extra = cfg['tokenizer'].get('extra', ())
         return dict(tokenizer=dict(_delete_=True, type=ByteTokenizer, context_length=16, extra=extra))
 
-    def __init__(self, tokenizer: dict):
+    def __init__(self, tokenizer: dict, prefix: str = ''):
         super().__init__()
+        self.prefix = prefix
         self.tokenizer = TASK_UTILS.build(tokenizer)
 
     def forward(self, given: Sequence[str | Sequence[str] | Tensor], device: torch.device) -> Texts:
         if all(isinstance(one, Tensor) for one in given):
             return self.of_ids(given).to(device)
         several = [[one] if isinstance(one, str) else list(one) for one in given]
-        texts = self.tokenizer([text for each in several for text in each])
+        texts = self.tokenizer([self.prefix + text for each in several for text in each])
         if any(len(each) != 1 for each in several):
             texts.owner = torch.tensor([index for index, each in enumerate(several) for _ in each])
         return texts.to(device)

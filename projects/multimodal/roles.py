@@ -34,10 +34,12 @@ class Tower(Part):
     Attributes:
         embed_dims: channels of the state's tokens.
         pooled_dims: channels of its pooled vector; None: it gives none.
+        has_tokens: its state has tokens to look at, not the vector alone.
     """
 
     embed_dims: int
     pooled_dims: int | None = None
+    has_tokens: bool = True
 
     def forward(self, batch: Any) -> State:
         raise NotImplementedError
@@ -76,12 +78,29 @@ class Momentum(Part):
 
 
 class Decoder(Part):
-    """``decoder(texts, memory) -> logits B S V``: each token is told the ones before it, and what `memory` holds."""
+    """``decoder(texts, memory) -> logits B S V``: each token is told the ones before it, and what `memory` holds.
+
+    Attributes:
+        reads: modalities whose state is the memory, a joint one of several.
+    """
 
     gives = ('decoder',)
+    reads: tuple[str, ...] = ('image',)
 
     def forward(self, texts: Texts, memory: State) -> Tensor:
         raise NotImplementedError
+
+    def memory(self, states: States) -> State:
+        """What is read of a batch."""
+        return states[self.reads[0]] if len(self.reads) == 1 else states.joint(*self.reads)
+
+    def writer(self, memory: State) -> Any:
+        """What a search asks for the next word (generation.py), of so many items as the memory has."""
+        raise NotImplementedError
+
+    def prompt(self, ids: Tensor) -> Tensor:
+        """Ids T S of texts without their end as they begin a text that is written."""
+        return ids
 
 
 class Objective(Part):

@@ -1,0 +1,144 @@
+"""Classes of what a model has seen together: is a sentence true, which of the known answers is it."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ...registry import MODELS, build_part
+from ..answers import read_answers
+from ..roles import Objective
+from ..states import States
+
+ACTS = {'relu': nn.ReLU, 'gelu': nn.GELU, 'tanh': nn.Tanh}
+ANSWER_LOSSES = ('bce', 'kl')
+
+
+@MODELS.register_module()
+class JointHead(nn.Sequential):
+    """Pooled vector -> logits: a norm or none; a hidden layer with norm and activation, or none; a linear map.
+
+    Args:
+        in_dims: channels of the vector.
+        hidden_dims: None: no hidden layer.
+        norm_first, norm_hidden: a LayerNorm there.
+        dropout: before the last map.
+        last_scale: factor of the last matrix at the start.
+    """
+
+    def __init__(
+        self,
+        in_dims: int,
+        num_classes: int,
+        hidden_dims: int | None = None,
+        act: str = 'gelu',
+        norm_first: bool = False,
+        norm_hidden: bool = False,
+        norm_eps: float = 1e-5,
+        dropout: float = 0.0,
+        last_scale: float = 1.0,
+    ):
+        layers = [nn.LayerNorm(in_dims, eps=norm_eps)] if norm_first else []
+        if hidden_dims:
+            layers.append(nn.Linear(in_dims, hidden_dims))
+            layers += [nn.LayerNorm(hidden_dims, eps=norm_eps)] if norm_hidden else []
+            layers.append(ACTS[act]())
+        layers += [nn.Dropout(dropout)] if dropout else []
+        super().__init__(*layers, nn.Linear(hidden_dims or in_dims, num_classes))
+        for layer in self:
+            if isinstance(layer, nn.Linear):
+                nn.init.trunc_normal_(layer.weight, std=0.02)
+                nn.init.zeros_(layer.bias)
+        self[-1].weight.data.mul_(last_scale)
+
+
+@MODELS.register_module()
+class JointClasses(Objective):
+    """Classes, ``gt_label`` of the samples, of the joint state's pooled vector.
+
+    Args:
+        between: what is seen together; one name: the state of that modality.
+        head: see :class:`JointHead`; it is told `in_dims` and `num_classes`.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 2,
+        between: Sequence[str] = ('image', 'text'),
+        head: dict = dict(type=JointHead),
+        label_smoothing: float = 0.0,
+        joint_dims: int | None = None,
+        weight: float = 1.0,
+        init_cfg: dict | None = None,
+    ):
+        super().__init__(weight, init_cfg)
+        self.between = self.needs = tuple(between)
+        self.uses = ('joint',)
+        self.num_classes, self.label_smoothing = num_classes, label_smoothing
+        self.head = build_part(head, in_dims=joint_dims or 1, num_classes=num_classes)
+
+    def logits(self, states: States) -> Tensor:
+        """B K."""
+        return self.head(states.joint(*self.between).pooled)
+
+    def forward(self, states: States) -> dict[str, Tensor]:
+        logits = self.logits(states).float()
+        targets = self.targets(states, logits)
+        return dict(loss=self.loss(logits, targets), accuracy=self.accuracy(logits.detach(), targets))
+
+    def targets(self, states: States, logits: Tensor) -> Tensor:
+        labels = torch.stack([torch.as_tensor(sample.gt_label).reshape(()) for sample in states.samples])
+        if not 0 <= int(labels.min()) <= int(labels.max()) < self.num_classes:
+            raise ValueError(
+                f'labels {sorted(set(labels.tolist()))} of a batch are not all in 0 to {self.num_classes - 1}'
+            )
+        return labels.to(logits.device)
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
+
+    def accuracy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        return (logits.argmax(1) == targets).float().mean()
+
+
+@MODELS.register_module()
+class AnswerClasses(JointClasses):
+    """Known answers as classes, with soft scores: ``gt_answers`` and ``gt_answer_weights`` of the samples.
+
+    Args:
+        answers: a list, or a file of them (:func:`read_answers`); None: only counted, not trained.
+        loss: 'bce', the mean of binary cross-entropies times the number of answers (BEiT-3); 'kl', the divergence from
+            the scores as shares (VisualBERT).
+
+    Answers that are not among the known ones are no class: a sample of such answers alone has only zeros.
+    """
+
+    def __init__(
+        self, answers: Sequence[str] | str | None = None, num_classes: int = 3129, loss: str = 'bce', **kwargs
+    ):
+        self_answers = None if answers is None else read_answers(answers)
+        super().__init__(num_classes=num_classes if self_answers is None else len(self_answers), **kwargs)
+        if loss not in ANSWER_LOSSES:
+            raise ValueError(f'loss={loss!r} is unknown; choose from {ANSWER_LOSSES}')
+        self.answers, self.kind = self_answers, loss
+        self.rows = {answer: row for row, answer in enumerate(self.answers or ())}
+
+    def targets(self, states: States, logits: Tensor) -> Tensor:
+        if self.answers is None:
+            raise ValueError('AnswerClasses: without answers=... nothing says which class an answer is')
+        targets = torch.zeros_like(logits)
+        for row, sample in enumerate(states.samples):
+            for answer, score in zip(sample.gt_answers, sample.gt_answer_weights):
+                if answer in self.rows:
+                    targets[row, self.rows[answer]] = float(score)
+        return targets
+
+    def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
+        if self.kind == 'bce':
+            return F.binary_cross_entropy_with_logits(logits, targets) * self.num_classes
+        return F.kl_div(logits.log_softmax(-1), targets, reduction='batchmean')
+
+    def accuracy(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The mean score of the chosen answers."""
+        return targets.gather(1, logits.argmax(1, keepdim=True)).mean()
