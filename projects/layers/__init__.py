@@ -7,6 +7,7 @@ length of a tuple.
 | map_attention | `MapAttention`: of a map's tokens, all to all or within windows |
 | residual | `Residual`, `residual`: the one place that knows norm order |
 | mlp | `Mlp`, `GatedMlp`, `ConvMlp` |
+| multiway | `Multiway`, `MultiwayBlock`: experts by modality around an attention |
 | token_block | `TokenBlock`, `TokenBlocks`: Residual(attention) and Residual(mlp) |
 | window_attention, window_grid | attention inside shifted windows, v1 and v2 |
 | patch | `PatchEmbed`, `PatchMerging`, `PatchExpand` |

@@ -56,6 +56,7 @@ class GatedMlp(nn.Module):
         hidden_dims: channels after the gate; ``fc1`` makes twice as many.
         act: SiLU for SwiGLU (DINOv2 g), GELU for GEGLU (ONE-PEACE).
         norm: as that of :class:`Mlp`.
+        bias: of both maps, or of each.
     """
 
     def __init__(
@@ -65,13 +66,14 @@ class GatedMlp(nn.Module):
         act: Callable[[], nn.Module] = nn.SiLU,
         dropout: float = 0.0,
         norm: nn.Module | None = None,
-        bias: bool = True,
+        bias: bool | tuple[bool, bool] = True,
     ):
         super().__init__()
-        self.fc1 = nn.Linear(embed_dims, 2 * hidden_dims, bias=bias)
+        first, last = (bias, bias) if isinstance(bias, bool) else bias
+        self.fc1 = nn.Linear(embed_dims, 2 * hidden_dims, bias=first)
         self.act = act()
         self.norm = norm if norm is not None else nn.Identity()
-        self.fc2 = nn.Linear(hidden_dims, embed_dims, bias=bias)
+        self.fc2 = nn.Linear(hidden_dims, embed_dims, bias=last)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """Vision-language and other modalities: `MultimodalModel`, towers x fusion x objectives. See README.md."""
 
 from . import (  # noqa: F401  importing registers them
+    beit3,
     blip,
     captions,
     clip_layout,
@@ -9,6 +10,7 @@ from . import (  # noqa: F401  importing registers them
     model,
     momentum,
     objectives,
+    predictions,
     preprocessor,
     projections,
     text_encoder,

@@ -7,9 +7,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..registry import MODELS, build_part
-from ..structures import MultimodalSample
 from .answers import read_answers
 from .generation import BeamSearch
+from .inference import samples_of
 from .roles import Inference
 from .states import State, States, Texts
 
@@ -17,16 +17,13 @@ from .states import State, States, Texts
 class Writing(Inference):
     """Base of what writes by the model's decoder."""
 
-    uses = ('decoder', 'tokenizer')
+    uses = ('writer', 'tokenizer')
     texts = 'text'  # input that is written
 
     def bind(self, model):
         self.model = (model,)  # a tuple, so that the model is no part of itself
         inputs = model.data_preprocessor.inputs
         self.prefix = getattr(dict(inputs.items()).get(self.texts), 'prefix', '')
-
-    def samples(self, states: States, count: int) -> list:
-        return list(states.samples) or [MultimodalSample() for _ in range(count)]
 
     def prompt(self, count: int, device) -> Tensor:
         """B T: what begins every text."""
@@ -62,7 +59,7 @@ class Captions(Writing):
         count = len(memory.tokens)
         prompt = self.prompt(count, memory.tokens.device)
         written = self.search(model.decoder.writer(memory), prompt, model.tokenizer.eos_id)
-        samples = self.samples(states, count)
+        samples = samples_of(states, memory.tokens)
         for sample, one in zip(samples, written):
             sample.pred_text = model.tokenizer.decode(one.ids[prompt.shape[1] :]).strip()
             sample.pred_score = one.score
@@ -110,7 +107,7 @@ class RankedAnswers(Writing):
         chosen = self.first_words(memory, texts, count, device)
         scores = self.whole_texts(memory, texts, chosen)
         best = scores.argsort(1, descending=True)
-        samples = self.samples(states, count)
+        samples = samples_of(states, memory.tokens)
         for sample, order, numbers, said in zip(samples, best.tolist(), chosen.tolist(), scores.tolist()):
             sample.pred_texts = [self.answers[numbers[place]] for place in order]
             sample.pred_text = sample.pred_texts[0]

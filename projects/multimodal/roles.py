@@ -84,7 +84,7 @@ class Decoder(Part):
         reads: modalities whose state is the memory, a joint one of several.
     """
 
-    gives = ('decoder',)
+    gives = ('decoder', 'writer')
     reads: tuple[str, ...] = ('image',)
 
     def forward(self, texts: Texts, memory: State) -> Tensor:

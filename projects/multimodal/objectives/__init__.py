@@ -3,20 +3,27 @@
 from .captioning import Captioning
 from .classes import AnswerClasses, JointClasses, JointHead
 from .contrastive import BatchKeys, Contrastive, OwnPair
+from .masked import ColourCodes, MaskedData, MaskedWords
+from .masking import BlockMasking, WordMasking
 from .matching import HardNegatives, Matching
 from .queue import QueueKeys, SoftTargets, Temperature
 
 __all__ = [
     'AnswerClasses',
     'BatchKeys',
+    'BlockMasking',
     'Captioning',
+    'ColourCodes',
     'Contrastive',
     'HardNegatives',
     'JointClasses',
     'JointHead',
+    'MaskedData',
+    'MaskedWords',
     'Matching',
     'OwnPair',
     'QueueKeys',
     'SoftTargets',
     'Temperature',
+    'WordMasking',
 ]

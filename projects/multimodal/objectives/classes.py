@@ -9,10 +9,11 @@ from torch import Tensor, nn
 from ...registry import MODELS, build_part
 from ..answers import read_answers
 from ..roles import Objective
-from ..states import States
+from ..states import State, States
 
 ACTS = {'relu': nn.ReLU, 'gelu': nn.GELU, 'tanh': nn.Tanh}
 ANSWER_LOSSES = ('bce', 'kl')
+READS = ('pooled', 'mean', 'mask')
 
 
 @MODELS.register_module()
@@ -21,6 +22,7 @@ class JointHead(nn.Sequential):
 
     Args:
         in_dims: channels of the vector.
+        pooler: a norm, a linear map and tanh before all else (BEiT-3's VQA).
         hidden_dims: None: no hidden layer.
         norm_first, norm_hidden: a LayerNorm there.
         dropout: before the last map.
@@ -38,8 +40,10 @@ class JointHead(nn.Sequential):
         norm_eps: float = 1e-5,
         dropout: float = 0.0,
         last_scale: float = 1.0,
+        pooler: bool = False,
     ):
-        layers = [nn.LayerNorm(in_dims, eps=norm_eps)] if norm_first else []
+        layers = [nn.LayerNorm(in_dims, eps=norm_eps)] if norm_first or pooler else []
+        layers += [nn.Linear(in_dims, in_dims), nn.Tanh()] if pooler else []
         if hidden_dims:
             layers.append(nn.Linear(in_dims, hidden_dims))
             layers += [nn.LayerNorm(hidden_dims, eps=norm_eps)] if norm_hidden else []
@@ -60,6 +64,8 @@ class JointClasses(Objective):
     Args:
         between: what is seen together; one name: the state of that modality.
         head: see :class:`JointHead`; it is told `in_dims` and `num_classes`.
+        read: what it reads: 'pooled', the pooled vector; 'mean', the mean of all tokens but the first (BEiT-3 on
+            images); 'mask', the text's last token but one, where a question ends in a mask (VisualBERT).
     """
 
     def __init__(
@@ -68,11 +74,15 @@ class JointClasses(Objective):
         between: Sequence[str] = ('image', 'text'),
         head: dict = dict(type=JointHead),
         label_smoothing: float = 0.0,
+        read: str = 'pooled',
         joint_dims: int | None = None,
         weight: float = 1.0,
         init_cfg: dict | None = None,
     ):
         super().__init__(weight, init_cfg)
+        if read not in READS:
+            raise ValueError(f'read={read!r} is unknown; choose from {", ".join(map(repr, READS))}')
+        self.read = read
         self.between = self.needs = tuple(between)
         self.uses = ('joint',)
         self.num_classes, self.label_smoothing = num_classes, label_smoothing
@@ -80,7 +90,18 @@ class JointClasses(Objective):
 
     def logits(self, states: States) -> Tensor:
         """B K."""
-        return self.head(states.joint(*self.between).pooled)
+        return self.head(self.vector(states.joint(*self.between)))
+
+    def vector(self, joint: State) -> Tensor:
+        """B C, what the head reads."""
+        if self.read == 'pooled':
+            return joint.pooled
+        if self.read == 'mean':
+            return joint.tokens[:, 1:].mean(1)
+        text = joint.parts['text']
+        words = joint.tokens[:, text]
+        last = torch.full_like(words[:, 0, 0], words.shape[1]) if joint.keep is None else joint.keep[:, text].sum(1)
+        return words[torch.arange(len(words), device=words.device), last.long() - 2]
 
     def forward(self, states: States) -> dict[str, Tensor]:
         logits = self.logits(states).float()
