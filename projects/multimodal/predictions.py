@@ -75,7 +75,7 @@ class FilledWords(Inference):
     def bind(self, model):
         if not hasattr(dict(model.objectives.items()).get(self.objective), 'words_of'):
             raise ValueError(
-                f'inference ({type(self).__name__}) reads objectives={self.objective!r}; one that tells words is needed, '
+                f'inference ({type(self).__name__}) reads objectives={self.objective!r}; it must tell words, '
                 f'the model has {", ".join(model.objectives.keys())}'
             )
         self.tokenizer = model.tokenizer

@@ -8,15 +8,15 @@ import tiny
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
+from token_numbers import DEC, ENC, END, VOCABULARY, Numbers
+from token_numbers import built as tower_built
+from token_numbers import pairs as batch
 
 import mmparts  # noqa: F401
 from mmparts.multimodal.blip.checkpoint import BlipLayout, BlipTransformersLayout
-from mmparts.multimodal.roles import Inference
 from mmparts.multimodal.states import State, States, Texts
 from mmparts.registry import MODELS, WEIGHT_LAYOUTS
-from mmparts.structures import MultimodalSample
 
-VOCABULARY, DEC, ENC, END = 60, 58, 59, 57
 ARCH = dict(embed_dims=32, num_layers=2, num_heads=4)
 VIT = dict(
     type='mmparts.ViT',
@@ -31,57 +31,8 @@ TEXT = dict(type='mmparts.MedTower', memory_dims=24, **WORDS)
 JOINT = dict(type='mmparts.LinearProjection', out_dims=16)
 
 
-class Numbers:
-    """A tokenizer whose words are numbers."""
-
-    vocab_size, context_length = VOCABULARY, 12
-    bos_id, eos_id, pad_id, mask_id = 1, END, 0, 2
-    special_ids = frozenset((0, 1, 2, END, DEC, ENC))
-
-    def id_of(self, token):
-        return {'[DEC]': DEC, '[ENC]': ENC}[token]
-
-    def pieces(self, text):
-        return type('Pieces', (), dict(ids=[int(word) for word in text.split()]))()
-
-    def __call__(self, texts):
-        rows = [[1, *self.pieces(text).ids, END] for text in texts]
-        length = max(map(len, rows))
-        ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
-        return Texts(ids, ids > 0)
-
-    def decode(self, ids):
-        return ' '.join(str(each) for each in ids if each not in self.special_ids)
-
-
-class Preprocessor(torch.nn.Module):
-    """Holds the tokenizer; the tests give batches."""
-
-    def __init__(self, prefix=''):
-        super().__init__()
-        self.tokenizer = Numbers()
-        given = torch.nn.Module()
-        given.prefix = prefix
-        self.inputs = torch.nn.ModuleDict(dict(text=given))
-
-
-class Silent(Inference):
-    """Of models that are only trained here."""
-
-    task = 'retrieval'
-
-
 def built(prefix='', **parts):
-    torch.manual_seed(0)
-    words = dict(type='mmparts.MultimodalModel', data_preprocessor=Preprocessor(prefix), towers=dict(image=IMAGE))
-    words['inference'] = dict(type='mmparts.Embeddings' if 'projections' in parts else Silent)
-    model = MODELS.build({**words, **parts})
-    for parameter in model.parameters():
-        if parameter.ndim:
-            torch.nn.init.normal_(parameter, std=0.2)
-    if model.momentum is not None:
-        model.momentum.bind(model)
-    return model
+    return tower_built(prefix, **{'towers': dict(image=IMAGE), **parts})
 
 
 def pretraining(**changes):
@@ -104,16 +55,6 @@ def pretraining(**changes):
     )
     model = built(**{**parts, **changes, 'towers': dict(image=IMAGE, text=TEXT)})
     return model
-
-
-def batch(items=4, length=7):
-    random = torch.Generator().manual_seed(1)
-    ids = torch.randint(3, 50, (items, length), generator=random)
-    ids[:, 0] = 1
-    keep = torch.ones_like(ids, dtype=torch.bool)
-    ids[0, -2:], keep[0, -2:] = 0, False
-    samples = [MultimodalSample(metainfo=dict(img_id=index)) for index in range(items)]
-    return dict(image=torch.randn(items, 3, 32, 32, generator=random), text=Texts(ids, keep)), samples
 
 
 # Counts
