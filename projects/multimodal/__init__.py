@@ -16,4 +16,5 @@ from . import (  # noqa: F401  importing registers them
     text_encoder,
     tokenizers,
     towers,
+    visual_bert,
 )
