@@ -51,7 +51,7 @@ class TruthOfPairs(JointPrediction):
 class ClassScores(JointPrediction):
     """Classes of an image."""
 
-    task = 'classification'
+    task = 'classes'
 
     def __init__(self, objective: str = 'classes', init_cfg: dict | None = None):
         super().__init__(objective, init_cfg)

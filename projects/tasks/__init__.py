@@ -35,14 +35,22 @@ from .classification import Classification, Reconstruction
 from .detection import Detection
 from .retrieval import Retrieval, ZeroShot
 from .segmentation import Segmentation
+from .writing import Caption, Choice, Classes, FillMask, Grounding, Nlvr2, Vqa
 
 __all__ = [
+    'Caption',
+    'Choice',
+    'Classes',
     'Classification',
     'Detection',
+    'FillMask',
+    'Grounding',
+    'Nlvr2',
     'Reconstruction',
     'Retrieval',
     'Segmentation',
     'Task',
+    'Vqa',
     'ZeroShot',
     'task_of',
     'task_of_sample',

@@ -23,6 +23,12 @@ TABLES = {
 }
 
 
+def start_of(state: Mapping[str, Tensor], pattern: str) -> str:
+    """What stands before the names of a head: up to the end of the first match of a pattern."""
+    found = (re.search(pattern, name) for name in state)
+    return next((match.string[: match.end()] for match in found if match), '')
+
+
 class VisualBertLayouts(WeightLayout):
     """What both have in common.
 

@@ -67,9 +67,8 @@ class OneStream(Fusion):
             rows = slice(None) if owner is None or name == self.text else owner
             tokens = state.tokens[rows]
             parts.append(tokens)
-            masks.append(
-                tokens.new_ones(tokens.shape[:2], dtype=torch.bool) if state.keep is None else state.keep[rows]
-            )
+            keep = tokens.new_ones(tokens.shape[:2], dtype=torch.bool) if state.keep is None else state.keep[rows]
+            masks.append(keep)
             spans[name], start = slice(start, start + tokens.shape[1]), start + tokens.shape[1]
 
         x, keep = self.dropout(self.norm(torch.cat(parts, 1))), torch.cat(masks, 1).bool()

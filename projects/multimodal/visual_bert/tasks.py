@@ -59,7 +59,7 @@ class MultipleChoice(Objective):
 class ChosenText(JointPrediction):
     """Which of several texts: ``pred_label``, ``pred_scores``."""
 
-    task = 'vqa'
+    task = 'choice'
 
     def __init__(self, objective: str = 'choice', init_cfg: dict | None = None):
         super().__init__(objective, init_cfg)
@@ -67,8 +67,8 @@ class ChosenText(JointPrediction):
 
 @MODELS.register_module()
 class PhraseRegions(Objective):
-    """Which regions a phrase means: one head of attention from the phrase's last token to the regions, held against soft
-    targets.
+    """Which regions a phrase means: one head of attention from the phrase's last token to the regions, held against
+    soft targets.
 
     Samples have ``gt_phrases``, P places of tokens, and ``gt_phrase_regions``, P R shares that sum up to 1.
 
