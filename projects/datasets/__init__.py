@@ -10,9 +10,11 @@ from .cubes import CubeDataset, LoadCube
 from .folders import ImageFolders, PackImage
 from .loading import BadImage, LoadCheckedImage
 from .pack_multimodal import PackMultimodal
+from .pack_questions import OnBothImages, PackImagePair, PackQuestion
 from .panoptic import CheckedPanopticDataset
 from .patches import AnnotatedPatches, CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
+from .questions import Nlvr2Sentences, VqaQuestions
 from .root import merge_options, set_data_root
 from .segments import LoadForeground, LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
@@ -28,6 +30,11 @@ __all__ = [
     'LargestObject',
     'LoadTarImage',
     'PackMultimodal',
+    'Nlvr2Sentences',
+    'OnBothImages',
+    'PackImagePair',
+    'PackQuestion',
+    'VqaQuestions',
     'TarPairs',
     'AnnotatedPatches',
     'ColorJitter',

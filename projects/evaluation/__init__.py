@@ -1,5 +1,7 @@
 """Metrics."""
 
+from .answers import VqaAccuracy
+from .captions import CaptionedObjects, CaptionScores
 from .check_metrics import CheckMetricsHook
 from .coco_metric import CheckedCocoMetric
 from .panoptic_quality import PanopticQuality
@@ -8,10 +10,13 @@ from .top_k import TopKAccuracy
 from .volumetric import VolumeMetric
 
 __all__ = [
+    'CaptionScores',
+    'CaptionedObjects',
     'CheckMetricsHook',
     'CheckedCocoMetric',
     'PanopticQuality',
     'RetrievalRecall',
     'TopKAccuracy',
     'VolumeMetric',
+    'VqaAccuracy',
 ]

@@ -24,6 +24,7 @@ ARCHS = {
     'large': dict(embed_dims=1024, num_layers=24, num_heads=16),
     'giant': dict(embed_dims=1408, num_layers=40, num_heads=16, mlp_dims=6144),  # (paper)
 }
+TINY = dict(embed_dims=32, num_layers=2, num_heads=2, mlp_dims=64)
 SKIPPED = 2  # rows of the position tables that are never read; fairseq counts from there
 
 
@@ -46,6 +47,8 @@ class PatchTower(Tower):
     """
 
     gives = ('mask token',)
+
+    tiny = dict(arch=TINY)
 
     def __init__(
         self, arch: str | dict = 'base', patch_size: int = 16, in_channels: int = 3, init_cfg: dict | None = None
@@ -72,6 +75,8 @@ class PatchTower(Tower):
 @MODELS.register_module()
 class WordTower(Tower):
     """Words, embedded."""
+
+    tiny = dict(arch=TINY)
 
     def __init__(self, vocab_size: int = 64010, arch: str | dict = 'base', init_cfg: dict | None = None):
         super().__init__(init_cfg)
@@ -102,6 +107,7 @@ class MultiwayFusion(Fusion):
 
     gives = ('joint', 'alone')
     alone = True
+    tiny = dict(arch=TINY)
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 Paper: https://arxiv.org/abs/2208.10442, section 3. Code: microsoft/unilm (beit3).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -41,6 +41,7 @@ class MultiwayDecoder(Decoder):
         self.model = (model,)  # a tuple, so that the model is no part of itself
 
     def memory(self, states: States) -> State:
+        self.sizes = states.encoder.fusion.sizes(states)
         return states.tower('image')
 
     def masked(self, states: States, texts: Texts) -> Tensor:
@@ -54,7 +55,8 @@ class MultiwayDecoder(Decoder):
 
     def writer(self, memory: State) -> 'MultiwayWriter':
         model = self.model[0]
-        return MultiwayWriter(model.fusion, model.towers['text'].words, self.head, memory, model.tokenizer.mask_id)
+        words = model.towers['text'].words
+        return MultiwayWriter(model.fusion, words, self.head, memory, model.tokenizer.mask_id, self.sizes)
 
 
 def caption_mask(image: int, text: int, device) -> Tensor:
@@ -70,11 +72,14 @@ class MultiwayWriter:
     Args:
         words: table of the words.
         memory: embedded tokens of the images, B N C.
-        sizes: rows and columns of the patches, where they are not those of the position table.
+        sizes: rows and columns of the image's patches.
     """
 
-    def __init__(self, fusion: MultiwayFusion, words: nn.Embedding, head: nn.Linear, memory: State, mask_id: int):
+    def __init__(
+        self, fusion: MultiwayFusion, words: nn.Embedding, head: nn.Linear, memory: State, mask_id: int, sizes: Mapping
+    ):
         self.fusion, self.words, self.head, self.memory, self.mask_id = fusion, words, head, memory, mask_id
+        self.sizes = sizes
 
     def start(self, prompt: Tensor) -> Tensor:
         """Prompts B T -> B V."""
@@ -82,13 +87,9 @@ class MultiwayWriter:
         image = self.memory.tokens
         words = self.words(self.with_mask(prompt))
         self.images, self.read = image.shape[1], prompt.shape[1]
-        x = torch.cat([image + self.fusion.places('image', image, self.sizes()), self.placed(words, 0)], 1)
+        x = torch.cat([image + self.fusion.places('image', image, self.sizes), self.placed(words, 0)], 1)
         spans = [('image', self.images), ('text', words.shape[1])]
         return self.tell(x, spans, caption_mask(*(count for _, count in spans), x.device))
-
-    def sizes(self) -> dict:
-        side = round((self.memory.tokens.shape[1] - 1) ** 0.5)
-        return dict(image=(side, side))
 
     def go_on(self, words: Tensor, rows: Tensor) -> Tensor:
         """R words after the texts of these rows -> R V."""

@@ -16,6 +16,8 @@ from ..bert import Bert, BertWriter, WordHead
 from ..roles import Decoder, Fusion, Tower
 from ..states import State, States, Texts
 
+TINY = dict(embed_dims=32, num_layers=2, num_heads=2)
+
 
 @MODELS.register_module()
 class MedTower(Tower):
@@ -27,6 +29,11 @@ class MedTower(Tower):
         twins: 'merge' for the two images of NLVR2, see :class:`Bert`.
         max_length: places of the position table.
     """
+
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        """Two layers; the width of an image tower that has become small."""
+        return dict(arch=dict(TINY), **({'memory_dims': 32} if cfg.get('memory_dims') else {}))
 
     def __init__(
         self,
@@ -147,6 +154,11 @@ class MedDecoder(Decoder, FirstToken):
         tie: name of the text tower whose weights it shares, all but self-attention; None: it has its own.
         memory_dims: channels of what it looks at; default: those of the tower or of the fusion.
     """
+
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        """Two layers; the width of an image tower that has become small."""
+        return dict(arch=dict(TINY), **({'memory_dims': 32} if cfg.get('memory_dims') else {}))
 
     def __init__(
         self,

@@ -135,6 +135,8 @@ class AnswerClasses(JointClasses):
     Answers that are not among the known ones are no class: a sample of such answers alone has only zeros.
     """
 
+    tiny = dict(answers=('yes', 'no'))
+
     def __init__(
         self, answers: Sequence[str] | str | None = None, num_classes: int = 3129, loss: str = 'bce', **kwargs
     ):

@@ -129,6 +129,7 @@ class MaskedData(Objective):
     """
 
     KINDS = ('text', 'image', 'pair')
+    tiny = dict(codes=dict(type=ColourCodes))
 
     def __init__(
         self,

@@ -50,6 +50,7 @@ class QueueKeys(Keys):
     """
 
     uses = ('momentum',)
+    tiny = dict(size=8)
 
     def __init__(
         self,
