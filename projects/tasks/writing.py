@@ -142,5 +142,8 @@ class Grounding(Modalities):
     def summary(self, record: dict) -> str:
         return f'regions {record["regions"]}'
 
+    def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
+        return [(0, None) for _ in info.get('phrases', ())]
+
     def views(self, image: np.ndarray, sample, prefix: str, classes, score_thr) -> list[tuple[str, Image.Image]]:
         return []
