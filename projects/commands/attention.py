@@ -1,4 +1,4 @@
-"""Draw where the decoder looks: `mmparts attention IMAGE CONFIG CHECKPOINT`."""
+"""Draw where the decoder, or the latents of a Perceiver, look: `mmparts attention IMAGE CONFIG CHECKPOINT`."""
 
 import argparse
 import os
@@ -17,7 +17,8 @@ def parser() -> Parser:
         'DINO), the attention that its mask is made of (Cell-DETR) or that stays within its mask '
         '(Mask2Former), or the mask that a layer predicts (Mask DINO); with the predicted box and mask '
         '(green), the reference point (cross) and, where there is one, the reference box (dashed). The '
-        'last line says what the config offers.'
+        'last line says what the config offers. Of a Perceiver: what its latents look at in each cross-attend, over '
+        'the single pixels; --query chooses a latent.'
     )
     parser.add_argument('image', help='path of an image')
     parser.add_argument('config', help='the config that the model was trained with')
@@ -50,6 +51,7 @@ def main(args: argparse.Namespace) -> None:
     from ..inference.detector import Detector, Failure
     from ..visualization import read_rgb
     from ..visualization.attention_figure import Frame, draw_looks, save_figure
+    from ..visualization.latent_attention import latents_of
     from ..visualization.masked_attention import watch
 
     cfg = cli.prepare(args)
@@ -58,6 +60,9 @@ def main(args: argparse.Namespace) -> None:
     cli.require_whole_model()
     path = cli.require_file(args.image, 'image')
     detector = Detector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), device_of(args))
+    perceiver = latents_of(detector.model)
+    if perceiver is not None:
+        return draw_perceiver(detector, perceiver, path, args)
     try:
         with watch(detector.model, args.layer, args.kind) as watched:
             (result,) = detector([path])
@@ -72,6 +77,26 @@ def main(args: argparse.Namespace) -> None:
     os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
     save_figure(figure, args.out)
     print(f'{len(objects)} objects: {args.out} (--kind {watched.kind}; the config offers: {", ".join(watched.kinds)})')
+
+
+def draw_perceiver(detector, perceiver, path: str, args: argparse.Namespace) -> None:
+    """What its latents look at, layer by layer."""
+    from ..inference.detector import Failure
+    from ..visualization import read_rgb
+    from ..visualization.attention_figure import save_figure
+    from ..visualization.latent_attention import LatentWatch, draw_latents
+
+    with LatentWatch(perceiver) as watched:
+        (result,) = detector([path])
+    if isinstance(result, Failure):
+        raise SystemExit(f'error: {path}: {result.reason}')
+    looks = watched.looks()
+    if args.query is not None and not 0 <= args.query < len(looks[0]):
+        raise SystemExit(f'error: there is no latent {args.query}; the model has {len(looks[0])}')
+    figure = draw_latents(read_rgb(path), looks, None if args.query is None else [args.query])
+    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
+    save_figure(figure, args.out)
+    print(f'{len(looks)} cross-attends of {len(looks[0])} latents: {args.out}')
 
 
 def choose(look, select, args: argparse.Namespace) -> list:

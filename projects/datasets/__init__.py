@@ -1,6 +1,7 @@
 """Data sets, their checks, and the generated set "shapes"."""
 
 from .annotations import BadAnnotations
+from .arrays import ClipFiles, FlowPairs, SetFiles, TextFiles
 from .augment import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges
 from .bad_images import BadImagesHook, NamedImages
 from .captions import CocoCaptions, ImageTextFolder, KarpathyCaptions, LargestObject
@@ -36,6 +37,10 @@ __all__ = [
     'PackQuestion',
     'VqaQuestions',
     'TarPairs',
+    'ClipFiles',
+    'FlowPairs',
+    'SetFiles',
+    'TextFiles',
     'AnnotatedPatches',
     'ColorJitter',
     'ImageFolders',

@@ -1,6 +1,7 @@
 """Metrics."""
 
 from .answers import VqaAccuracy
+from .arrays import ClipFidelity, EndPointError, GapAccuracy, SetAccuracy
 from .captions import CaptionedObjects, CaptionScores
 from .check_metrics import CheckMetricsHook
 from .coco_metric import CheckedCocoMetric
@@ -14,8 +15,12 @@ __all__ = [
     'CaptionedObjects',
     'CheckMetricsHook',
     'CheckedCocoMetric',
+    'ClipFidelity',
+    'EndPointError',
+    'GapAccuracy',
     'PanopticQuality',
     'RetrievalRecall',
+    'SetAccuracy',
     'TopKAccuracy',
     'VolumeMetric',
     'VqaAccuracy',

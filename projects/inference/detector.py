@@ -146,7 +146,8 @@ def find_images(path: str, cfg: Config | None = None) -> list[str]:
     """``path`` itself, or the images of that folder in the order of their names.
 
     Args:
-        cfg: its test set may take files of other endings (`suffixes`), such as cubes.
+        cfg: its test set may take files of other endings (`suffixes`), such as cubes, and say which of them
+            (`predictable`), such as frames that have one after them.
 
     Raises:
         FileNotFoundError: Nothing is there, or a folder without images.
@@ -155,10 +156,9 @@ def find_images(path: str, cfg: Config | None = None) -> list[str]:
         return [path]
     if not osp.isdir(path):
         raise FileNotFoundError(f'no image or folder at {path}')
-    endings = SUFFIXES
-    if cfg is not None:
-        endings = getattr(resolve(next(members(cfg.test_dataloader.dataset)), DATASETS), 'suffixes', SUFFIXES)
+    kind = None if cfg is None else resolve(next(members(cfg.test_dataloader.dataset)), DATASETS)
+    endings = getattr(kind, 'suffixes', SUFFIXES)
     images = sorted(osp.join(path, name) for name in os.listdir(path) if name.lower().endswith(endings))
     if not images:
         raise FileNotFoundError(f'no images in {path}; known endings: {", ".join(endings)}')
-    return images
+    return kind.predictable(images) if hasattr(kind, 'predictable') else images

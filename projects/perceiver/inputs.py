@@ -108,6 +108,10 @@ class AudioInput(InputAdapter):
         sample_rate: samples a second that the model is for; told to data sets, and in messages.
     """
 
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        return dict(num_samples=8 * cfg.get('patch', 16))
+
     def __init__(self, position: dict, patch: int = 16, num_samples: int | None = None, sample_rate: int = 48000):
         super().__init__()
         self.patch, self.num_samples, self.sample_rate = patch, num_samples, sample_rate
@@ -153,6 +157,8 @@ class BytesInput(InputAdapter):
         vocab_size: ids; of UTF-8 bytes 262, see text.py.
         max_length: positions that are learned.
     """
+
+    tiny = dict(max_length=20)
 
     def __init__(self, vocab_size: int = 262, embed_dims: int = 768, max_length: int = 2048):
         super().__init__()

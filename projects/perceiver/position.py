@@ -33,7 +33,9 @@ class FourierPosition(nn.Module):
             outputs are decoded.
     """
 
-    tiny = dict(num_bands=4)
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        return dict(num_bands=min(cfg['num_bands'], 8))
 
     def __init__(self, num_bands: int, max_resolution: Sequence[int], spacing: str = 'inclusive'):
         super().__init__()

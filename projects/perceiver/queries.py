@@ -84,6 +84,15 @@ class PositionQueries(OutputQueries):
             coordinates for a part (the far end of an axis is left out there) than for the whole; False does so.
     """
 
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        size = cfg.get('size')
+        return (
+            dict(size=tuple(min(side, 2 if len(size) == 3 and axis == 0 else 8) for axis, side in enumerate(size)))
+            if size
+            else {}
+        )
+
     def __init__(self, position: dict, size: Sequence[int] | None = None, consistent: bool = True):
         super().__init__()
         self.position = build_part(position)

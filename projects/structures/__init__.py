@@ -1,8 +1,20 @@
 """What data sets hand to models and models to metrics: samples of images, volumes and several modalities; labels."""
 
+from .arrays import ClipSample, FlowSample, SetSample, TextSample
 from .labelled import ImageSample
 from .labels import LabelTable
 from .multimodal import MultimodalSample, TextList
 from .volume import VolumeData, VolumeSample
 
-__all__ = ['ImageSample', 'LabelTable', 'MultimodalSample', 'TextList', 'VolumeData', 'VolumeSample']
+__all__ = [
+    'ClipSample',
+    'FlowSample',
+    'ImageSample',
+    'LabelTable',
+    'MultimodalSample',
+    'SetSample',
+    'TextList',
+    'TextSample',
+    'VolumeData',
+    'VolumeSample',
+]

@@ -32,23 +32,31 @@ every config of such a model for a tiny step, and predict, benchmark, browse_dat
 
 from .base import Task, task_of, task_of_sample
 from .classification import Classification, Reconstruction
+from .clips import Autoencoding
 from .detection import Detection
+from .flow import Flow
+from .masked_bytes import MaskedBytesTask
 from .retrieval import Retrieval, ZeroShot
 from .segmentation import Segmentation
+from .sets import Sets
 from .writing import Caption, Choice, Classes, FillMask, Grounding, Nlvr2, Vqa
 
 __all__ = [
+    'Autoencoding',
     'Caption',
     'Choice',
     'Classes',
     'Classification',
     'Detection',
     'FillMask',
+    'Flow',
     'Grounding',
+    'MaskedBytesTask',
     'Nlvr2',
     'Reconstruction',
     'Retrieval',
     'Segmentation',
+    'Sets',
     'Task',
     'Vqa',
     'ZeroShot',

@@ -28,7 +28,12 @@ OTHERS = (
     (b'version https://git-lfs', 'a Git LFS pointer, not the file itself', 'run `git lfs pull`'),
     (b'<', 'a web page or another text', 'the download failed: fetch it again'),
     (b'{', 'a JSON text', 'give the file of the weights beside it'),
-    (b'\x80', 'a Python pickle that torch did not write', 'save its arrays by name with numpy.savez'),
+    (
+        b'\x80',
+        'a Python pickle that torch did not write, and could run code',
+        'if you know who made it, save its arrays by name with numpy.savez (of a tree of Haiku, where it is installed: '
+        "`np.savez(OUT, **{f'{m}/{n}': a for m, d in tree.items() for n, a in d.items()})`)",
+    ),
     (b'\x93NUMPY', 'a single array (.npy)', 'save all arrays by name with numpy.savez'),
 )
 # How torch's files began before 1.6: the pickle of a number.

@@ -34,6 +34,9 @@ def build(**changes) -> nn.Module:
         ('perceiver_io/perceiver-io_fourier_8xb128-110e_imagenet.py', 48_440_627),
         ('perceiver_io/perceiver-io_learned_8xb128-110e_imagenet.py', 62_255_848),
         ('perceiver_io/perceiver-io_conv_8xb128-110e_imagenet.py', 48_646_522),
+        ('perceiver_io/perceiver-io_bytes_64xb8-500k_text.py', 201_108_230),
+        ('perceiver_io/perceiver-io_flow_64xb8-480k_flow-pairs.py', 41_057_134),
+        ('perceiver_io/perceiver-io_autoencoder_64xb16-500k_clips.py', 19_858_855),
     ],
 )
 def test_counts_are_those_of_the_official_code(path, count):

@@ -1,0 +1,16 @@
+# A small Perceiver on generated point clouds of five bodies.
+_base_ = './perceiver_points_8xb64-120e_points.py'
+model = dict(
+    backbone=dict(
+        inputs=dict(position=dict(num_bands=16, max_resolution=(32, 32, 32))),
+        encoder=dict(num_latents=32, embed_dims=128, num_layers=2, num_heads=4),
+    ),
+    num_classes=5,
+)
+classes = dict(classes=('sphere', 'cube', 'cylinder', 'cone', 'torus'))
+train_dataloader = dict(batch_size=16, dataset=dict(metainfo=classes))
+val_dataloader = dict(dataset=dict(metainfo=classes))
+test_dataloader = val_dataloader
+train_cfg = dict(max_epochs=20)
+optim_wrapper = dict(optimizer=dict(lr=4e-3))
+param_scheduler = [dict(type='MultiStepLR', milestones=[14, 17, 19], gamma=0.1, by_epoch=True)]
