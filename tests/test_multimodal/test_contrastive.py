@@ -126,8 +126,8 @@ def test_soft_targets_and_keys_with_a_queue_are_parts():
             updated.append(sorted(states.inputs))
 
     class Soft(OwnPair):
-        def forward(self, states, query, key, own, count):
-            return 0.6 * F.one_hot(own, count).double() + 0.4 / count
+        def forward(self, states, query, keys, own, scale):
+            return 0.6 * F.one_hot(own, len(keys)).double() + 0.4 / len(keys)
 
     loss, _ = step(keys=dict(type=WithQueue), targets=dict(type=Soft))
     encoder, made = Encoder(), inputs()
