@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ..registry import WEIGHT_LAYOUTS
-from ..weights.keys import Conversion, Make, Rule, draw
-from ..weights.layout import WeightLayout, is_classifier, not_for
+from ..weights.keys import Make, Rule
+from ..weights.layout import WeightLayout, is_classifier
 from .perceiver import Perceiver
 
 BODY = r'(?:backbone\.)?'  # a Perceiver is a whole model, or the backbone of one
@@ -136,19 +136,8 @@ class PerceiverLayout(WeightLayout):
         return next((part for part in parts if isinstance(part, Perceiver)), None)
 
     @classmethod
-    def convert(cls, state: Mapping[str, Tensor], model: nn.Module, **choice: str) -> Conversion:
-        if cls.perceiver_of(model) is None:
-            return Conversion(refused={'the model': not_for(model, cls.model)})
-        refused = cls.refuse(state, model)
-        if refused:
-            return Conversion(refused=dict(refused))
-        state = cls.named(state)
-        return draw(state, model, cls.rules(state, model), cls.drop(state, model), cls.fresh(state, model))
-
-    @classmethod
-    def named(cls, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
-        """The tensors as the rules take them."""
-        return state
+    def fits(cls, model: nn.Module) -> bool:
+        return cls.perceiver_of(model) is not None
 
     @classmethod
     def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> dict[str, str]:

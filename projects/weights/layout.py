@@ -63,6 +63,11 @@ class WeightLayout:
         raise NotImplementedError
 
     @classmethod
+    def named(cls, state: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """The tensors of a file as the rules take them."""
+        return state
+
+    @classmethod
     def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> Sequence[Rule]:
         """Where our tensors come from; a name without a rule is its own official name."""
         return []
@@ -124,8 +129,13 @@ class WeightLayout:
         return side_by_side({'backbone.': made, 'head.': draw(above, model.head, cls.head_rules(above, model.head))})
 
     @classmethod
+    def fits(cls, model: nn.Module) -> bool:
+        """Whether it can fill this model, or part of one."""
+        return isinstance(model, cls.model)
+
+    @classmethod
     def _of_part(cls, state: Mapping[str, Tensor], model: nn.Module, **choice: str) -> Conversion:
-        if not isinstance(model, cls.model):
+        if not cls.fits(model):
             return Conversion(refused={'the model': not_for(model, cls.model)})
         refused = cls.refuse(state, model)
         if refused:
@@ -133,6 +143,7 @@ class WeightLayout:
         if cls.as_published and not getattr(model, 'as_published', False):
             why = f'official weights are for the arithmetic of their code ({cls.as_published})'
             return Conversion(refused={'the model': f'{why}: --cfg-options model.as_published=True'})
+        state = cls.named(state)
         return draw(state, model, cls.rules(state, model, **choice), cls.drop(state, model), cls.fresh(state, model))
 
 
