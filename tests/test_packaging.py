@@ -99,7 +99,7 @@ def test_wheel_holds_package_configs_and_tools(wheel):
     configs = {f'mmparts/.mim/{path.relative_to(ROOT)}' for path in (ROOT / 'configs').rglob('*.py')}
     assert modules | configs <= names
     assert {name.split('/')[0].split('-')[0] for name in names} == {'mmparts', 'mmparts_startup.py', 'mmparts_toolbox'}
-    assert not [name for name in names if 'test_' in name or '__pycache__' in name]
+    assert not [name for name in names if Path(name).name.startswith('test_') or '__pycache__' in name]
 
 
 def test_metadata_names_the_extras(installed):

@@ -45,6 +45,10 @@ class Autoencoding(Task):
             sample.gt_label = torch.randint(model.num_classes, (), generator=random)
         return inputs, sample
 
+    def without_truth(self, sample: ClipSample) -> ClipSample:
+        """As it is: what is right is the clip itself."""
+        return sample
+
     def stack(self, inputs: list, device) -> dict:
         return {name: torch.stack([each[name] for each in inputs]).float().to(device) for name in inputs[0]}
 

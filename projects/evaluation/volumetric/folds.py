@@ -24,7 +24,7 @@ def fold_table(paths: Sequence[str | os.PathLike]) -> str:
     folds = [read(path) for path in paths]
     seen: dict[str, str] = {}
     for path, (measures, rows) in zip(paths, folds):
-        for case in {row['case'] for row in rows}:
+        for case in dict.fromkeys(row['case'] for row in rows):
             if case in seen:
                 raise ValueError(f'the case {case!r} is in {seen[case]} and in {path}; folds share none')
             seen[case] = str(path)
