@@ -9,7 +9,7 @@ from itertools import islice
 from mmengine.config import Config
 from torch import nn
 
-from ..shipped import config as shipped
+from ..shipped import FOLDER
 from ..weights.containers import Weights
 from ..weights.convert import account, find_layout
 from ..weights.layout import WeightLayout
@@ -59,11 +59,10 @@ def _fits(
 
 def models(layout: type[WeightLayout]) -> Iterator[tuple[str, Config]]:
     """(name, config) of the shipped configs of a layout's papers, small ones last."""
-    folder = shipped('')
-    paths = [path for paper in layout.papers for path in sorted(glob(osp.join(folder, paper, '*.py')))]
+    paths = [path for paper in layout.papers for path in sorted(glob(osp.join(FOLDER, paper, '*.py')))]
     for path in sorted(paths, key=lambda path: 'small' in osp.basename(path)):
         cfg = Config.fromfile(path)
         if 'model' in cfg:
             if layout.as_published:
                 cfg.model.as_published = True
-            yield f'configs/{osp.relpath(path, folder)}', cfg
+            yield f'configs/{osp.relpath(path, FOLDER)}', cfg
