@@ -183,7 +183,7 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 cfg = Config.fromfile(sys.argv[1])
 init_default_scope(cfg.default_scope)
-assert 'mmparts' not in sys.modules
+assert 'mmparts.backbones' not in sys.modules  # the package itself, which is light, may be there at start-up
 model = MODELS.build(cfg.model)
 assert type(model.backbone).__module__ == 'mmparts.backbones.swin'
 print('built', type(model).__name__)

@@ -70,7 +70,11 @@ class LiveBarHook(Hook):
 
 def said(outputs: dict) -> str:
     """The loss, and its largest terms without those of inner layers."""
-    values = {name: float(value) for name, value in outputs.items() if 'loss' in name and '.' not in name}
+    values = {
+        name: value.item() if hasattr(value, 'item') else value
+        for name, value in outputs.items()
+        if 'loss' in name and '.' not in name
+    }
     total = values.pop('loss', None)
     largest = sorted(values, key=lambda name: -values[name])[:2]
     parts = [f'loss {total:.3g}'] if total is not None else []

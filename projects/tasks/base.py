@@ -30,6 +30,7 @@ class Task:
         libraries: full names of classes of libraries whose subclasses are of this kind.
         sample: class of the data samples.
         truths, predictions: fields of a data sample that hold what is right, and what a model says.
+        input_is_truth: what is right is given with the input, also where a file is predicted alone.
         metrics: names as tables show them, in this order.
         sizes, counts: of the two images of a tiny batch: unequal, one with objects and one without.
         objects: how many an image has when a step is timed.
@@ -39,6 +40,7 @@ class Task:
     libraries: ClassVar[tuple[str, ...]] = ()
     sample: ClassVar[type] = BaseDataElement
     truths: ClassVar[tuple[str, ...]] = ()
+    input_is_truth: ClassVar[bool] = False
     predictions: ClassVar[tuple[str, ...]] = ()
     metrics: ClassVar[tuple[str, ...]] = ()
     objects: ClassVar[int] = 1
@@ -152,7 +154,7 @@ class Task:
 
     def without_truth(self, sample):
         """A data sample of an image that was predicted alone, without the empty truth that pipelines put there."""
-        for field in self.truths:
+        for field in () if self.input_is_truth else self.truths:
             if field in sample:
                 delattr(sample, field)
         return sample

@@ -23,6 +23,7 @@ class Autoencoding(Task):
 
     sample = ClipSample
     truths = ('gt_video', 'gt_audio')
+    input_is_truth = True  # the clip itself
     predictions = ('pred_video', 'pred_audio', 'pred_scores')
     metrics = ('video PSNR', 'audio PSNR', 'top-1')
     annotation = 'clips'
@@ -44,10 +45,6 @@ class Autoencoding(Task):
             sample.gt_video, sample.gt_audio = inputs['image'], inputs['audio']
             sample.gt_label = torch.randint(model.num_classes, (), generator=random)
         return inputs, sample
-
-    def without_truth(self, sample: ClipSample) -> ClipSample:
-        """As it is: what is right is the clip itself."""
-        return sample
 
     def stack(self, inputs: list, device) -> dict:
         return {name: torch.stack([each[name] for each in inputs]).float().to(device) for name in inputs[0]}

@@ -17,6 +17,7 @@ class Retrieval(Modalities):
     """A record has ``texts`` and the ``similarities`` of the image with each of them, cosines."""
 
     truths = ('gt_texts',)
+    input_is_truth = True  # the texts to compare with
     predictions = ('pred_embeddings',)
     metrics = ('text R@1', 'image R@1')
     annotation = 'texts'

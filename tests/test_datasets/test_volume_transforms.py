@@ -317,7 +317,9 @@ def made_of(**metainfo):
     """A data set that is nothing but its metainfo and an input of mean 0."""
     data = object.__new__(volumes.VolumeDataset)
     meta = dict(modalities=('t1', 't2'), labels=dict(background=0, a=1), mirror_axes=(2,)) | metainfo
-    data.__dict__.update(_metainfo=meta, _fully_initialized=True, data_address=[0], serialize_data=True)
+    data.__dict__.update(
+        on_bad_image='error', _bad=None, _metainfo=meta, _fully_initialized=True, data_address=[0], serialize_data=True
+    )
     return data
 
 

@@ -1,6 +1,6 @@
 # Image-text pairs in tars (img2dataset, WebDataset), augmented as open_clip does; validation is retrieval on COCO 5K.
 # Another folder: --cfg-options data_root=FOLDER, which holds pairs/*.tar and coco/ with Karpathy's dataset_coco.json.
-data_root = 'data/'
+data_root = 'data/image_text/'
 image_size = 224
 train_pipeline = [
     dict(type='mmparts.LoadTarImage'),

@@ -1,4 +1,4 @@
-# BEiT-3's fine-tuning: AdamW with layer-wise decay, warm-up and a cosine to 1e-6; epochs and rates belong to the task.
+# BEiT-3's fine-tuning: AdamW with layer-wise decay, warm-up, a cosine from 2e-4 to 1e-6; epochs and rates are the task's.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=15, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
@@ -9,6 +9,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=True, begin=0, end=3, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=3, end=15, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.005, by_epoch=True, begin=3, end=15, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=256)

@@ -36,12 +36,13 @@ class SentencePieceTokenizer(Tokenizer):
     @cached_property
     def engine(self):
         """The processor of the library `sentencepiece`."""
+        path = self.path  # a missing file is told before a missing package
         import sentencepiece
 
         try:
-            engine = sentencepiece.SentencePieceProcessor(model_file=str(self.path))
+            engine = sentencepiece.SentencePieceProcessor(model_file=str(path))
         except (RuntimeError, OSError) as error:
-            raise ValueError(f'{self.path} is no sentencepiece model: {error}') from error
+            raise ValueError(f'{path} is no sentencepiece model: {error}') from error
         if len(engine) + self.offset + 1 > self.in_file:
             self.check_size(len(engine) + self.offset + 1)
         return engine
