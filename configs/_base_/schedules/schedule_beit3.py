@@ -1,4 +1,4 @@
-# BEiT-3's fine-tuning: AdamW with layer-wise decay, warm-up, a cosine from 2e-4 to 1e-6; epochs and rates are the task's.
+# BEiT-3's fine-tuning: AdamW with layer-wise decay, warm-up, a cosine from 2e-4 to 1e-6; epochs and rates: see tasks.
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=15, val_interval=1)
 val_cfg = dict(type='ValLoop')
 test_cfg = dict(type='TestLoop')
