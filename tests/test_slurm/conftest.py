@@ -1,11 +1,18 @@
-"""One cluster for all tests here, a training that takes some seconds, and its step log when nobody disturbs it."""
+"""One cluster for all tests here, whose cases go on at the same time: most of a case is start-up and waiting.
 
+A training that takes some seconds, and its step log when nobody disturbs it.
+"""
+
+import inspect
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
-import time
+import tempfile
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -14,6 +21,7 @@ from toy import steps
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOLS = ROOT / 'tools'
+AT_ONCE = 6  # cases; each is one or two processes, which start in some eight seconds of one core
 
 CONFIG = f"""
 _base_ = '{ROOT}/configs/_base_/default_runtime.py'
@@ -47,15 +55,21 @@ def environment(**values) -> dict[str, str]:
 
 
 @pytest.fixture(scope='session')
-def cluster(tmp_path_factory):
+def cluster():
     reason = missing()
     if reason:
         pytest.skip(reason)
-    folder = tmp_path_factory.mktemp('cluster')
-    for each in (folder, folder.parent, folder.parent.parent):
-        each.chmod(0o755)  # munge refuses a socket that others cannot reach
-    with Cluster(folder) as started:
-        yield started
+    # SIGTERM would end this process without the daemons.
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    # In /tmp: the path of a socket is short, and munge refuses one that others cannot reach.
+    folder = Path(tempfile.mkdtemp(prefix='mmparts-slurm-', dir='/tmp'))
+    folder.chmod(0o755)
+    try:
+        with Cluster(folder) as started:
+            yield started
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        signal.signal(signal.SIGTERM, before)
 
 
 @pytest.fixture(scope='session')
@@ -68,18 +82,36 @@ def config(tmp_path_factory) -> Path:
 @pytest.fixture(scope='session')
 def straight(cluster, config, tmp_path_factory):
     """``straight(processes)``: the work dir of a run that nobody disturbs, without Slurm."""
-    runs = {}
+    locks = {processes: threading.Lock() for processes in (1, 2)}
+    folders = {processes: tmp_path_factory.mktemp(f'straight{processes}') for processes in locks}
 
     def run(processes: int) -> Path:
-        if processes not in runs:
-            folder = tmp_path_factory.mktemp(f'straight{processes}')
-            command = [TOOLS / 'dist_train.sh', config, str(processes), '--work-dir', folder]
-            result = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=300)
-            assert result.returncode == 0, result.stderr[-3000:]
-            runs[processes] = folder
-        return runs[processes]
+        folder = folders[processes]
+        with locks[processes]:
+            if not (folder / 'steps.0.jsonl').exists():
+                command = [TOOLS / 'dist_train.sh', config, str(processes), '--work-dir', folder]
+                result = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=400)
+                assert result.returncode == 0, result.stderr[-3000:]
+        return folder
 
     return run
+
+
+@pytest.fixture(scope='session')
+def outcomes(request, cluster, config, straight, tmp_path_factory):
+    """Of each case that was asked for, by its id: what came out, or comes out."""
+    folder = tmp_path_factory.mktemp('cases')
+    pool = ThreadPoolExecutor(AT_ONCE)
+    begun: dict[str, Future] = {}
+    for number, item in enumerate(request.session.items):
+        scenario = getattr(getattr(item, 'function', None), 'scenario', None)
+        if scenario is not None:
+            given = dict(jobs=Jobs(cluster, config, folder / str(number)), cluster=cluster, straight=straight)
+            given.update(item.callspec.params if hasattr(item, 'callspec') else {})
+            wanted = inspect.signature(scenario).parameters
+            begun[item.nodeid] = pool.submit(scenario, **{name: given[name] for name in wanted})
+    yield begun
+    pool.shutdown(wait=False, cancel_futures=True)
 
 
 class Jobs:
@@ -88,16 +120,18 @@ class Jobs:
     def __init__(self, cluster: Cluster, config: Path, folder: Path):
         self.cluster, self.config, self.folder = cluster, config, folder
         self.work_dir = folder / 'work dir'
+        folder.mkdir()
 
     def run(self, script: str, *arguments, **values) -> subprocess.CompletedProcess:
         values = dict(CPUS_PER_TASK='1', **values)
         env = environment(**{**self.cluster.environment, **values})
         command = [str(part) for part in (TOOLS / script, *arguments)]
-        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=300, cwd=self.folder)
+        return subprocess.run(command, env=env, capture_output=True, text=True, timeout=600, cwd=self.folder)
 
-    def submit(self, *options, **values) -> str:
+    def submit(self, *options, partition: str = 'main', **values) -> str:
         """Submit a training by ``SBATCH=1 slurm_train.sh``; the number of its job."""
-        result = self.run('slurm_train.sh', 'main', 'a job', self.config, self.work_dir, *options, SBATCH='1', **values)
+        arguments = (partition, 'a job', self.config, self.work_dir, *options)
+        result = self.run('slurm_train.sh', *arguments, SBATCH='1', **values)
         found = re.search(r'Submitted batch job (\d+)', result.stdout)
         assert found, result.stdout + result.stderr
         return found[1]
@@ -105,11 +139,7 @@ class Jobs:
     def wait_for_step(self, count: int, folder: Path | None = None) -> None:
         """Until ``count`` steps are logged."""
         path = (folder or self.work_dir) / 'steps.0.jsonl'
-
-        def done() -> bool:
-            self.cluster.hurry()
-            return path.exists() and path.read_text().count('\n') >= count
-
+        done = lambda: path.exists() and path.read_text().count('\n') >= count  # noqa: E731
         self.cluster.until(done, f'no step {count}', 400)
 
     def log(self) -> str:
@@ -117,12 +147,3 @@ class Jobs:
 
     def steps(self, folder: Path | None = None, rank: int = 0) -> list[dict]:
         return steps(folder or self.work_dir, rank)
-
-
-@pytest.fixture
-def jobs(cluster, config, tmp_path):
-    yield Jobs(cluster, config, tmp_path)
-    cluster.ask('scancel', '--user=root')
-    cluster.until(lambda: not cluster.ask('squeue', '-h'), 'jobs do not end')
-    time.sleep(0.2)
-    shutil.rmtree(tmp_path, ignore_errors=True)
