@@ -83,6 +83,8 @@ def in_words(schedule: dict, length: str) -> str:
         return f'up from x{schedule["start_factor"]:g} in {schedule["end"]} {unit}'
     if kind == 'MultiStepLR':
         return f'x{schedule.get("gamma", 0.1):g} after {", ".join(map(str, schedule["milestones"]))} {unit}'
+    if kind == 'ExponentialLR':
+        return f'x{schedule["gamma"]:g} each epoch'
     end = f'{schedule["end"]} {unit}' if 'end' in schedule and f'{schedule["end"]} {unit}' != length else 'the end'
     if kind == 'PolyLR':
         return f'poly {schedule["power"]:g} to {schedule["eta_min"]:g} at {end}'
@@ -199,7 +201,8 @@ def first(values: list) -> str:
 
 def steps(pipeline) -> Iterator[dict]:
     for step in pipeline:
-        inner = [each for branch in step.get('transforms', ()) for each in branch] if 'transforms' in step else []
+        branches = step.get('transforms', ())
+        inner = [each for branch in branches for each in ([branch] if isinstance(branch, dict) else branch)]
         yield step
         yield from steps(inner)
 

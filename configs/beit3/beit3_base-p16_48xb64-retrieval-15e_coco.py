@@ -5,5 +5,6 @@ _base_ = [
     '../_base_/schedules/schedule_beit3.py',
     '../_base_/multimodal_runtime.py',
 ]
-train_dataloader = dict(batch_size=64)
+train_pipeline = [{{_base_.load}}, {{_base_.crop}}, {{_base_.flip}}, {{_base_.pack}}]
+train_dataloader = dict(batch_size=64, dataset=dict(pipeline=train_pipeline))
 auto_scale_lr = dict(base_batch_size=3072)

@@ -6,8 +6,16 @@ _base_ = [
     '../_base_/schedules/schedule_beit3.py',
     '../_base_/multimodal_runtime.py',
 ]
+train_pipeline = [
+    {{_base_.load}},
+    {{_base_.crop}},
+    {{_base_.flip}},
+    dict(type='mmparts.RandomChanges', level=7, deviation=0.0, recolour=False, fill=(128, 128, 128)),
+    {{_base_.pack}},
+]
+train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
 train_cfg = dict(max_epochs=10)
-optim_wrapper = dict(optimizer=dict(lr=3e-5, weight_decay=0.01))
+optim_wrapper = dict(optimizer=dict(lr=3e-5, weight_decay=0.01), paramwise_cfg=dict(layer_decay=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=1, end=10, convert_to_iter_based=True),

@@ -8,8 +8,9 @@ _base_ = [
 train_pipeline = [
     {{_base_.load}},
     dict(type='mmparts.RandomAreaCrop', size=480, area=(0.5, 1.0), interpolation='bicubic'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='mmparts.PackMultimodal', texts='random'),
+    {{_base_.flip}},
+    dict(type='mmparts.RandomChanges', level=7, deviation=0.0, recolour=False, fill=(128, 128, 128)),
+    {{_base_.pack}},
 ]
 test_pipeline = [
     {{_base_.load}},
@@ -22,7 +23,7 @@ test_dataloader = val_dataloader
 val_evaluator = dict(_delete_=True, type='mmparts.CaptionScores')
 test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=10)
-optim_wrapper = dict(optimizer=dict(lr=4e-5))
+optim_wrapper = dict(optimizer=dict(lr=4e-5), paramwise_cfg=dict(layer_decay=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=1, end=10, convert_to_iter_based=True),

@@ -8,8 +8,9 @@ _base_ = [
 model = dict(towers=dict(image=dict(backbone=dict(drop_path=0.1))))
 train_pipeline = [
     {{_base_.load}},
-    dict(type='mmparts.RandomAreaCrop', size=480, area=(0.5, 1.0), interpolation='bicubic'),
-    dict(type='RandomFlip', prob=0.5),
+    {{_base_.crop}},
+    {{_base_.flip}},
+    {{_base_.changes}},
     dict(type='mmparts.PackQuestion', answers=True),
 ]
 train_dataloader = dict(dataset=dict(weights='share', pipeline=train_pipeline))

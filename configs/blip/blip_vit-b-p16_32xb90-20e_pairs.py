@@ -6,4 +6,18 @@ _base_ = [
     '../_base_/schedules/schedule_blip_20e.py',
     '../_base_/multimodal_runtime.py',
 ]
-train_dataloader = dict(batch_size=90)
+train_pipeline = [
+    dict(type='mmparts.LoadTarImage'),
+    dict(type='mmparts.RandomAreaCrop', size=224, area=(0.2, 1.0), interpolation='bicubic'),
+    dict(type='RandomFlip', prob=0.5),
+    dict(type='mmparts.RandomChanges', level=5, deviation=0.0, recolour=False, fill=(128, 128, 128)),
+    dict(type='mmparts.PackMultimodal', texts='first'),
+]
+test_pipeline = [
+    dict(type='mmparts.LoadCheckedImage'),
+    dict(type='mmcv.Resize', scale=(224, 224), interpolation='bicubic', backend='pillow'),
+    dict(type='mmparts.PackMultimodal'),
+]
+train_dataloader = dict(batch_size=90, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
+test_dataloader = val_dataloader

@@ -120,6 +120,7 @@ AMOUNTS: dict[str, tuple[Callable[[float], float], bool]] = {
     'TranslateX': (lambda share: 0.45 * share, True),
     'TranslateY': (lambda share: 0.45 * share, True),
 }
+RECOLOURING = ('Invert', 'Posterize', 'Solarize', 'SolarizeAdd', 'Color', 'Contrast')
 AROUND_ONE = ('Color', 'Contrast', 'Brightness', 'Sharpness')
 
 
@@ -148,6 +149,8 @@ class RandomChanges(BaseTransform):
         level: their strength, 0 to 10; deviation: of the strength, normally distributed.
         fill: RGB where a turned image ends; ImageNet's mean.
         interpolation: of turns and shears; 'random': bilinear or bicubic.
+        recolour: also those that change what colour things have; without them, one that changes nothing is among them,
+            so that texts that name colours stay true (BLIP, BEiT-3).
     """
 
     def __init__(
@@ -158,7 +161,9 @@ class RandomChanges(BaseTransform):
         prob: float = 0.5,
         fill: Sequence[int] = (124, 116, 104),
         interpolation: str = 'random',
+        recolour: bool = True,
     ):
+        self.kinds = list(AMOUNTS) if recolour else [name for name in AMOUNTS if name not in RECOLOURING] + ['Identity']
         self.num, self.level, self.deviation, self.prob = num, level, deviation, prob
         self.fill, self.interpolation = tuple(fill), interpolation
 
@@ -166,8 +171,8 @@ class RandomChanges(BaseTransform):
     def draw(self) -> list[tuple[str, float, int, int]]:
         """Name, level, sign and resampling of each change."""
         drawn = []
-        for name in np.random.choice(list(AMOUNTS), self.num):
-            if np.random.rand() < self.prob:
+        for name in np.random.choice(self.kinds, self.num):
+            if np.random.rand() < self.prob and name != 'Identity':
                 level = float(np.clip(np.random.normal(self.level, self.deviation), 0, 10))
                 kind = np.random.choice(['bilinear', 'bicubic']) if self.interpolation == 'random' else None
                 drawn.append((name, level, int(np.random.choice([-1, 1])), RESAMPLE[kind or self.interpolation]))

@@ -24,7 +24,8 @@ class LayerDecayConstructor:
     """Builds an optimizer whose rate is ``layer_decay ** (deepest id - id)`` times the base rate; fused if possible.
 
     A backbone says its ids by a method ``layer_id(name)`` and ``num_layer_ids``; what is not in the backbone has the
-    full rate. ``paramwise_cfg`` takes
+    full rate. A model that is a transformer itself says them of all of its parameters (`MultimodalModel`).
+    ``paramwise_cfg`` takes
 
     * ``layer_decay``: 1 leaves the rates alone;
     * ``join_ends``: the embeddings go with the first layer, and the last layer has the full rate (InternImage's
@@ -78,7 +79,11 @@ class LayerDecayConstructor:
 
     def _depth(self, model: nn.Module, name: str) -> float:
         part, _, rest = name.partition('.')
-        if self.layer_decay == 1 or part not in ('backbone', 'encoder'):
+        if self.layer_decay == 1:
+            return 1.0
+        if hasattr(model, 'layer_id'):
+            return self.layer_decay ** (model.num_layer_ids - 1 - model.layer_id(name))
+        if part not in ('backbone', 'encoder'):
             return 1.0
         backbone = getattr(model, part)
         if not hasattr(backbone, 'layer_id'):

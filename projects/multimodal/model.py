@@ -117,6 +117,30 @@ class MultimodalModel(BaseModel):
         """Whether a single modality also goes through the fusion."""
         return self.fusion is not None and self.fusion.alone
 
+    @property
+    def num_layer_ids(self) -> int:
+        """Depths that :meth:`layer_id` tells apart."""
+        return self._layers() + 2
+
+    def layer_id(self, name: str) -> int:
+        """How deep a parameter lies, for a rate that decays towards the inputs: towers and positions are 0, the blocks
+        of a fusion that all modalities go through follow, all else is last.
+
+        Raises:
+            ValueError: another fusion, or none.
+        """
+        last = self._layers() + 1
+        group, _, rest = name.partition('.')
+        if group == 'towers':
+            return 0
+        return self.fusion.layer_id(rest) if group == 'fusion' else last
+
+    def _layers(self) -> int:
+        if not self.alone or not hasattr(self.fusion, 'layer_id'):
+            kind = type(self.fusion).__name__ if self.fusion is not None else 'no fusion'
+            raise ValueError(f'layer_decay: {kind} says no depth of parameters; MultiwayFusion does')
+        return len(self.fusion.blocks)
+
     # What parts are held against
 
     def parts(self) -> dict[str, nn.Module]:

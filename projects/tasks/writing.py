@@ -24,9 +24,9 @@ class Said(Modalities):
     def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
         record = dict(text=sample.get('pred_text'))
         if sample.get('pred_score') is not None:
-            record['score'] = round(float(sample['pred_score']), 4)
+            record['score'] = round(float(sample.get('pred_score')), 4)
         if sample.get('question') is not None:
-            record['question'] = sample['question']
+            record['question'] = sample.get('question')
         return record
 
     def summary(self, record: dict) -> str:
@@ -137,7 +137,7 @@ class Grounding(Modalities):
         sample.gt_phrases, sample.gt_phrase_regions = torch.tensor([1]), torch.eye(1, len(inputs['regions']))
 
     def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
-        return dict(regions=sample['pred_phrase_regions'].argmax(-1).tolist())
+        return dict(regions=sample.get('pred_phrase_regions').argmax(-1).tolist())
 
     def summary(self, record: dict) -> str:
         return f'regions {record["regions"]}'

@@ -32,6 +32,9 @@ def test_changes_equal_timms(image, name, level):
         assert (np.asarray(ours) == np.asarray(theirs)).all(), (name, level, sign)
 
 
+SHIFTS = ('ShearX', 'ShearY', 'TranslateX', 'TranslateY')
+
+
 @pytest.fixture(autouse=True)
 def timms_dice(monkeypatch):
     import random
@@ -45,6 +48,15 @@ def test_rand_augment_draws_anew_and_keeps_the_size(image):
     assert all(each.shape == image.shape and each.dtype == np.uint8 for each in made)
     assert len({each.tobytes() for each in made}) > 6
     assert (RandomChanges(prob=0)(dict(img=image))['img'] == image).all()
+
+
+def test_changes_that_recolour_can_be_left_out(image):
+    np.random.seed(0)
+    changes = RandomChanges(prob=1.0, recolour=False)
+    drawn = [[name for name, *_ in changes.draw()] for _ in range(300)]
+    named = {name for names in drawn for name in names}
+    assert named == {'AutoContrast', 'Equalize', 'Brightness', 'Sharpness', 'Rotate', *SHIFTS}, "BLIP's list"
+    assert {len(names) for names in drawn} == {0, 1, 2}, 'the identity is one of them, too'
 
 
 def test_an_area_crop_keeps_to_its_bounds():

@@ -26,7 +26,7 @@ def settings(built, **paramwise) -> dict[str, tuple[float, float]]:
         for each in group['params']
     }
     keys = [(group['lr'], group['weight_decay']) for group in optimizer.param_groups]
-    assert len(keys) == len(set(keys)) and len(found) == len(names)
+    assert len(keys) == len(set(keys)) and len(found) == sum(each.requires_grad for each in built.parameters())
     return found
 
 
@@ -38,6 +38,35 @@ def test_the_last_layer_and_the_head_have_the_full_rate():
     for name in ('patch_embed.proj.weight', 'position.grid'):
         assert found[f'backbone.{name}'] == (0.125, 0.05)
     assert found['backbone.class_token'] == (0.125, 0.0)
+
+
+def test_a_model_whose_fusion_is_the_transformer_says_its_depths():
+    """BEiT-3's code: names with `embed` 0, `layers.i` i + 1, the rest last."""
+    arch = dict(embed_dims=32, num_layers=2, num_heads=2)
+    text = dict(type='mmparts.TextInputs', tokenizer=dict(type='mmparts.ByteTokenizer', context_length=16))
+    cfg = dict(
+        type='mmparts.MultimodalModel',
+        data_preprocessor=dict(
+            type='mmparts.MultimodalPreprocessor', inputs=dict(image=dict(type='mmparts.ImageInputs'), text=text)
+        ),
+        towers=dict(image=dict(type='mmparts.PatchTower', arch=arch), text=dict(type='mmparts.WordTower', arch=arch)),
+        fusion=dict(type='mmparts.MultiwayFusion', arch=arch, image_size=32),
+        projections=dict(image=8, text=8),
+        objectives=dict(contrastive=dict(type='mmparts.Contrastive')),
+    )
+    with DefaultScope.overwrite_default_scope('mmdet'):
+        found = settings(MODELS.build(cfg), layer_decay=0.5, no_decay=('positions.image',))
+        assert found['towers.text.words.weight'] == found['fusion.positions.text'] == (0.125, 0.05)
+        assert found['fusion.positions.image'] == (0.125, 0.0)
+        assert found['fusion.blocks.0.mlp.text.fc1.weight'] == (0.25, 0.05)
+        assert found['fusion.blocks.1.attn.in_proj.image.weight'] == (0.5, 0.05)
+        assert found['fusion.norm.text.weight'] == (1.0, 0.0) and found['projections.image.weight'] == (1.0, 0.05)
+
+        image = dict(type='mmparts.ImageTower', backbone=VIT)
+        words = dict(type='mmparts.CausalTextTower', embed_dims=32, num_layers=1)
+        bare = MODELS.build(dict(cfg, towers=dict(image=image, text=words), fusion=None))
+        with pytest.raises(ValueError, match='no fusion says no depth'):
+            settings(bare, layer_decay=0.5)
 
 
 def test_without_decay_there_are_two_groups_and_names_are_spared():

@@ -1,21 +1,19 @@
-# COCO with captions, Karpathy's splits, images of 384 pixels; mean and deviation belong to the model. Another folder:
+# COCO with captions, Karpathy's splits, images of 384 pixels, changed as in BLIP's fine-tuning. Another folder:
 # --cfg-options data_root=FOLDER, which holds dataset_coco.json and COCO's image folders.
+_base_ = './loaders.py'
 data_root = 'data/coco/'
 load = dict(type='mmparts.LoadCheckedImage')
+crop = dict(type='mmparts.RandomAreaCrop', size=384, area=(0.5, 1.0), interpolation='bicubic')
+flip = dict(type='RandomFlip', prob=0.5)
+changes = dict(type='mmparts.RandomChanges', level=5, deviation=0.0, recolour=False, fill=(128, 128, 128))
 resize = dict(type='mmcv.Resize', scale=(384, 384), interpolation='bicubic', backend='pillow')
-train_pipeline = [
-    load,
-    dict(type='mmparts.RandomAreaCrop', size=384, area=(0.5, 1.0), interpolation='bicubic'),
-    dict(type='RandomFlip', prob=0.5),
-    dict(type='mmparts.PackMultimodal', texts='random'),
-]
+pack = dict(type='mmparts.PackMultimodal', texts='random')
+train_pipeline = [load, crop, flip, changes, pack]
 test_pipeline = [load, resize, dict(type='mmparts.PackMultimodal')]
 train_dataloader = dict(
     batch_size=32,
     num_workers=4,
-    persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmparts.KarpathyCaptions',
         data_root=data_root,
@@ -29,8 +27,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=32,
     num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmparts.KarpathyCaptions',
         data_root=data_root,

@@ -1,5 +1,6 @@
 # Image-text pairs in tars (img2dataset, WebDataset), augmented as open_clip does; validation is retrieval on COCO 5K.
 # Another folder: --cfg-options data_root=FOLDER, which holds pairs/*.tar and coco/ with Karpathy's dataset_coco.json.
+_base_ = './loaders.py'
 data_root = 'data/image_text/'
 image_size = 224
 train_pipeline = [
@@ -16,9 +17,7 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=128,
     num_workers=8,
-    persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmparts.TarPairs',
         data_root=data_root,
@@ -30,9 +29,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=64,
     num_workers=8,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmparts.KarpathyCaptions',
         data_root=data_root,

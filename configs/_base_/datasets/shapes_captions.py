@@ -3,6 +3,7 @@
 #   "red circle, blue star, green ring, yellow cross, purple square, orange triangle, cyan circle, pink star, \
 #   white ring, black cross"
 # Another folder: --cfg-options data_root=FOLDER.
+_base_ = './loaders.py'
 data_root = 'data/shapes_captions/'
 load = [
     dict(type='mmparts.LoadCheckedImage'),
@@ -13,9 +14,7 @@ test_pipeline = [*load, dict(type='mmparts.PackMultimodal')]
 train_dataloader = dict(
     batch_size=64,
     num_workers=1,
-    persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmparts.CocoCaptions',
         data_root=data_root,
@@ -27,9 +26,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=50,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmparts.CocoCaptions',
         data_root=data_root,

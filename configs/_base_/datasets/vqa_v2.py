@@ -1,20 +1,19 @@
-# VQA v2, images of 480 pixels. Another folder: --cfg-options data_root=FOLDER, which holds COCO's images of 2014 and
-# the files of questions and answers.
+# VQA v2, images of 480 pixels, changed as in BLIP's fine-tuning. Another folder: --cfg-options data_root=FOLDER, which
+# holds COCO's images of 2014 and the files of questions and answers.
+_base_ = './loaders.py'
 data_root = 'data/vqa/'
 load = dict(type='mmparts.LoadCheckedImage')
+crop = dict(type='mmparts.RandomAreaCrop', size=480, area=(0.5, 1.0), interpolation='bicubic')
+flip = dict(type='RandomFlip', prob=0.5)
+changes = dict(type='mmparts.RandomChanges', level=5, deviation=0.0, recolour=False, fill=(128, 128, 128))
 resize = dict(type='mmcv.Resize', scale=(480, 480), interpolation='bicubic', backend='pillow')
-train_pipeline = [
-    load,
-    dict(type='mmparts.RandomAreaCrop', size=480, area=(0.5, 1.0), interpolation='bicubic'),
-    dict(type='mmparts.PackQuestion'),
-]
-test_pipeline = [load, resize, dict(type='mmparts.PackQuestion')]
+pack = dict(type='mmparts.PackQuestion')
+train_pipeline = [load, crop, flip, changes, pack]
+test_pipeline = [load, resize, pack]
 train_dataloader = dict(
     batch_size=16,
     num_workers=4,
-    persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmparts.VqaQuestions',
         data_root=data_root,
@@ -27,8 +26,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=16,
     num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmparts.VqaQuestions',
         data_root=data_root,

@@ -6,6 +6,8 @@ optim_wrapper = dict(
     type='AmpOptimWrapper',
     dtype='bfloat16',
     optimizer=dict(type='AdamW', lr=2e-4, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.05),
+    constructor='mmparts.LayerDecayConstructor',
+    paramwise_cfg=dict(layer_decay=0.65, no_decay=('positions.image',)),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=True, begin=0, end=3, convert_to_iter_based=True),

@@ -59,6 +59,10 @@ class PatchTower(Tower):
         self.class_token = nn.Parameter(torch.zeros(self.embed_dims))
         self.mask_token = nn.Parameter(torch.zeros(self.embed_dims))
 
+    def bind(self, model):
+        """Without masks the mask token has no gradient, which processes that train together would wait for."""
+        self.mask_token.requires_grad_(any('mask token' in part.uses for part in model.parts().values()))
+
     def grid(self, images: Tensor) -> tuple[int, int]:
         """Rows and columns of patches."""
         return tuple(side // patch for side, patch in zip(images.shape[2:], self.patch_embed.patch_size))
@@ -151,6 +155,13 @@ class MultiwayFusion(Fusion):
         if states.inputs.get('text') is not None and 'text' in order and 'image' in order:
             parts = of_owners(order, parts, states.inputs['text'].owner)
         return self.run(dict(zip(order, parts)), sizes=self.sizes(states))
+
+    def layer_id(self, name: str) -> int:
+        """How deep a parameter lies: positions 0, a block its number from 1, the last norm behind them."""
+        first, _, rest = name.partition('.')
+        if first == 'blocks':
+            return int(rest.split('.')[0]) + 1
+        return 0 if first == 'positions' else len(self.blocks) + 1
 
     def sizes(self, states: States) -> Mapping[str, tuple[int, int]]:
         """Rows and columns of the image's patches."""
