@@ -24,8 +24,8 @@ class PermutedPixels(BaseModule):
             is permuted with them, too.
         seed: of the permutation; None: pixels stay where they are.
         colours: channels of the images.
-        double: compute the backbone in float64: sums over pixels then do not depend on their order in any digit that
-            training in float32 sees.
+        double: compute the backbone and the positions in float64: two trainings that differ in the order of the pixels
+            then end with the same numbers, since sums in another order part far behind the digits that are printed.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class PermutedPixels(BaseModule):
         self.channels, self.strides = spec.channels, spec.strides
         self.double_precision = double
         if double:
-            self.backbone.double()
+            self.double()
         count = self.size[0] * self.size[1]
         random = None if seed is None else torch.Generator().manual_seed(seed)
         order = torch.arange(count, device='cpu') if seed is None else torch.randperm(count, generator=random)
@@ -66,9 +66,11 @@ class PermutedPixels(BaseModule):
         if tuple(images.shape[2:]) != self.size:
             got, right = ('x'.join(map(str, each)) for each in (images.shape[2:], self.size))
             raise ValueError(f'image {got}; the permutation is of the pixels of {right}: resize it')
-        places = self.position(self.size, images).movedim(-1, 0).expand(len(images), -1, -1, -1)
-        x = torch.cat([images, places], dim=1).flatten(2)[..., self.order].unflatten(2, self.size)
         if not self.double_precision:
-            return self.backbone(x)
-        with torch.autocast(x.device.type, enabled=False):
-            return tuple(out.to(images.dtype) for out in self.backbone(x.double()))
+            return self.backbone(self._permuted(images))
+        with torch.autocast(images.device.type, enabled=False):
+            return tuple(out.to(images.dtype) for out in self.backbone(self._permuted(images.double())))
+
+    def _permuted(self, images: Tensor) -> Tensor:
+        places = self.position(self.size, images).movedim(-1, 0).expand(len(images), -1, -1, -1)
+        return torch.cat([images, places], dim=1).flatten(2)[..., self.order].unflatten(2, self.size)
