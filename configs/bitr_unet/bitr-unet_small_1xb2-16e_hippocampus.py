@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/bitr_unet.py',
     '../_base_/datasets/msd_hippocampus.py',
-    '../_base_/schedules/schedule_segment_small.py',
+    '../_base_/schedules/schedule_volume_small.py',
     '../_base_/segmentation_runtime.py',
 ]
 model = dict(
@@ -13,6 +13,7 @@ model = dict(
         coarse=dict(size=(2, 3, 2), embed_dims=64, num_layers=2, num_heads=4, mlp_dims=128),
         fine=dict(size=(4, 6, 2), embed_dims=96, num_layers=2, num_heads=4, mlp_dims=192),
     ),
-    inference=dict(size=(32, 48, 32)),
+    terms=[dict(type='mmparts.SoftDiceTerm'), dict(type='mmparts.CrossEntropyTerm')],
+    inference=dict(size=(32, 48, 32), batch_size=8),
 )
 train_cfg = dict(max_epochs=16, val_interval=8)

@@ -8,9 +8,11 @@ _base_ = [
 model = dict(
     in_channels=64,
     num_classes=5,
-    encoder=dict(channels=(8, 16, 32, 64), dropout=0.0, chunk=64),
+    encoder=dict(channels=(8, 16, 32, 64), num_heads=2, num_groups=1, dropout=0.0),
+    decoder=dict(level=dict(block=dict(type='mmparts.CubeConvs', num_groups=1))),
     head=dict(_delete_=True, type='mmparts.SpectralSoftmaxHead', dims=3),
     terms=[dict(type='mmparts.CrossEntropyTerm'), dict(type='mmparts.SoftDiceTerm', smooth_nr=1.0, smooth_dr=1.0)],
+    inference=dict(type='mmparts.SlidingInference', size=_base_.crop_size),
 )
 train_cfg = dict(max_epochs=12, val_interval=6)
 auto_scale_lr = dict(base_batch_size=4)

@@ -16,5 +16,5 @@ model = dict(
             dict(type='mmparts.PlusConv', out_channels=64, bias=True),
         ]
     ),
-    inference=dict(size=(32, 48, 32)),
+    inference=dict(size=(32, 48, 32), batch_size=8),
 )

@@ -12,6 +12,6 @@ model = dict(
     data_preprocessor=dict(_delete_=True, type='mmparts.SegmentPreprocessor'),
     encoder=dict(channels=(8, 16, 32, 64, 104), block=dict(norm=norm)),
     decoder=dict(level=dict(block=dict(norm=norm)), num_outputs=2),
-    inference=dict(type='mmparts.SlidingInference', size=(32, 48, 32)),
+    inference=dict(type='mmparts.SlidingInference', size=(32, 48, 32), batch_size=8),
 )
 train_cfg = dict(max_epochs=26, val_interval=13)

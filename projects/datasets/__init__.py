@@ -10,6 +10,7 @@ from .coco import CheckedCocoDataset, ClassMismatch
 from .cubes import CubeDataset, LoadCube
 from .folders import ImageFolders, PackImage
 from .loading import BadImage, LoadCheckedImage
+from .mosaic import TileMosaic
 from .pack_multimodal import PackMultimodal
 from .pack_questions import OnBothImages, PackImagePair, PackQuestion
 from .panoptic import CheckedPanopticDataset
@@ -58,6 +59,7 @@ __all__ = [
     'CheckedPanopticDataset',
     'ClassMismatch',
     'CubeDataset',
+    'TileMosaic',
     'CutPatches',
     'LoadCheckedImage',
     'LoadCube',

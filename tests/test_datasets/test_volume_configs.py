@@ -26,7 +26,7 @@ PHANTOMS = dict(
 # (folder, cases that train, that validate, shape of an input without its channels or None where it varies)
 SETS = dict(
     msd_hippocampus=('msd_hippocampus_3d', 48, 12, (32, 48, 32)),
-    muufl_hyperspectral=('muufl_hyperspectral', 64, 1, (32, 32)),
+    muufl_hyperspectral=('muufl_hyperspectral', 64, 1, (16, 16)),
     busi=('busi_breast_ultrasound', 12, 4, (256, 256)),
     dsb2018_semantic=('dsb2018_nuclei', 58, 15, (256, 256)),
     isic2017=('isic2017_skin_lesion', 4, 2, (192, 192)),

@@ -4,10 +4,12 @@ _base_ = './cubes.py'
 data_root = 'data/muufl_hyperspectral/'
 metainfo = dict(classes=('endmember0', 'endmember1', 'endmember2', 'endmember3', 'endmember4'))
 load_cube = dict(type='mmparts.LoadCube', array='cube')
+crop_size = (16, 16)
 
 train_pipeline = [
     load_cube,
-    dict(type='mmseg.RandomCrop', crop_size=(32, 32)),
+    dict(type='mmparts.TileMosaic', size=crop_size),
+    dict(type='mmseg.RandomCrop', crop_size=crop_size),
     dict(type='mmseg.RandomFlip', prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal']),
     _base_.pack,
 ]

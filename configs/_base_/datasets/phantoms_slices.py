@@ -1,6 +1,9 @@
 # Generated nested ellipsoids slice by slice, for 2-D models that see volumes (SliceInference): edema and core, FLAIR.
 _base_ = './phantoms_nested_labels.py'
 crop_size = (32, 32)
+# The regions of BraTS by class number, and what each paints, for models of sigmoid regions.
+regions = dict(WT=(1, 2, 3), TC=(1, 3), ET=(3,))
+paint = dict(WT=2, TC=1, ET=3)
 
 train_pipeline = [
     *_base_.load,

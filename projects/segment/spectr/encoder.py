@@ -18,17 +18,17 @@ from .attention import SpectralTransformer
 GROUPS = 8
 
 
-def group_norm(channels: int) -> nn.GroupNorm:
-    """Of eight groups, or of one where there are fewer channels."""
-    return nn.GroupNorm(GROUPS if channels >= GROUPS else 1, channels)
+def group_norm(channels: int, num_groups: int = GROUPS) -> nn.GroupNorm:
+    """Of so many groups, or of one where there are fewer channels."""
+    return nn.GroupNorm(num_groups if channels >= num_groups else 1, channels)
 
 
 class BandNorm(nn.Module):
     """A group norm of each band by itself; all bands share its factors. B C S H W."""
 
-    def __init__(self, channels: int):
+    def __init__(self, channels: int, num_groups: int = GROUPS):
         super().__init__()
-        self.norm = group_norm(channels)
+        self.norm = group_norm(channels, num_groups)
 
     def forward(self, x: Tensor) -> Tensor:
         bands = x.transpose(1, 2)
@@ -41,15 +41,22 @@ class CubeConv(nn.Module):
     Args:
         band_norm: a norm of each band before the convolution ('scr', 2023); else a group norm of the cube after it
             ('cgr', 2021).
+        num_groups: of the norm.
     """
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: Sequence[int], padding: Sequence[int], band_norm: bool
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: Sequence[int],
+        padding: Sequence[int],
+        band_norm: bool,
+        num_groups: int = GROUPS,
     ):
         super().__init__()
         self.band_norm = band_norm
         self.conv = nn.Conv3d(in_channels, out_channels, kernel, padding=padding, bias=False)
-        self.norm = BandNorm(in_channels) if band_norm else group_norm(out_channels)
+        self.norm = BandNorm(in_channels, num_groups) if band_norm else group_norm(out_channels, num_groups)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(self.norm(x)).relu() if self.band_norm else self.norm(self.conv(x)).relu()
@@ -59,12 +66,11 @@ class CubeConv(nn.Module):
 class CubeConvs(nn.Sequential):
     """Two convolutions of a cube with group norm and ReLU: a block of the way up."""
 
-    def __init__(self, in_channels: int, out_channels: int, dims: int = 3, kernel_size: int = 3):
-        kernel, padding = (kernel_size,) * 3, (kernel_size // 2,) * 3
-        super().__init__(
-            CubeConv(in_channels, out_channels, kernel, padding, False),
-            CubeConv(out_channels, out_channels, kernel, padding, False),
-        )
+    def __init__(
+        self, in_channels: int, out_channels: int, dims: int = 3, kernel_size: int = 3, num_groups: int = GROUPS
+    ):
+        how = ((kernel_size,) * 3, (kernel_size // 2,) * 3, False, num_groups)
+        super().__init__(CubeConv(in_channels, out_channels, *how), CubeConv(out_channels, out_channels, *how))
 
 
 @MODELS.register_module()
@@ -76,6 +82,8 @@ class SpectralEncoder(BaseModule):
         channels: of the levels, fine to coarse.
         band_norm: see :class:`CubeConv`.
         band_padding: see above.
+        num_groups: of the norms, 8 in the official code, whose narrowest map has 64 channels. A norm with a group for
+            each channel forgets how much of a patch is of one material: narrow nets take one.
         transformer: of the levels from the second; its ``embed_dims`` are those of the level.
     """
 
@@ -85,6 +93,7 @@ class SpectralEncoder(BaseModule):
         channels: Sequence[int] = (64, 128, 256, 512),
         band_norm: bool = False,
         band_padding: int = 0,
+        num_groups: int = GROUPS,
         num_heads: int = 8,
         num_layers: int = 1,
         dropout: float = 0.1,
@@ -102,7 +111,8 @@ class SpectralEncoder(BaseModule):
         self.convs, self.transformers = nn.ModuleList(), nn.ModuleList()
         for i, (before, out) in enumerate(zip((1, *channels), channels)):
             middle = max(out // 2, before)
-            how = dict(kernel=(1, 3, 3), padding=(0 if i else band_padding, 1, 1), band_norm=band_norm)
+            padding = (0 if i else band_padding, 1, 1)
+            how = dict(kernel=(1, 3, 3), padding=padding, band_norm=band_norm, num_groups=num_groups)
             self.convs.append(nn.Sequential(CubeConv(before, middle, **how), CubeConv(middle, out, **how)))
             self.transformers.append(
                 SpectralTransformer(
