@@ -14,3 +14,4 @@ model = dict(
     decoder=sizes,
     inference=dict(size=(32, 48, 32), batch_size=8),
 )
+train_cfg = dict(max_epochs=20, val_interval=10)
