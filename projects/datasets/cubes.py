@@ -155,6 +155,8 @@ def envi_data(header: Path) -> Path:
 class LoadCube(BaseTransform):
     """A cube and its map of classes: ``img`` (H W B, float32) and ``gt_seg_map`` (H W), for mmseg's transforms.
 
+    The last scene is kept, since one is often visited many times in a row.
+
     Args:
         array, label: their names in an npz or .mat file; a label in a file of its own is ``seg_map_path``.
         scaling: of each band: 'zscore', 'range' (0 to 1), or None.
@@ -167,8 +169,22 @@ class LoadCube(BaseTransform):
         if scaling not in ('zscore', 'range', None):
             raise ValueError(f"scaling={scaling!r}; 'zscore', 'range' or None")
         self.array, self.label, self.scaling = array, label, scaling
+        self.kept = None  # state of the files, and what was read
 
     def transform(self, results: dict) -> dict:
+        state = [file_state(results.get(key)) for key in ('img_path', 'seg_map_path')]
+        if self.kept is None or self.kept[0] != state:
+            self.kept = state, self._read(results)
+        image, wavelengths, label = self.kept[1]
+        results.update(cube_name=self.array, img=image.copy(), wavelengths=wavelengths)  # transforms may write
+        results['ori_shape'] = results['img_shape'] = image.shape[:2]
+        if label is not None:
+            results['gt_seg_map'] = label.copy()
+            results.setdefault('seg_fields', []).append('gt_seg_map')
+        return self._rows(results)
+
+    def _read(self, results: dict) -> tuple[np.ndarray, np.ndarray | None, np.ndarray | None]:
+        """Scaled cube, wavelengths, label."""
         path = Path(results['img_path'])
         cube = read_cube(path, self.array)
         image = cube.array.astype(np.float32)
@@ -177,16 +193,10 @@ class LoadCube(BaseTransform):
             raise BadVolume(f'{path}: NaN or infinite in the bands {bands[:5]}')
         if cube.wavelengths is not None and len(cube.wavelengths) != image.shape[2]:
             raise BadVolume(f'{path}: {len(cube.wavelengths)} wavelengths for {image.shape[2]} bands')
-        results['cube_name'] = self.array
-        results['img'], results['wavelengths'] = scale_bands(image, self.scaling), cube.wavelengths
-        results['ori_shape'] = results['img_shape'] = image.shape[:2]
         label = self._label(results, path)
-        if label is not None:
-            if label.shape != image.shape[:2]:
-                raise BadVolume(f'{path}: the label is {label.shape}, the cube {image.shape[:2]}')
-            results['gt_seg_map'] = label
-            results.setdefault('seg_fields', []).append('gt_seg_map')
-        return self._rows(results)
+        if label is not None and label.shape != image.shape[:2]:
+            raise BadVolume(f'{path}: the label is {label.shape}, the cube {image.shape[:2]}')
+        return scale_bands(image, self.scaling), cube.wavelengths, label
 
     def _label(self, results: dict, path: Path) -> np.ndarray | None:
         source = results.get('seg_map_path')
@@ -207,6 +217,11 @@ class LoadCube(BaseTransform):
                 results[key] = results[key][slice(*rows)]
             results['ori_shape'] = results['img_shape'] = results['img'].shape[:2]
         return results
+
+
+def file_state(path: str | os.PathLike | None) -> tuple | None:
+    """What tells whether a file is still the one that was read; None for none."""
+    return (str(path), os.stat(path).st_mtime_ns) if path is not None and os.path.exists(path) else None
 
 
 def scale_bands(image: np.ndarray, scaling: str | None) -> np.ndarray:

@@ -1,8 +1,8 @@
 """A patch laid of small tiles from anywhere in a scene, for sets of one scene.
 
-Where a single map of land trains and another part of it validates, a net learns what lies beside what, and the shares of
-materials in a patch, neither of which holds elsewhere. In a mosaic both are chance, and what is left to learn is what a
-pixel and its next neighbours look like.
+Where a single map of land trains and another part of it validates, a net learns what lies beside what, and the shares
+of materials in a patch, neither of which holds elsewhere. In a mosaic both are chance, and what is left to learn is
+what a pixel and its next neighbours look like.
 """
 
 import numpy as np

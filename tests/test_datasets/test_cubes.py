@@ -1,5 +1,7 @@
 """Hyperspectral cubes: formats that hold the same, bad files, mmseg's transforms on many bands."""
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -166,3 +168,18 @@ def test_a_bad_cube_is_named_or_skipped(tmp_path):
     for place in (0, 2, 4):  # one file, three times
         assert data[place]['img_path'].endswith('good.npz')
     assert data.bad_images() == [str(tmp_path / 'bad.npz')]
+
+
+def test_a_scene_visited_again_is_not_read_again(tmp_path, monkeypatch):
+    reads, path = [], tmp_path / 'c.npz'
+    monkeypatch.setattr('mmparts.datasets.cubes.read_cube', lambda *given: reads.append(given) or read_cube(*given))
+    np.savez(path, cube=scene(), label=np.zeros((60, 90), np.uint8))
+    load = LoadCube()
+    first, again = load(dict(img_path=path)), load(dict(img_path=path, rows=(0, 45)))
+    assert len(reads) == 1 and (again['img'] == first['img'][:45]).all()
+    again['img'][:] = 0  # what a transform does stays in its own results
+    assert (load(dict(img_path=path))['img'] == first['img']).all() and len(reads) == 1
+    np.savez(path, cube=scene()[::-1], label=np.ones((60, 90), np.uint8))
+    os.utime(path, ns=(0, 0))
+    changed = load(dict(img_path=path))
+    assert len(reads) == 2 and changed['gt_seg_map'].all() and (changed['img'] == first['img'][::-1]).all()

@@ -1,5 +1,5 @@
-# From scratch on patches of volumes: twice the rate of schedule_segment_small after a warm-up, in bfloat16, with which a
-# core that has units for it (AMX) makes two steps in the time of one.
+# From scratch on patches of volumes: twice the rate of schedule_segment_small after a warm-up, in bfloat16, with which
+# a core that has units for it (AMX) makes two steps in the time of one.
 _base_ = './schedule_segment_small.py'
 optim_wrapper = dict(type='mmparts.Bfloat16OptimWrapper', optimizer=dict(lr=2e-3))
 param_scheduler = [
