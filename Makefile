@@ -22,7 +22,7 @@ $(VENV)/.done: setup.py pyproject.toml Makefile
 	touch $@
 
 $(VENV)/.tests: $(VENV)/.done
-	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[test,parity,text,medical,triton]"
+	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[test,parity,text,medical,triton,export]"
 	$(BIN)/python -m pip install --quiet --no-deps torchscale==0.3.0  # wants a timm of 2023, and runs with that of today
 	touch $@
 

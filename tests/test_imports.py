@@ -36,7 +36,7 @@ MAY_IMPORT = {
     'tasks': BASE | SERVICES | {'layers'},  # asks what a backbone gives
     'commands': BASE | SERVICES | {'options', 'tasks', 'engine', 'inference', 'analysis', 'weights'},
     'engine': BASE | SERVICES | {'tasks', 'weights'},  # the launcher: puts data, metrics and pictures to work
-    'inference': BASE | SERVICES | {'tasks', 'engine', 'weights'},
+    'inference': BASE | SERVICES | {'tasks', 'engine', 'weights', 'ops'},  # an export names variants of ops
     'analysis': BASE | SERVICES | BRICKS | FAMILIES | {'tasks', 'engine', 'inference'},  # looks at everything
 }
 

@@ -37,11 +37,19 @@ class TopKMasks(Selection):
         chances = chances[:, : self.things]
         scores, index = chances.flatten().topk(min(self.num, chances.numel()))
         labels = index % chances.shape[1]
-        query, place = (index // chances.shape[1]).unique(return_inverse=True)  # a query may report several classes
+        query, place = shared(index // chances.shape[1])
         masks = make(query)
         found = masks > 0
         quality = (masks.sigmoid() * found).sum((1, 2)) / (found.sum((1, 2)) + 1e-6)
         return scores * quality[place], labels, query[place], found[place]
+
+
+def shared(query: Tensor) -> tuple[Tensor, Tensor]:
+    """Queries without doubles, for one may report several classes, and the place of each among them; with doubles in a
+    graph that is exported, where no number may depend on what is found."""
+    if torch.compiler.is_exporting():
+        return query, torch.arange(len(query), device=query.device)
+    return query.unique(return_inverse=True)
 
 
 def sharpened(logits: Tensor, temperature: float) -> Tensor:

@@ -35,6 +35,7 @@ from .classification import Classification, Reconstruction
 from .clips import Autoencoding
 from .detection import Detection
 from .flow import Flow
+from .graphs import CannotExport, Graph
 from .masked_bytes import MaskedBytesTask
 from .retrieval import Retrieval, ZeroShot
 from .segmentation import Segmentation
@@ -43,6 +44,7 @@ from .writing import Caption, Choice, Classes, FillMask, Grounding, Nlvr2, Vqa
 
 __all__ = [
     'Autoencoding',
+    'CannotExport',
     'Caption',
     'Choice',
     'Classes',
@@ -50,6 +52,7 @@ __all__ = [
     'Detection',
     'FillMask',
     'Flow',
+    'Graph',
     'Grounding',
     'MaskedBytesTask',
     'Nlvr2',

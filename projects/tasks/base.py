@@ -18,6 +18,7 @@ from ..datasets.members import members
 from ..registry import TASKS, resolve
 from ..visualization.pictures import enlarge, page, read_rgb
 from .findings import Findings
+from .graphs import CannotExport, Graph
 from .shrink import shrink, without_pretrained
 
 Size = tuple[int, ...]  # (height, width), or (depth, height, width)
@@ -143,6 +144,14 @@ class Task:
     def summary(self, record: dict) -> str:
         """A record in a few words."""
         raise NotImplementedError
+
+    def graph(self, model: nn.Module, post: bool = False) -> Graph:
+        """The model as a plain function of images, for export.
+
+        Raises:
+            CannotExport: it is none.
+        """
+        raise CannotExport(f'models of {self.name} are not exported')
 
     def fuse(self, views: list):
         """One data sample of predictions of the same image, of other sizes or mirrored (``flip`` in its metainfo)."""
@@ -303,12 +312,6 @@ def tasks() -> list[type[Task]]:
     """All that are registered."""
     TASKS.import_from_location()
     return list(TASKS.module_dict.values())
-
-
-def in_channels(model: nn.Module) -> int:
-    """Of the images that a model takes: three, unless it or its backbone says otherwise."""
-    parts = (model, getattr(model, 'backbone', None), getattr(model, 'encoder', None))
-    return next((part.in_channels for part in parts if isinstance(getattr(part, 'in_channels', None), int)), 3)
 
 
 def image_size(model: nn.Module) -> Size | None:

@@ -11,6 +11,7 @@ from ..registry import TASKS
 from ..structures import ImageSample
 from .base import Size, Task, image_size, in_channels, num_classes
 from .findings_classification import ClassificationFindings
+from .graphs import Graph, LogitsGraph
 
 
 class WholeImage(Task):
@@ -55,6 +56,9 @@ class Classification(WholeImage):
         if classes is not None:
             record['names'] = [classes[label] for label in order]
         return record
+
+    def graph(self, model: nn.Module, post: bool = False) -> Graph:
+        return LogitsGraph(model, post)
 
     def fuse(self, views: list) -> ImageSample:
         joined = views[0]

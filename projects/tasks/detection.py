@@ -18,6 +18,7 @@ from ..visualization.pictures import Objects, draw_objects
 from . import inspection
 from .base import Size, Task, in_channels, num_classes
 from .findings_detection import DetectionFindings
+from .graphs import DetectionGraph, Graph
 from .regions import regions
 from .views import fuse
 
@@ -64,6 +65,9 @@ class Detection(Task):
     def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
         boxes = [(item['bbox_label'], *item['bbox']) for item in info['instances'] if not item['ignore_flag']]
         return [(label, float(np.sqrt((x2 - x1) * (y2 - y1)))) for label, x1, y1, x2, y2 in boxes]
+
+    def graph(self, model: nn.Module, post: bool = False) -> Graph:
+        return DetectionGraph(model, post)
 
     def fuse(self, views: list) -> DetDataSample:
         return fuse(views)

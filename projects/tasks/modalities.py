@@ -7,6 +7,7 @@ from torch import nn
 
 from ..structures import MultimodalSample
 from .base import Size, Task
+from .graphs import Graph, TowerGraph
 
 
 class Modalities(Task):
@@ -32,6 +33,9 @@ class Modalities(Task):
 
     def add_truth(self, model: nn.Module, sample: MultimodalSample, inputs: dict, random: torch.Generator) -> None:
         """What is right, into the sample."""
+
+    def graph(self, model: nn.Module, post: bool = False, tower: str = 'image') -> Graph:
+        return TowerGraph(model, post, tower)
 
     def _unprocessed(self, model, sizes, counts, device, seed) -> dict:
         data = self.items(model, sizes, counts, seed)

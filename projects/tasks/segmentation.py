@@ -20,6 +20,7 @@ from ..structures import VolumeSample
 from ..visualization.maps import draw_map
 from .base import Size, Task, in_channels, num_classes
 from .findings_segmentation import SegmentationFindings, pairs_of
+from .graphs import Graph, LogitsGraph
 from .regions import map_of, overlapping, regions
 
 IGNORE = 255  # nobody knows what is there
@@ -73,6 +74,9 @@ class Segmentation(Task):
     def summary(self, record: dict) -> str:
         names = [str(segment.get('name', segment['label'])) for segment in record['segments']]
         return f'{len(names)} segments: {", ".join(names)}' if names else 'nothing'
+
+    def graph(self, model: nn.Module, post: bool = False) -> Graph:
+        return LogitsGraph(model, post)
 
     def resized_truth(self, sample, size: Size):
         truth = sample.gt_sem_seg.data

@@ -68,7 +68,7 @@ def place(tmp_path, shapes):
 def test_the_guide_runs_word_for_word(place):
     """Up to the larger model, which needs a GPU and the network."""
     text = (ROOT / 'README.md').read_text(encoding='utf-8')
-    section = text[text.index(GUIDE) : text.index('### A larger model')]
+    section = text[text.index(GUIDE) : text.index('Larger models, with a GPU')]
     environment = {**os.environ, 'PATH': f'{Path(sys.executable).parent}:{os.environ["PATH"]}', 'OMP_NUM_THREADS': '1'}
     blocks = re.findall(r'```(bash|python)\n(.*?)```', section, re.DOTALL)
     assert len(blocks) == 3

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..kernels.variants import Variant, Variants, from_module, from_triton
 from ..mmcv import compiled
+from .gather import ms_deform_attn_gather
 from .torch_cpu import ms_deform_attn_cpu
 
 Shapes = tuple[tuple[int, int], ...]
@@ -74,6 +75,7 @@ VARIANTS = Variants(
     mmcv=compiled.MS_DEFORM_ATTN,
     numba=Variant(from_module('deform_attn.numba_kernels.ms_deform_attn_numba', 'fast'), ('cpu',)),
     torch=Variant(lambda: ms_deform_attn_cpu, ('cpu',)),
+    gather=Variant(lambda: ms_deform_attn_gather, by_name=True),  # for exported graphs
     reference=Variant(lambda: ms_deform_attn_reference),
 )
 
