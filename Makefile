@@ -54,7 +54,7 @@ test-slurm: setup-test  ## the tests on a Slurm of three nodes, started on this 
 
 docs: setup  ## build the documentation site into site/; a link that leads nowhere is an error
 	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[docs]"
-	$(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 clean:  ## remove what the commands above made
 	rm -rf $(VENV) build dist work_dirs/demo data/shapes projects/.mim *.egg-info

@@ -36,7 +36,8 @@ def main(args: argparse.Namespace) -> int:
     if args.action == 'list':
         for name, entry in chosen.items():
             state = f'there: {there[name]}' if name in there else (entry.urls[0] if entry.urls else entry.note)
-            print(f'{name:46s}{entry.licence:14s}{state}')
+            size = f'{entry.mib:.0f} MiB' if entry.mib else ''
+            print(f'{name:46s}{entry.licence:14s}{size:9s}{state}')
         return 0
     if args.action == 'fetch':
         return fetch_all(args, chosen)

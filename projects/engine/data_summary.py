@@ -1,8 +1,10 @@
 """What the data sets of a run hold, in numbers: images, annotations by class, sizes as the model will see them."""
 
+import hashlib
+import os
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -50,6 +52,29 @@ def summarize(dataset, task: Task, seconds: float = SECONDS) -> dict:
         octaves={str(key): octaves[key] for key in sorted(octaves)},
         resized=scale is not None,
     )
+
+
+def doubles(datasets: Mapping[str, Sequence], seconds: float = SECONDS) -> list[list[tuple[str, str]]]:
+    """Files that several images of the sets have byte by byte in common: groups of (set, path), those across sets first.
+
+    Args:
+        datasets: name -> data set; those whose records have no ``img_path`` are left out.
+        seconds: after which no more is read. Only files of equal length are.
+    """
+    start, by_length, equal = time.monotonic(), defaultdict(list), defaultdict(list)
+    for name, dataset in datasets.items():
+        for index in range(len(dataset)):
+            path = dataset.get_data_info(index).get('img_path')
+            if isinstance(path, str) and os.path.isfile(path):
+                by_length[os.path.getsize(path)].append((name, path))
+    for places in by_length.values():
+        for place in dict.fromkeys(places) if len(places) > 1 else ():
+            if time.monotonic() - start > seconds:
+                break
+            with open(place[1], 'rb') as file:
+                equal[hashlib.file_digest(file, 'sha1').digest()].append(place)
+    found = [places for places in equal.values() if len(places) > 1]
+    return sorted(found, key=lambda places: -len({name for name, _ in places}))
 
 
 def octave(side: float) -> int:

@@ -196,11 +196,27 @@ def data(record: dict, task: Task) -> Section:
         what = 'pixels after resizing' if resized else 'pixels of the files'
         blocks.append(draw_bars(f'Sizes: sides in {what}', names, bars, 'share'))
         blocks.append(Text(small(sets, what)))
+    twice = [places for one in sets.values() for places in one.get('doubles', ())]
+    if twice:
+        blocks.append(Text(twice_said(twice)))
+        rows = [[', '.join(f'{name}: {osp.basename(path)}' for name, path in places)] for places in twice[:FOLDED]]
+        blocks.append(Table('Images that are there twice', ('files of the same content',), rows, folded=len(rows) > 5))
     broken_off = [name for name, one in sets.items() if one['seen'] < one['images']]
     if broken_off:
         counted = ', '.join(f'{name} ({sets[name]["seen"]} images)' for name in broken_off)
         blocks.append(Text(f'Counted in part: {counted}.'))
     return Section('data', 'Data', blocks)
+
+
+def twice_said(twice: list) -> str:
+    """How many images are there twice, and what it means."""
+    across = sum(len({name for name, _ in places}) > 1 for places in twice)
+    if not across:
+        return f'{len(twice)} images are there twice, byte by byte, within one set.'
+    return (
+        f'{len(twice)} images are there twice, byte by byte, {across} of them in training and validation: the numbers '
+        'of the validation are too good by them.'
+    )
 
 
 KEYS = ('objects', 'images_of')

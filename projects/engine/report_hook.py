@@ -16,7 +16,7 @@ from mmengine.runner import Runner, ValLoop
 from ..datasets.members import classes_of
 from ..registry import HOOKS
 from ..tasks import Task, task_of
-from .data_summary import summarize
+from .data_summary import doubles, summarize
 from .report import config_diff, plain_config, save_record, write_report
 
 
@@ -158,13 +158,19 @@ def best_checkpoint(runner: Runner) -> str | None:
 
 
 def data_of(runner: Runner, task: Task) -> dict:
-    """Summaries of the training and the validation set; of those that can be read."""
-    found = {}
+    """Summaries of the training and the validation set, of those that can be read; each says which of its images are
+    there twice."""
+    found, sets = {}, {}
     loops = dict(training=runner._train_loop, validation=runner._val_loop)
     for name, loop in loops.items():
         dataset = getattr(getattr(loop, 'dataloader', None), 'dataset', None)
         with contextlib.suppress(Exception):  # sets that say nothing of their annotations
-            found[name] = summarize(getattr(dataset, 'dataset', dataset), task)
+            sets[name] = getattr(dataset, 'dataset', dataset)
+            found[name] = summarize(sets[name], task)
+    with contextlib.suppress(Exception):  # sets of other things than files
+        twice = doubles({name: sets[name] for name in found})
+        for name in found:
+            found[name]['doubles'] = [places for places in twice if places[0][0] == name]
     return found
 
 

@@ -68,7 +68,7 @@ class Examined:
         return {**found, MISSED: int(self.missed().sum())}
 
 
-def examine(images: Sequence[dict], threshold: float = 0.0, limit: int = LIMIT) -> Examined:
+def examine(images: Sequence[dict], threshold: float = 0.0, limit: int = LIMIT, masks: bool = False) -> Examined:
     """Match the detections of a set.
 
     Args:
@@ -76,10 +76,11 @@ def examine(images: Sequence[dict], threshold: float = 0.0, limit: int = LIMIT) 
             ``crowd`` (may be absent): lists or arrays.
         threshold: lower scores are left out.
         limit: detections of an image, the best.
+        masks: by the overlaps of masks, ``mask_overlaps`` of each image (D G, crowds among G), not of boxes.
     """
     parts, detections, objects = [], 0, 0
     for number, image in enumerate(images):
-        part = _examine_image(image, threshold, limit)
+        part = _examine_image(image, threshold, limit, masks)
         part['image'] = np.full(len(part['score']), number)
         part['true_image'] = np.full(len(part['true_label']), number)
         part['truth'][part['truth'] >= 0] += objects
@@ -89,7 +90,7 @@ def examine(images: Sequence[dict], threshold: float = 0.0, limit: int = LIMIT) 
     return Examined(**{name: np.concatenate([part[name] for part in parts]) for name in Examined.__dataclass_fields__})
 
 
-def _examine_image(image: dict, threshold: float, limit: int) -> dict[str, np.ndarray]:
+def _examine_image(image: dict, threshold: float, limit: int, masks: bool = False) -> dict[str, np.ndarray]:
     """The fields of :class:`Examined` of one image."""
     label, score = np.asarray(image['labels'], int), np.asarray(image['scores'], float)
     order = np.argsort(-score, kind='stable')[:limit]
@@ -99,9 +100,13 @@ def _examine_image(image: dict, threshold: float, limit: int) -> dict[str, np.nd
     crowd = np.asarray(image.get('crowd', np.zeros(len(true_label))), bool)
 
     kind, truth, overlap = np.full(len(label), NOTHING), np.full(len(label), -1), np.zeros(len(label))
-    crowds = overlaps(box, true_box[crowd], crowd=True) * (label[:, None] == true_label[crowd][None])
+    if masks:
+        given = np.reshape(image['mask_overlaps'], (len(image['labels']), len(true_label))).astype(float)[order]
+        crowds, table = given[:, crowd], given[:, ~crowd]
+    else:
+        crowds, table = overlaps(box, true_box[crowd], crowd=True), overlaps(box, true_box[~crowd])
+    crowds = crowds * (label[:, None] == true_label[crowd][None])
     true_box, true_label = true_box[~crowd], true_label[~crowd]
-    table = overlaps(box, true_box)
     found = match(table, label, true_label)
     has = np.full(len(label), -1)
     has[found[found >= 0]] = np.flatnonzero(found >= 0)

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from ..registry import TASKS
 from ..structures import ImageSample
-from .base import Size, Task, image_size, in_channels, num_classes
+from .base import Size, Task, image_size, num_classes
 from .findings_classification import ClassificationFindings
-from .graphs import Graph, LogitsGraph
+from .graphs import Graph, LogitsGraph, in_channels
 
 
 class WholeImage(Task):

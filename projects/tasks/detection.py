@@ -10,15 +10,16 @@ from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks, encode_mask_results
 from mmengine.structures import InstanceData
 from PIL import Image
+from pycocotools import mask as rle
 from torch import Tensor, nn
 
 from ..registry import TASKS
 from ..visualization.maps import draw_map
 from ..visualization.pictures import Objects, draw_objects
 from . import inspection
-from .base import Size, Task, in_channels, num_classes
+from .base import Size, Task, num_classes
 from .findings_detection import DetectionFindings
-from .graphs import DetectionGraph, Graph
+from .graphs import DetectionGraph, Graph, in_channels
 from .regions import regions
 from .views import fuse
 
@@ -90,7 +91,9 @@ class Detection(Task):
         scores = found['scores'].detach().cpu().float()
         order = scores.argsort(descending=True, stable=True)[:LIMIT]
         height, width = sample.get('ori_shape')[:2]
+        masks = mask_overlaps(found, order, info['instances'], (height, width))
         return dict(
+            **({} if masks is None else dict(mask_overlaps=masks)),
             image=sample.get('img_path'),
             width=width,
             height=height,
@@ -132,6 +135,27 @@ class Detection(Task):
                 labels = sample.get(f'{prefix}_{field}').sem_seg[0].cpu().numpy()
                 views.append((heading, draw_map(image, labels % INSTANCE_OFFSET, classes, instances=labels)))
         return views
+
+
+def mask_overlaps(found: InstanceData, order: Tensor, true: list[dict], size: Size) -> list[list[float]] | None:
+    """D G: overlaps of the masks of detections, in an order, with those of objects, in pixels of the file; of a crowd the
+    share of the detection that lies in it. None where either has no masks."""
+    if 'masks' not in found or not all('mask' in each for each in true):
+        return None
+    masks = found['masks'][order.to(found['masks'].device)].cpu().numpy()
+    if not len(masks) or not true:
+        return [[] for _ in masks]
+    objects = [whole_mask(each['mask'], size) for each in true]
+    table = rle.iou(encode_mask_results(masks), objects, [int(each.get('ignore_flag', 0)) for each in true])
+    return np.round(table, 6).tolist()
+
+
+def whole_mask(mask: list | dict, size: Size) -> dict:
+    """COCO's compressed RLE of polygons or of an RLE."""
+    if isinstance(mask, dict) and isinstance(mask['counts'], (str, bytes)):
+        return mask
+    made = rle.frPyObjects(mask, *size)
+    return rle.merge(made) if isinstance(made, list) else made
 
 
 def best_of(found: InstanceData) -> str:

@@ -93,7 +93,8 @@ class DetectionFindings(Findings):
             return [self.images(album)]
         images = self.images(album)  # they come last, but have the first claim on the room
         crops = Crops(self, album)
-        return [self.per_class(), self.curves(), self.confusions(crops), self.errors(crops), images]
+        masks = [self.masks()] if all('mask_overlaps' in each for each in self.evidence) else []
+        return [self.per_class(), self.curves(), self.confusions(crops), self.errors(crops), *masks, images]
 
     # Classes and curves
 
@@ -219,6 +220,20 @@ class DetectionFindings(Findings):
         return Gallery(
             title, [one for one in shown if one is not None], 'Dashed green: the truth. Orange: detected.', True
         )
+
+    def masks(self) -> Section:
+        """The same errors where masks, not boxes, have to overlap by half."""
+        every = errors.examine(self.evidence, masks=True)
+        counts = errors.examine(self.evidence, self.threshold, masks=True).counts()
+        base, rise = errors.costs(every, len(self.names))
+        boxes, lost = self.kept.counts(), self.costs[1]
+        head = ('error', f'masks, from {self.threshold:g} on', 'boxes', 'AP50 of masks lost', 'of boxes')
+        rows = [[KINDS[kind], counts[kind], boxes[kind], rise[kind], lost[kind]] for kind in KINDS]
+        note = (
+            f'AP50 of masks is {base:.3f}, that of boxes {self.costs[0]:.3f}. What masks lose by the place and boxes do '
+            'not are objects that are found and outlined badly.'
+        )
+        return Section('masks', 'Masks', [Table('Errors of masks by kind', head, rows)], note)
 
     # Images
 

@@ -18,9 +18,9 @@ from ..datasets.volumes.files import SUFFIXES, open_volume
 from ..registry import TASKS
 from ..structures import VolumeSample
 from ..visualization.maps import draw_map
-from .base import Size, Task, in_channels, num_classes
+from .base import Size, Task, num_classes
 from .findings_segmentation import SegmentationFindings, pairs_of
-from .graphs import Graph, LogitsGraph
+from .graphs import Graph, LogitsGraph, in_channels
 from .regions import map_of, overlapping, regions
 
 IGNORE = 255  # nobody knows what is there

@@ -15,7 +15,8 @@ from pathlib import Path
 class Published:
     """A file that others publish.
 
-    sha256: first digits; '' where nobody says them. note: what to do where there is no address.
+    sha256: first digits; '' where nobody says them. size: in bytes, where known. mib: the same as the authors round it.
+    note: what to do where there is no address.
     """
 
     name: str
@@ -25,6 +26,7 @@ class Published:
     size: int | None = None
     config: str = ''
     note: str = ''
+    mib: float | None = None
 
 
 @cache

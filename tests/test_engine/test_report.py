@@ -12,6 +12,7 @@ from mmengine.config import Config
 from tiny import CONFIGS
 
 from mmparts.engine import report
+from mmparts.engine.data_summary import doubles
 from mmparts.tasks import Classification, Detection, Segmentation
 from mmparts.visualization.report import Album
 
@@ -216,3 +217,24 @@ def contrast(tab, selector: str) -> float:
         parts = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
         lights.append(float(parts @ [0.2126, 0.7152, 0.0722]))
     return (max(lights) + 0.05) / (min(lights) + 0.05)
+
+
+class Files(list):
+    """A data set of files."""
+
+    def get_data_info(self, index):
+        return dict(img_path=self[index])
+
+
+def test_images_that_are_there_twice_are_told(tmp_path):
+    paths = {}
+    for name, content in dict(a='one', b='two', c='one', d='seven', e='two').items():
+        (tmp_path / f'{name}.png').write_text(content)
+        paths[name] = str(tmp_path / f'{name}.png')
+    sets = dict(training=Files([paths['a'], paths['b'], paths['e'], paths['b']]), validation=Files([paths['c'], paths['d']]))
+    across, within = doubles(sets)
+    assert across == [('training', paths['a']), ('validation', paths['c'])]
+    assert within == [('training', paths['b']), ('training', paths['e'])], 'a file that is listed twice is one file'
+    said = report.twice_said([across, within])
+    assert '2 images are there twice' in said and '1 of them in training and validation' in said
+    assert 'within one set' in report.twice_said([within]) and not doubles(dict(training=sets['validation']))

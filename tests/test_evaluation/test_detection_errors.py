@@ -125,3 +125,23 @@ def test_crowds_count_neither_way():
     seen = errors.examine([dict(image, scores=[0.9])])
     assert seen.kind.tolist() == [errors.FREE] and len(seen.true_label) == 0
     assert not any(seen.counts().values()) and not errors.confusion(seen, 1).pairs
+
+
+def test_overlaps_of_masks_are_taken_where_they_are_given(images):
+    """With those of the boxes in their place everything is as of boxes; with others it is not."""
+    tables = [errors.overlaps(np.reshape(one['boxes'], (-1, 4)), one['true_boxes']) for one in images]
+    same = [dict(one, mask_overlaps=table.tolist()) for one, table in zip(images, tables)]
+    boxes, masks = errors.examine(images, 0.2), errors.examine(same, 0.2, masks=True)
+    assert (boxes.kind == masks.kind).all() and (boxes.truth == masks.truth).all() and len(boxes.kind) > 50
+    worse = [dict(one, mask_overlaps=(0.5 * table).tolist()) for one, table in zip(images, tables)]
+    counts = errors.examine(worse, masks=True).counts()
+    assert counts[errors.PLACE] > errors.examine(images).counts()[errors.PLACE]
+
+
+def test_the_share_of_a_mask_in_a_crowd_counts_neither_way():
+    image = dict(
+        boxes=[[0, 0, 9, 9]], labels=[0], scores=[0.9], true_boxes=[[0, 0, 5, 5], [0, 0, 50, 50]], true_labels=[0, 0],
+        crowd=[0, 1],
+    )  # fmt: skip
+    assert errors.examine([dict(image, mask_overlaps=[[0.2, 0.9]])], masks=True).kind.tolist() == [errors.FREE]
+    assert errors.examine([dict(image, mask_overlaps=[[0.2, 0.1]])], masks=True).kind.tolist() == [errors.PLACE]

@@ -102,3 +102,27 @@ def test_truth_and_prediction_are_drawn_side_by_side():
     sample.pred_instances = InstanceData(bboxes=torch.rand(1, 4), labels=torch.ones(1).int(), scores=torch.ones(1))
     sample.pred_sem_seg = PixelData(sem_seg=torch.zeros(1, 40, 60).int())
     assert Detection().draw(image, sample).width == 3 * alone.width + 2 * 8
+
+
+def test_evidence_holds_how_far_masks_overlap():
+    masks = torch.zeros(2, 20, 30, dtype=torch.bool)
+    masks[0, 2:12, 3:13] = True
+    masks[1, 0:10, 20:30] = True
+    found = InstanceData(
+        bboxes=torch.tensor([[3.0, 2, 13, 12], [20, 0, 30, 10]]), labels=torch.tensor([0, 1]), masks=masks,
+        scores=torch.tensor([0.3, 0.8]),
+    )  # fmt: skip
+    polygon, half = [[3, 2, 13, 2, 13, 12, 3, 12]], np.zeros((20, 30), np.uint8, order='F')
+    half[0:5, 20:30] = 1
+    true = [
+        dict(bbox=[3, 2, 13, 12], bbox_label=0, mask=polygon, ignore_flag=0),
+        dict(bbox=[20, 0, 30, 5], bbox_label=1, mask=rle.encode(half), ignore_flag=0),
+        dict(bbox=[0, 0, 30, 20], bbox_label=0, mask=dict(size=[20, 30], counts=[0, 600]), ignore_flag=1),
+    ]
+    sample = dict(pred_instances=found, ori_shape=(20, 30), img_path='a.png')
+    kept = Detection().evidence(sample, dict(instances=true))
+    best, other = kept['mask_overlaps']
+    np.testing.assert_allclose(best, [0, 0.5, 1], atol=1e-6)  # the best score comes first
+    assert other[0] > 0.85 and other[1:] == [0, 1], 'a polygon ends somewhere in a pixel'
+    del found.masks
+    assert 'mask_overlaps' not in Detection().evidence(sample, dict(instances=true))
