@@ -220,7 +220,7 @@ class ViT(BaseModule):
             before.append((self.class_token + place)[None])
         if self.registers is not None:
             before.append(self.registers)
-        before = [each.expand(len(patches), -1, -1).to(patches.dtype) for each in before]
+        before = [each.expand(patches.shape[0], -1, -1).to(patches.dtype) for each in before]
         return self.pre_norm(self.dropout(torch.cat([*before, patches.flatten(1, 2)], dim=1))), size
 
     def to_map(self, tokens: Tensor, size: Sequence[int]) -> Tensor:

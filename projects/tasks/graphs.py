@@ -29,7 +29,10 @@ class Graph(nn.Module):
     Attributes:
         inputs, outputs: names of what :meth:`forward` takes and returns, in its order.
         says: what the inputs are, for whoever runs the file.
+        any_size: whether it is exported for sizes that may vary.
     """
+
+    any_size = False
 
     inputs: tuple[str, ...] = ('images',)
     outputs: tuple[str, ...] = ()
@@ -46,8 +49,7 @@ class Graph(nn.Module):
         Raises:
             CannotExport: naming one that fits.
         """
-        divisor = getattr(self.preprocessor, 'pad_size_divisor', getattr(self.preprocessor, 'size_divisor', 1))
-        divisors = tuple(divisor) if isinstance(divisor, Sequence) else (divisor,) * len(size)
+        divisors = self.divisors(len(size))
         offset = getattr(self.preprocessor, 'size_offset', 0)
         fits = tuple(-(-(side - offset) // each) * each + offset for side, each in zip(size, divisors))
         if tuple(size) != fits:
@@ -56,6 +58,18 @@ class Graph(nn.Module):
                 f'{f" plus {offset}" if offset else ""}, to which the model pads; export {"x".join(map(str, fits))}'
             )
 
+    def divisors(self, dims: int) -> tuple[int, ...]:
+        """What sides are multiples of."""
+        divisor = getattr(self.preprocessor, 'pad_size_divisor', getattr(self.preprocessor, 'size_divisor', 1))
+        return tuple(divisor) if isinstance(divisor, Sequence) else (divisor,) * dims
+
+    def held(self, images: Tensor) -> Tensor:
+        """The same images; in a graph of any size, others than whole multiples end here, in the reshape."""
+        if self.any_size:
+            for axis, divisor in enumerate(self.divisors(images.ndim - 2), 2):
+                images = images.unflatten(axis, (-1, divisor)).flatten(axis, axis + 1)
+        return images
+
     def examples(self, batch: int, size: Sequence[int]) -> tuple[Tensor, ...]:
         """Inputs of that size, noise."""
         random = torch.Generator().manual_seed(0)
@@ -63,8 +77,11 @@ class Graph(nn.Module):
 
     def normalise(self, images: Tensor) -> Tensor:
         """B C *size, channels as the data pipeline loads them (BGR), 0 to 255."""
+        images = self.held(images)
         if hasattr(self.preprocessor, 'normalise'):
-            return torch.stack([self.preprocessor.normalise(image) for image in images.unbind(0)])
+            if getattr(self.preprocessor, 'by_image', False):
+                return torch.stack([self.preprocessor.normalise(image) for image in images.unbind(0)])
+            return self.preprocessor.normalise(images.transpose(0, 1)).transpose(0, 1)  # all images as one
         if getattr(self.preprocessor, '_channel_conversion', False):
             images = images.flip(1)
         if getattr(self.preprocessor, '_enable_normalize', False):

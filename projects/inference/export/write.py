@@ -6,14 +6,17 @@ graph, and runtimes refuse anything else. What torch.export cannot keep dynamic 
 
 import contextlib
 import json
+import keyword
 import logging
 import os
 import os.path as osp
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import torch
+from torch import nn
 
 from ...engine.checkpoint import write_atomically
 from ...ops.dcnv3.api import VARIANTS as DCN
@@ -77,8 +80,10 @@ def traced(graph: Graph, wanted: Wanted) -> torch.export.ExportedProgram:
     examples = graph.examples(max(wanted.batch, 2 if 'batch' in wanted.dynamic else 1), wanted.size)
     dims = {0: torch.export.Dim('batch')} if 'batch' in wanted.dynamic else {}
     if 'size' in wanted.dynamic:
-        dims.update({2 + axis: torch.export.Dim(f'side{axis}', min=16) for axis in range(len(wanted.size))})
-    with plain_operators(), torch.no_grad(), quiet():
+        steps = graph.divisors(len(wanted.size))
+        dims.update({2 + axis: step * torch.export.Dim(f'steps{axis}', min=2) for axis, step in enumerate(steps)})
+    graph.any_size = 'size' in wanted.dynamic
+    with plain_parts(graph), plain_operators(), torch.no_grad(), quiet():
         try:
             vary = tuple({axis: dim for axis, dim in dims.items() if axis < each.ndim} for each in examples)
             return torch.export.export(graph.eval(), examples, dynamic_shapes=(vary,) if dims else None)
@@ -88,7 +93,10 @@ def traced(graph: Graph, wanted: Wanted) -> torch.export.ExportedProgram:
 
 def reason(graph: Graph, wanted: Wanted, error: Exception) -> str:
     """Why a model could not be exported, in a line."""
-    name, said = type(graph.model).__name__, (str(error).strip().splitlines() or [''])[0][:200]
+    name = type(graph.model).__name__
+    while error.__cause__ is not None:
+        error = error.__cause__
+    said = (str(error).strip().splitlines() or [''])[0][:200]
     if wanted.dynamic:
         return (
             f'{" and ".join(sorted(wanted.dynamic))} cannot vary in {name}, which computes with fixed numbers there; '
@@ -102,6 +110,33 @@ def plain_operators() -> Iterator[None]:
     """No operator of ours; deformable attention by gathers, without GridSample."""
     with DEFORM.use('gather'), FUSED.use('apart'), VOLUME.use('reference'), DCN.use('reference'):
         yield
+
+
+@contextlib.contextmanager
+def plain_parts(graph: Graph) -> Iterator[None]:
+    """What exporters stumble over, changed for a while: parts under a word of Python, of which torch.export writes code
+    (mmcv's ConvModule calls instance norms `in`); convolutions of volumes without bias (onnxscript 0.7.2 makes one of
+    two axes)."""
+    undo: list[Callable] = []
+    for module in list(graph.modules()):
+        for name in [name for name in module._modules if keyword.iskeyword(name)]:
+            undo.append(partial(rename, module, f'{name}_', name))
+            rename(module, name, f'{name}_')
+        if isinstance(module, nn.Conv3d) and module.bias is None:
+            undo.append(partial(setattr, module, 'bias', None))
+            module.bias = nn.Parameter(module.weight.new_zeros(module.out_channels))
+    try:
+        yield
+    finally:
+        for change in undo:
+            change()
+
+
+def rename(module: nn.Module, old: str, new: str) -> None:
+    """Call a part otherwise; a ConvModule of mmcv remembers the name of its norm."""
+    module._modules[new] = module._modules.pop(old)
+    if getattr(module, 'norm_name', None) == old:
+        module.norm_name = new
 
 
 @contextlib.contextmanager
@@ -133,12 +168,17 @@ def write_onnx(program: torch.export.ExportedProgram, graph: Graph, path: str, w
     except ImportError as error:
         raise ImportError(f'{error}; pip install "mmparts-toolbox[export]"') from error
     with quiet(), torch.no_grad():
-        made = torch.onnx.export(
-            program, input_names=list(graph.inputs), output_names=list(graph.outputs), opset_version=wanted.opset,
-            dynamo=True, verbose=False,
-        ).model  # fmt: skip
+        try:
+            made = torch.onnx.export(
+                program, input_names=list(graph.inputs), output_names=list(graph.outputs), opset_version=wanted.opset,
+                dynamo=True, verbose=False, optimize=False,  # runtimes do that; onnxscript 0.7.2 loses constants
+            ).model  # fmt: skip
+        except Exception as error:
+            raise CannotExport(reason(graph, wanted, error)) from error
     if wanted.half:
         made = onnx_ir.from_proto(halved(onnx_ir.to_proto(made)))
+    for node in made.graph:
+        node.metadata_props.clear()  # where the code lay that made it
     made.graph.sort()  # passes over the graph leave nodes behind those that read them
     model = onnx_ir.to_proto(made)
     for key, value in meta_of(graph, wanted).items():
