@@ -55,7 +55,7 @@ def summarize(dataset, task: Task, seconds: float = SECONDS) -> dict:
 
 
 def doubles(datasets: Mapping[str, Sequence], seconds: float = SECONDS) -> list[list[tuple[str, str]]]:
-    """Files that several images of the sets have byte by byte in common: groups of (set, path), those across sets first.
+    """Files that are equal byte by byte: groups of (set, path), those across sets first.
 
     Args:
         datasets: name -> data set; those whose records have no ``img_path`` are left out.

@@ -138,8 +138,8 @@ class Detection(Task):
 
 
 def mask_overlaps(found: InstanceData, order: Tensor, true: list[dict], size: Size) -> list[list[float]] | None:
-    """D G: overlaps of the masks of detections, in an order, with those of objects, in pixels of the file; of a crowd the
-    share of the detection that lies in it. None where either has no masks."""
+    """D G: overlaps of the masks of detections, in an order, with those of objects, in pixels of the file; of a crowd
+    the share of the detection that lies in it. None where either has no masks."""
     if 'masks' not in found or not all('mask' in each for each in true):
         return None
     masks = found['masks'][order.to(found['masks'].device)].cpu().numpy()

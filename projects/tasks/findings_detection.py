@@ -230,8 +230,8 @@ class DetectionFindings(Findings):
         head = ('error', f'masks, from {self.threshold:g} on', 'boxes', 'AP50 of masks lost', 'of boxes')
         rows = [[KINDS[kind], counts[kind], boxes[kind], rise[kind], lost[kind]] for kind in KINDS]
         note = (
-            f'AP50 of masks is {base:.3f}, that of boxes {self.costs[0]:.3f}. What masks lose by the place and boxes do '
-            'not are objects that are found and outlined badly.'
+            f'AP50 of masks is {base:.3f}, that of boxes {self.costs[0]:.3f}. What masks lose by the place and boxes '
+            'do not are objects that are found and outlined badly.'
         )
         return Section('masks', 'Masks', [Table('Errors of masks by kind', head, rows)], note)
 

@@ -1,4 +1,4 @@
-"""Every row of docs/coming_from.md runs, on a tiny model: our command, as it is written, with files for its capitals."""
+"""Every row of docs/coming_from.md runs, on a tiny model: our command as it is written, with files for its capitals."""
 
 import json
 import os
