@@ -231,9 +231,8 @@ def test_images_that_are_there_twice_are_told(tmp_path):
     for name, content in dict(a='one', b='two', c='one', d='seven', e='two').items():
         (tmp_path / f'{name}.png').write_text(content)
         paths[name] = str(tmp_path / f'{name}.png')
-    sets = dict(
-        training=Files([paths['a'], paths['b'], paths['e'], paths['b']]), validation=Files([paths['c'], paths['d']])
-    )
+    training, validation = (Files([paths[name] for name in names]) for names in ('abeb', 'cd'))
+    sets = dict(training=training, validation=validation)
     across, within = doubles(sets)
     assert across == [('training', paths['a']), ('validation', paths['c'])]
     assert within == [('training', paths['b']), ('training', paths['e'])], 'a file that is listed twice is one file'
