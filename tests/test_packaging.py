@@ -112,7 +112,7 @@ def test_metadata_names_the_extras(installed):
     assert meta.metadata['Name'] == 'mmparts-toolbox'
     assert set(extras) == {
         *('openmmlab', 'onedl', 'fast', 'coco', 'text', 'medical', 'triton'),
-        *('docs', 'test', 'real', 'parity'),
+        *('docs', 'test', 'real', 'parity', 'export'),
     }
     assert {'mmengine==0.10.7', 'mmcv-lite==2.1.0', 'mmdet==3.3.0', 'mmsegmentation==1.2.2', 'setuptools<81'} <= set(
         extras['openmmlab']
