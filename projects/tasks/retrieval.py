@@ -9,6 +9,7 @@ from PIL import Image
 from ..registry import TASKS
 from ..visualization.bars import bars
 from .classification import Classification
+from .findings_retrieval import IMAGE, TEXTS, RetrievalFindings, packed, vectors
 from .modalities import Modalities
 
 
@@ -34,6 +35,23 @@ class Retrieval(Modalities):
 
     def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
         return [(0, None) for _ in info.get('texts', ())]
+
+    findings = RetrievalFindings
+
+    def evidence(self, sample: dict, info: dict) -> dict | None:
+        """Both embeddings, in full: a place may hang on little."""
+        found, texts = sample.get('pred_embeddings') or {}, list(sample.get('gt_texts') or ())
+        if not {'image', 'text'} <= set(found) or not texts:
+            return None
+        kept = {IMAGE: packed(found['image']), TEXTS: packed(found['text'])}
+        width = found['image'].shape[-1]
+        return dict(image=sample.get('img_path'), id=sample.get('img_id'), texts=texts, width=width, **kept)
+
+    def restored(self, evidence: dict):
+        sample = self.sample(metainfo=dict(img_path=evidence['image'], img_id=evidence['id']))
+        found = dict(image=vectors(evidence, IMAGE)[0], text=vectors(evidence, TEXTS))
+        sample.gt_texts, sample.pred_embeddings = evidence['texts'], found
+        return sample
 
     def views(self, image: np.ndarray, sample, prefix: str, classes, score_thr) -> list[tuple[str, Image.Image]]:
         texts = list(sample.get('gt_texts') or ())
