@@ -33,6 +33,7 @@ COMMANDS = {
     'data convert': Command('.data_convert', 'VOC, YOLO, LabelMe, CSV to COCO, with a split and a config'),
     'data check': Command('.data_check', 'hold the data of a config against its model'),
     'data browse': Command('.data_browse', 'draw what a config trains on'),
+    'data regions': Command('.data_regions', 'regions that a detector finds in images, as files for VisualBERT'),
     'report': Command('.report', 'one page of what a run found'),
     'weights': Command('.weights', 'list, fetch and verify published weights'),
     'doctor': Command('.doctor', 'does this machine fit, and would a config run'),

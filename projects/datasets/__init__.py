@@ -4,7 +4,7 @@ from .annotations import BadAnnotations
 from .arrays import ClipFiles, FlowPairs, SetFiles, TextFiles
 from .augment import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges
 from .bad_images import BadImagesHook, NamedImages
-from .captions import CocoCaptions, ImageTextFolder, KarpathyCaptions, LargestObject
+from .captions import CaptionPairs, CocoCaptions, ImageTextFolder, KarpathyCaptions, LargestObject
 from .check_classes import CheckClassesHook, ClassNamesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .cubes import CubeDataset, LoadCube
@@ -17,6 +17,7 @@ from .panoptic import CheckedPanopticDataset
 from .patches import AnnotatedPatches, CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
 from .questions import Nlvr2Sentences, VqaQuestions
+from .region_files import LoadRegions
 from .root import merge_options, set_data_root
 from .segments import LoadForeground, LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
@@ -36,6 +37,8 @@ __all__ = [
     'OnBothImages',
     'PackImagePair',
     'PackQuestion',
+    'LoadRegions',
+    'CaptionPairs',
     'VqaQuestions',
     'TarPairs',
     'ClipFiles',

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 from mmengine.dataset import BaseDataset
 
 from ..registry import DATASETS
@@ -141,6 +142,44 @@ class CocoCaptions(ImageTexts):
             where = f'{self.ann_file}: images[{index}]'
             path = self._image(where, image['file_name'])
             yield where, image['id'], image['file_name'], path, texts[image['id']]
+
+
+@DATASETS.register_module()
+class CaptionPairs(CocoCaptions):
+    """Two captions in one text, ``first [SEP] second``: the first is of the image, the second another one of it
+    (``gt_label`` 1) or, every second time, one of another image (0). VisualBERT's pre-training.
+
+    With ``test_mode`` an item is always the same.
+
+    Args:
+        between: what stands between them.
+
+    Raises:
+        BadAnnotations: an image has a single caption, or there is a single image.
+    """
+
+    def __init__(self, *args, between: str = ' [SEP] ', **kwargs):
+        self.between = between
+        super().__init__(*args, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        items = super().load_data_list()
+        for item in items:
+            if len(item['texts']) < 2 or len(items) < 2:
+                raise BadAnnotations(
+                    f'{self.ann_file}: image {item["img_id"]!r} has {len(item["texts"])} captions, the file '
+                    f'{len(items)} images; two of each are needed to tell a caption of an image from one of another'
+                )
+        return items
+
+    def get_data_info(self, idx: int) -> dict:
+        item, draw = super().get_data_info(idx), np.random.RandomState(idx) if self.test_mode else np.random
+        first, second = (item['texts'][number] for number in draw.permutation(len(item['texts']))[:2])
+        matches = int(draw.randint(2))
+        if not matches:
+            other = super().get_data_info((idx + draw.randint(1, len(self))) % len(self))
+            second = other['texts'][draw.randint(len(other['texts']))]
+        return dict(item, texts=[f'{first}{self.between}{second}'], gt_label=matches)
 
 
 @DATASETS.register_module()

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from mmdet.models.detectors import BaseDetector
+from mmdet.structures.bbox import bbox_cxcywh_to_xyxy
 from mmengine.model import ModuleList
 from torch import Tensor
 
@@ -117,6 +118,29 @@ class QueryDetector(BaseDetector):
             made = part(match, memory, targets)
             groups += made if isinstance(made, list) else [made]
         return groups
+
+    def best_queries(self, batch_inputs: Tensor, samples: list, most: int) -> list[dict[str, Tensor]]:
+        """The queries of each image that detect best, each once and best first, at most so many: ``features`` R C,
+        their last states; ``boxes`` R 4, xyxy in shares of the image's sides; ``scores`` R.
+
+        Raises:
+            ValueError: detections are chosen by their masks, too, whose scores belong to no single query.
+        """
+        select = self.head.select
+        if 'masks' in (select.reads or ()):
+            raise ValueError(f'{type(select).__name__} reads masks; regions are of a detector of boxes')
+        memory = self.encode(batch_inputs, samples)
+        match, _ = self.ask(memory, samples)
+        hidden, references = self.decoder([match], memory, isolated([match]), self.head)
+        found, regions = self.head(hidden, references, memory), []
+        for image in range(len(samples)):
+            scores, _, query = select(found['logits'][-1, image], found['boxes'][-1, image])
+            order = scores.argsort(descending=True)
+            kept = list(dict.fromkeys(query[order].tolist()))[:most]
+            best = scores.new_full((found['logits'].shape[2],), -1.0).scatter_reduce(0, query, scores, 'amax')
+            boxes = bbox_cxcywh_to_xyxy(found['boxes'][-1, image, kept]).clamp(0, 1)
+            regions.append(dict(features=hidden[-1][image, kept], boxes=boxes, scores=best[kept]))
+        return regions
 
     def decode(self, groups: list[QueryGroup], memory: Memory) -> dict[str, Tensor]:
         """logits L B N K and boxes L B N 4 of all groups side by side."""

@@ -3,13 +3,14 @@
 from .arrays import ClipSample, FlowSample, SetSample, TextSample
 from .labelled import ImageSample
 from .labels import LabelTable
-from .multimodal import MultimodalSample, TextList
+from .multimodal import ItemRegions, MultimodalSample, TextList
 from .volume import VolumeData, VolumeSample
 
 __all__ = [
     'ClipSample',
     'FlowSample',
     'ImageSample',
+    'ItemRegions',
     'LabelTable',
     'MultimodalSample',
     'SetSample',

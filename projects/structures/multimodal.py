@@ -1,8 +1,10 @@
 """What goes with the inputs of a model of several modalities: truths before, predictions after."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from mmengine.structures import BaseDataElement
+from torch import Tensor
 
 
 class TextList:
@@ -20,6 +22,27 @@ class TextList:
 
     def __repr__(self) -> str:
         return f'TextList({list(self.texts)})'
+
+
+@dataclass
+class ItemRegions:
+    """What a detector has found in the image of an item, or in its two images. No dict on purpose, see `TextList`.
+
+    Args:
+        features: R D.
+        boxes: R 4, xyxy in shares of the image's sides.
+        types: R, which of several images a region is of.
+        words: R A, places of the words that a region is aligned with, -1 for none.
+    """
+
+    features: Tensor
+    boxes: Tensor | None = None
+    types: Tensor | None = None
+    words: Tensor | None = None
+
+    def known(self) -> dict[str, Tensor]:
+        """Name -> tensor of what is there."""
+        return {name: each for name, each in vars(self).items() if each is not None}
 
 
 class MultimodalSample(BaseDataElement):

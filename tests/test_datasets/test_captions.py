@@ -7,7 +7,14 @@ import pytest
 from mmengine.dataset import pseudo_collate
 from PIL import Image
 
-from mmparts.datasets import CocoCaptions, ImageTextFolder, KarpathyCaptions, LargestObject, PackMultimodal
+from mmparts.datasets import (
+    CaptionPairs,
+    CocoCaptions,
+    ImageTextFolder,
+    KarpathyCaptions,
+    LargestObject,
+    PackMultimodal,
+)
 from mmparts.datasets.annotations import BadAnnotations
 from mmparts.registry import MODELS
 
@@ -59,6 +66,25 @@ def test_coco_captions_by_image_and_by_text(images):
         ['a circle'],
         ['two squares'],
     ]
+
+
+def test_caption_pairs_are_of_the_image_or_of_another(images):
+    texts = coco()['annotations'] + [dict(id=4, image_id=9, caption='a square')]
+    dataset = read(CaptionPairs, images, coco(annotations=texts))
+    own = {7: {'a red circle', 'a circle'}, 9: {'two squares', 'a square'}}
+    np.random.seed(0)
+    labels = []
+    for index in list(range(2)) * 100:
+        item = dataset.get_data_info(index)
+        first, second = item['texts'][0].split(' [SEP] ')
+        assert first in own[item['img_id']] and first != second
+        assert (second in own[item['img_id']]) == bool(item['gt_label'])
+        labels.append(item['gt_label'])
+    assert 70 < sum(labels) < 130, 'half of them match'
+    still = read(CaptionPairs, images, coco(annotations=texts), test_mode=True)
+    assert len({still.get_data_info(1)['texts'][0] for _ in range(9)}) == 1
+    with pytest.raises(BadAnnotations, match='image 9 has 1 captions'):
+        len(read(CaptionPairs, images, coco()))
 
 
 def entry(**changes):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ...registry import MODELS
+from ...structures import ItemRegions
 from ..bert import BertEmbeddings, bert_arch, init_bert
 from ..preprocessor import Inputs
 from ..roles import Tower
@@ -43,7 +44,7 @@ class Regions:
 
 @MODELS.register_module()
 class RegionInputs(Inputs):
-    """R D of each item, or a dict of ``features`` and, if known, ``types`` (R) and ``words`` (R A) -> :class:`Regions`.
+    """R D of each item, an `ItemRegions`, or such a dict -> :class:`Regions`.
 
     Args:
         dims: channels of the features, for messages and examples.
@@ -53,8 +54,9 @@ class RegionInputs(Inputs):
         super().__init__()
         self.dims = dims
 
-    def forward(self, given: Sequence[Tensor | Mapping[str, Tensor]], device: torch.device) -> Regions:
-        items = [one if isinstance(one, Mapping) else dict(features=one) for one in given]
+    def forward(self, given: Sequence[Tensor | ItemRegions | Mapping[str, Tensor]], device: torch.device) -> Regions:
+        items = [one.known() if isinstance(one, ItemRegions) else one for one in given]
+        items = [one if isinstance(one, Mapping) else dict(features=one) for one in items]
         for index, item in enumerate(items):
             shape = tuple(item['features'].shape)
             if len(shape) != 2 or shape[1] != self.dims or not shape[0]:
