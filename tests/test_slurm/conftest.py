@@ -13,6 +13,7 @@ import sys
 import tempfile
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -65,7 +66,11 @@ def cluster():
     folder = Path(tempfile.mkdtemp(prefix='mmparts-slurm-', dir='/tmp'))
     folder.chmod(0o755)
     try:
-        with Cluster(folder) as started:
+        with ExitStack() as ending:
+            try:
+                started = ending.enter_context(Cluster(folder))
+            except TimeoutError as error:  # a kernel or container in which its daemons cannot run
+                pytest.skip(f'Slurm is installed, and does not start on this machine: {error}')
             yield started
     finally:
         shutil.rmtree(folder, ignore_errors=True)

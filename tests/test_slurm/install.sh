@@ -12,6 +12,6 @@ if [ ! -e /usr/sbin/policy-rc.d ]; then
     trap 'rm -f /usr/sbin/policy-rc.d' EXIT
 fi
 export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq || echo "the lists of packages could not all be fetched; trying with those that are there" >&2
-apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null || without "apt-get cannot install slurm-wlm and munge"
+timeout 300 apt-get update -qq || echo "the lists of packages could not all be fetched; trying with those that are there" >&2
+timeout 600 apt-get install -y -qq --no-install-recommends slurm-wlm munge > /dev/null || without "apt-get cannot install slurm-wlm and munge"
 there || without "slurm-wlm and munge are installed, but not all their programs are found"
