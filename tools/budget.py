@@ -1,4 +1,4 @@
-"""Trains configs of any kind for one budget of processor seconds each and prints a table of what they reach."""
+"""Trains configs of any kind for one budget each, of processor seconds or of steps; prints what they reach."""
 
 import argparse
 import sys
@@ -10,6 +10,7 @@ from mmengine.config import DictAction
 import mmparts  # noqa: F401  makes mmparts configs and parts known
 from mmparts.analysis.budget import read, table, train, write
 from mmparts.engine import cli
+from mmparts.options import whole
 
 EPILOG = """
 The processor's seconds are those of data and steps, in this process; the start and the evaluation are not in them.
@@ -20,12 +21,18 @@ For one core: OMP_NUM_THREADS=1.
 
 def main() -> int:
     parser = argparse.ArgumentParser(
-        description='Train each config for so many seconds of the processor, evaluate it, print a table.', epilog=EPILOG
+        description='Train each config for so many seconds of the processor, or steps, evaluate it, print a table.',
+        epilog=EPILOG,
     )
     parser.add_argument('configs', nargs='+', help='paths of configs, or `mmparts::folder/name.py`')
     parser.add_argument('--seconds', type=float, default=60.0, help='of the processor, for each (default 60)')
+    parser.add_argument('--steps', type=whole(1), help='of the optimiser, for each, instead of seconds')
     parser.add_argument('--seeds', nargs='+', type=int, default=[0], help='default: 0')
     parser.add_argument('--out', type=Path, help='JSON file of the results, read and written')
+    parser.add_argument('--save', type=Path, metavar='FOLDER', help='for the weights, CONFIG_seedN.pth')
+    parser.add_argument(
+        '--load-from', metavar='FILE', help='weights that every training starts from; {seed} stands for its seed'
+    )
     parser.add_argument('--metrics', nargs='+', help='columns of the table (default: all)')
     parser.add_argument('--device', default='cpu', help='default: cpu')
     parser.add_argument(
@@ -42,7 +49,9 @@ def main() -> int:
             if any(each.config == str(cfg.filename) and each.seed == seed for each in results):
                 continue
             try:
-                results.append(train(cfg, args.seconds, seed, device=args.device))
+                if args.load_from:
+                    cfg.load_from = args.load_from.format(seed=seed)
+                results.append(train(cfg, args.seconds, seed, device=args.device, steps=args.steps, save=args.save))
             except (ValueError, RuntimeError) as error:
                 failed += 1
                 print(f'{path}, seed {seed}: {error}', file=sys.stderr)

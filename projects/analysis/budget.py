@@ -1,4 +1,4 @@
-"""Several configs of any kind, each trained for so many seconds of the processor, then evaluated.
+"""Several configs of any kind, each trained for so many seconds of the processor, or so many steps, then evaluated.
 
 Data, parts, losses, optimiser and batch are those of the config; the learning rate is its own, with a warm-up and then
 a fall to zero over the budget. Time is the processor's: reading of data, steps, not the start and not the evaluation.
@@ -15,8 +15,9 @@ from mmengine.config import Config
 from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import DefaultScope
-from mmengine.runner import Runner, load_checkpoint
+from mmengine.runner import Runner, load_checkpoint, save_checkpoint
 from torch import nn
+from torch.utils.data import DataLoader
 
 from ..engine.checkpoint import write_atomically
 from ..engine.samples import seed_all
@@ -38,18 +39,29 @@ class Result:
     metrics: dict[str, float]
 
 
-def train(cfg: Config, seconds: float, seed: int = 0, warmup: float = 0.05, device: str = 'cpu') -> Result:
+def train(
+    cfg: Config,
+    seconds: float,
+    seed: int = 0,
+    warmup: float = 0.05,
+    device: str = 'cpu',
+    steps: int | None = None,
+    save: Path | None = None,
+) -> Result:
     """Train and evaluate the model of a config.
 
     Args:
         seconds: of the processor.
-        warmup: share of them in which the rate grows.
+        warmup: share of the budget in which the rate grows.
+        steps: the budget instead of seconds.
+        save: folder for the weights, `CONFIG_seedN.pth`; a config that is not evaluated (a pre-training) needs it.
 
     Raises:
-        ValueError: the config is not evaluated, or a loss is not finite.
+        ValueError: the config is not evaluated and its weights are not saved, or a loss is not finite.
     """
-    if not cfg.get('val_evaluator') or not cfg.get('val_dataloader'):
-        raise ValueError(f'{cfg.filename} has no val_dataloader and val_evaluator')
+    evaluated = bool(cfg.get('val_evaluator') and cfg.get('val_dataloader'))
+    if not evaluated and not save:
+        raise ValueError(f'{cfg.filename} has no val_dataloader and val_evaluator; give a folder for its weights')
     seed_all(seed)
     with DefaultScope.overwrite_default_scope(cfg.get('default_scope', 'mmdet')):
         model = MODELS.build(cfg.model)
@@ -58,29 +70,32 @@ def train(cfg: Config, seconds: float, seed: int = 0, warmup: float = 0.05, devi
             load_checkpoint(model, cfg.load_from, map_location='cpu')
         model.to(device)
         optimiser = build_optim_wrapper(model, cfg.optim_wrapper)
-        loader, val_loader = (
-            Runner.build_dataloader(alone(cfg[name]), seed=seed) for name in ('train_dataloader', 'val_dataloader')
-        )
-        evaluator = Evaluator(cfg.val_evaluator)
-        model.dataset_meta = evaluator.dataset_meta = val_loader.dataset.metainfo
+        loader = Runner.build_dataloader(alone(cfg.train_dataloader), seed=seed)
+        judge = judged_by(cfg, model) if evaluated else None
 
         rates = [group['lr'] for group in optimiser.param_groups]
         model.train()
-        start, steps, last = time.process_time(), 0, 0.0
+        start, done, last = time.process_time(), 0, 0.0
         for batch in endless(loader):
-            share = (time.process_time() - start) / seconds
+            share = done / steps if steps else (time.process_time() - start) / seconds
             if share >= 1:
                 break
             for group, rate in zip(optimiser.param_groups, rates):
                 group['lr'] = rate * factor(share, warmup)
             last = model.train_step(batch, optimiser)['loss'].item()
-            steps += 1
+            done += 1
             if not torch.tensor(last).isfinite():
-                raise ValueError(f'{cfg.filename}: the loss is {last} in step {steps}')
+                raise ValueError(f'{cfg.filename}: the loss is {last} in step {done}')
         spent = time.process_time() - start
-        metrics = evaluate(model, val_loader, evaluator)
+        if save:
+            save_checkpoint(dict(state_dict=model.state_dict()), str(weights_of(save, cfg.filename, seed)))
+        metrics = evaluate(model, *judge) if judge else {}
     parameters = sum(each.numel() for each in model.parameters())
-    return Result(str(cfg.filename), seed, round(spent, 1), steps, parameters, round(last, 4), metrics)
+    return Result(str(cfg.filename), seed, round(spent, 1), done, parameters, round(last, 4), metrics)
+
+
+def weights_of(folder: Path, config: str | Path, seed: int) -> Path:
+    return Path(folder) / f'{Path(config).stem}_seed{seed}.pth'
 
 
 def factor(share: float, warmup: float) -> float:
@@ -102,8 +117,15 @@ def endless(loader) -> Iterator[dict]:
         epoch += 1
 
 
+def judged_by(cfg: Config, model: nn.Module) -> tuple[DataLoader, Evaluator]:
+    """What a config validates with; the model is told what it says of its classes."""
+    loader, evaluator = Runner.build_dataloader(alone(cfg.val_dataloader), seed=0), Evaluator(cfg.val_evaluator)
+    model.dataset_meta = evaluator.dataset_meta = loader.dataset.metainfo
+    return loader, evaluator
+
+
 @torch.no_grad()
-def evaluate(model: nn.Module, loader, evaluator: Evaluator) -> dict[str, float]:
+def evaluate(model: nn.Module, loader: DataLoader, evaluator: Evaluator) -> dict[str, float]:
     model.eval()
     for batch in loader:
         evaluator.process(data_samples=model.val_step(batch), data_batch=batch)

@@ -10,7 +10,7 @@ from mmengine.config import Config
 from torch.utils.data import Dataset
 
 from mmparts.analysis import budget
-from mmparts.analysis.budget import Result, factor, read, table, train, write
+from mmparts.analysis.budget import Result, factor, read, table, train, weights_of, write
 from mmparts.registry import DATASETS, MODELS
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'budget.py'
@@ -93,6 +93,22 @@ def test_the_clock_ends_it_and_the_rate_falls(cfg, monkeypatch):
     assert result.metrics['error'] < 0.05 and result.parameters == 1
 
 
+def test_steps_instead_of_seconds_and_weights_for_the_next(cfg, tmp_path):
+    """A pre-training is not evaluated; its weights start another training of as many steps."""
+    named = tmp_path / 'one.py'
+    named.touch()
+    judged, blind = (Config(cfg.to_dict(), filename=named) for _ in range(2))
+    blind.pop('val_evaluator')
+    first = train(blind, seconds=0, steps=30, save=tmp_path)
+    assert first.steps == 30 and first.metrics == {}
+    file = weights_of(tmp_path, named, 0)
+    assert abs(torch.load(file)['state_dict']['slope'] - 2) < 0.1
+    judged.optim_wrapper.optimizer.lr = 0.0
+    assert train(judged, seconds=0, steps=1).metrics['error'] == 1
+    judged.load_from = str(file)
+    assert train(judged, seconds=0, steps=1).metrics['error'] < 0.1
+
+
 def test_factor():
     values = [factor(share / 100, 0.05) for share in range(100)]
     peak = values.index(max(values))
@@ -105,7 +121,7 @@ def test_what_cannot_be_compared_is_refused(cfg, monkeypatch):
     with pytest.raises(ValueError, match='the loss is nan in step 1'):
         train(cfg, seconds=5)
     cfg.pop('val_evaluator')
-    with pytest.raises(ValueError, match='no val_dataloader and val_evaluator'):
+    with pytest.raises(ValueError, match='no val_dataloader and val_evaluator; give a folder'):
         train(cfg, seconds=5)
 
 
@@ -125,8 +141,8 @@ def test_the_tool_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
     config.write_text('a = 1\n')
     made = []
 
-    def fake(cfg, seconds, seed, device):
-        made.append(seed)
+    def fake(cfg, seconds, seed, **kwargs):
+        made.append((cfg.get('load_from') or '').rpartition('seed')[2] or seed)
         if seed == 3:
             raise ValueError('no')
         return Result(str(cfg.filename), seed, seconds, 1, 1, 0.0, dict(Dice=0.5))
@@ -138,3 +154,5 @@ def test_the_tool_goes_on_where_it_was(tmp_path, monkeypatch, capsys):
         )
         assert tool['main']() == code
     assert made == [0, 1, 3] and capsys.readouterr().out.count('| one |') == 2
+    monkeypatch.setattr(sys, 'argv', ['budget.py', str(config), '--steps', '5', '--load-from', 'a/b_seed{seed}.pth'])
+    assert tool['main']() == 0 and made[3:] == ['0.pth']
