@@ -208,7 +208,7 @@ class ViT(BaseModule):
 
     def embed(self, images: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """What enters the blocks, B N C, and the rows and columns of the map that its last tokens lie on."""
-        self._check(images)
+        self.check(images)
         patches = self.patch_embed(images if self.stem is None else self.stem(images)[-1])
         size = tuple(patches.shape[1:3])
         if self.position is not None:
@@ -238,7 +238,8 @@ class ViT(BaseModule):
         mean = tokens[:, self.num_prefix :].mean(1)
         return mean if self.out == 'mean' else torch.cat([tokens[:, 0], mean], -1)
 
-    def _check(self, images: Tensor):
+    def check(self, images: Tensor):
+        """Refuse images of other channels, and those smaller than a patch."""
         if images.shape[1] != self.in_channels:
             raise ValueError(
                 f'images have {images.shape[1]} channels; this ViT was built with in_channels={self.in_channels}'

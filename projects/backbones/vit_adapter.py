@@ -166,6 +166,7 @@ class ViTAdapter(BaseModule):
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """B C H W, multiples of 32 -> B D H/stride W/stride for each stride."""
         self.check_size(tuple(images.shape[2:]))
+        self.vit.check(images)
         fine, *maps = self.prior(images)
         shapes = tuple(tuple(each.shape[2:]) for each in maps)
         pyramid = torch.cat([each.flatten(2).mT + embed for each, embed in zip(maps, self.level_embed)], dim=1)
