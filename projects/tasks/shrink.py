@@ -33,6 +33,22 @@ WORDS_OF_THEIR_OWN = ('mmdet', 'mmseg', 'mmcv', 'mmpretrain', 'torch')  # packag
 STAGES = dict(embed_dims=8, depths=(2, 1, 1, 1), num_heads=(1, 2, 4, 8), window_size=4)
 WIDTH = dict(embed_dims=32)
 LAYER = dict(self_attn_cfg=WIDTH, ffn_cfg=dict(WIDTH, feedforward_channels=64))
+MASK2FORMER = dict(
+    data_preprocessor=dict(batch_augments=None),
+    panoptic_head=dict(
+        feat_channels=32,
+        out_channels=32,
+        num_queries=20,
+        positional_encoding=dict(num_feats=16),
+        pixel_decoder=dict(
+            norm_cfg=dict(num_groups=8),
+            positional_encoding=dict(num_feats=16),
+            encoder=dict(num_layers=1, layer_cfg=LAYER),
+        ),
+        transformer_decoder=dict(num_layers=3, layer_cfg=dict(LAYER, cross_attn_cfg=WIDTH)),
+    ),
+    train_cfg=dict(num_points=100),
+)
 LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
     'mmdet.ResNet': dict(depth=18, base_channels=8),
     'mmseg.ResNet': dict(depth=18, base_channels=8),
@@ -40,23 +56,8 @@ LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
     'mmseg.EncoderDecoder': lambda cfg: encoder_decoder(cfg),
     'mmdet.MaskRCNN': lambda cfg: on_pyramid(cfg),
     'mmdet.CascadeRCNN': lambda cfg: on_pyramid(cfg),
-    'mmdet.Mask2Former': dict(
-        data_preprocessor=dict(batch_augments=None),
-        panoptic_head=dict(
-            in_channels=[8, 16, 32, 64],
-            feat_channels=32,
-            out_channels=32,
-            num_queries=20,
-            positional_encoding=dict(num_feats=16),
-            pixel_decoder=dict(
-                norm_cfg=dict(num_groups=8),
-                positional_encoding=dict(num_feats=16),
-                encoder=dict(num_layers=1, layer_cfg=LAYER),
-            ),
-            transformer_decoder=dict(num_layers=3, layer_cfg=dict(LAYER, cross_attn_cfg=WIDTH)),
-        ),
-        train_cfg=dict(num_points=100),
-    ),
+    'mmdet.ConvFCBBoxHead': lambda cfg: box_head(cfg),
+    'mmdet.Mask2Former': lambda cfg: mask2former(cfg),
 }
 
 
@@ -74,10 +75,27 @@ def encoder_decoder(cfg: dict) -> dict:
 
 
 def on_pyramid(cfg: dict) -> dict:
-    """mmdet's two-stage detectors: their pyramid is told what the shrunk backbone gives."""
+    """mmdet's two-stage detectors: few proposals, and a pyramid that is told what the shrunk backbone gives."""
+    few = dict(max_per_img=20)
+    return dict(neck=dict(in_channels=channels_of(cfg)), train_cfg=dict(rpn_proposal=few), test_cfg=dict(rpn=few))
+
+
+def box_head(cfg: dict) -> dict:
+    """mmdet's box heads: few channels, a convolution where there are any."""
+    convs = dict(num_shared_convs=1, conv_out_channels=16) if cfg.get('num_shared_convs') else {}
+    return dict(fc_out_channels=32, **convs)
+
+
+def mask2former(cfg: dict) -> dict:
+    """mmdet's: its head is told what the shrunk backbone gives."""
+    head = dict(MASK2FORMER['panoptic_head'], in_channels=channels_of(cfg))
+    return dict(MASK2FORMER, panoptic_head=head)
+
+
+def channels_of(cfg: dict) -> list[int]:
+    """What the backbone of a model gives."""
     with torch.device('meta'):
-        channels = backbone_spec(MODELS.build(cfg['backbone'])).channels
-    return dict(neck=dict(in_channels=list(channels)))
+        return list(backbone_spec(MODELS.build(cfg['backbone'])).channels)
 
 
 def without_pretrained(cfg):

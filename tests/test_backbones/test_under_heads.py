@@ -5,7 +5,8 @@ import runpy
 import pytest
 from tiny import CONFIGS
 
-from mmparts.analysis.backbone_combinations import BACKBONES, every, try_out
+from mmparts.analysis.backbone_combinations import BACKBONES, HEADS, every, table, try_out
+from mmparts.analysis.combinations import Outcome
 
 TOOL = runpy.run_path(str(CONFIGS.parent / 'tools' / 'combinations.py'))
 
@@ -32,3 +33,14 @@ def test_the_table_is_whole():
 def test_what_does_not_work_is_found(monkeypatch):
     monkeypatch.setitem(BACKBONES, 'Swin', dict(BACKBONES['Swin'], no_such_word=1))
     assert 'no_such_word' in try_out('Swin', 'UPerNet').problem
+    odd = dict(type='mmparts.Classifier', backbone=BACKBONES['ViTAdapter'], num_classes=2)
+    monkeypatch.setitem(HEADS, 'UPerNet', lambda name: odd)
+    assert 'no gradient' in try_out('ViTAdapter', 'UPerNet').problem
+
+
+def test_marks_and_reasons():
+    outcomes = {names: Outcome() for names in every()}
+    outcomes['ViT', 'DINO'], outcomes['Swin', 'UPerNet'] = Outcome(refused='one'), Outcome(problem='odd')
+    lines = table(outcomes).splitlines()
+    assert lines[0] == f'| backbone | {" | ".join(HEADS)} |'
+    assert lines[2].startswith('| ViT | 1 | ✓ |') and '| ✓ | ✓ | FAILS |' in lines[3] and lines[-1] == '1. one'
