@@ -1,12 +1,14 @@
 """Every shipped config trains what the papers and sheets say: tests/recipes.yml, written from them, is the judge."""
 
+import re
+from collections import Counter
 from fnmatch import fnmatch
 from functools import cache
 
 import pytest
 import yaml
 from mmengine.config import Config
-from recipes import TABLE, default, facts, pending, table
+from recipes import TABLE, default, facts, own, table
 from tiny import CONFIGS
 
 from mmparts.analysis.config_files import shipped
@@ -22,10 +24,25 @@ def load(name: str) -> Config:
 
 
 def test_every_config_has_a_row_and_every_row_a_config():
-    missing = [name for name in NAMES if name not in ROWS and not any(fnmatch(name, each) for each in pending())]
+    missing = [name for name in NAMES if name not in ROWS and not any(fnmatch(name, each) for each in own())]
     left = sorted(set(ROWS) - set(NAMES))
     assert not missing, f'write their rows in tests/recipes.yml, from the paper: {missing}'
     assert not left, f'tests/recipes.yml has rows for configs that are no more: {left}'
+
+
+def test_a_config_has_one_row():
+    """Of two, YAML would take the second and say nothing."""
+    names = re.findall(r'^  (\S+):', TABLE.read_text(encoding='utf-8').rpartition('\nconfigs:')[2], re.MULTILINE)
+    assert len(names) > 100 and not [name for name, count in Counter(names).items() if count > 1]
+
+
+def test_what_has_no_row_is_our_own_and_says_why():
+    """There is no list of rows to be written later, and no pattern that takes in what a row has, or nothing."""
+    assert set(yaml.safe_load(TABLE.read_text(encoding='utf-8'))) == {'own', 'rows', 'configs'}
+    for pattern, reason in own().items():
+        assert len(reason.split()) > 3, f'{pattern}: {reason!r} is no reason'
+        names = [name for name in NAMES if fnmatch(name, pattern)]
+        assert names and not set(names) & set(ROWS), f'{pattern}: {names}'
 
 
 @pytest.mark.parametrize('name', IN_TABLE)

@@ -38,6 +38,7 @@ COMMANDS = {
     'weights': Command('.weights', 'list, fetch and verify published weights'),
     'doctor': Command('.doctor', 'does this machine fit, and would a config run'),
     'export': Command('.export', 'a trained model as ONNX, or for torch.export'),
+    'gather': Command('.gather', 'a checkpoint in shards as one file'),
     'publish': Command('.publish', 'a slim checkpoint to give away'),
     'print_config': Command('.print_config', 'a config as a run reads it, and who says what'),
     'configs': Command('.configs', 'list and search the configs that are shipped'),

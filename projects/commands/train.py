@@ -92,6 +92,8 @@ def main(args: argparse.Namespace) -> str:
         cli.set_auto_scale_lr(cfg)
     if args.fsdp:
         cfg.runner_type = 'mmparts.ShardedRunner'
+    if cfg.get('fsdp', {}).get('checkpoint') == 'sharded' and cfg.get('runner_type') != 'mmparts.ShardedRunner':
+        raise SystemExit('error: fsdp.checkpoint=sharded needs --fsdp: a run that is not shared out has no shards')
     if args.resume_schedule:
         cfg.merge_from_dict({'default_hooks.progress.resume_schedule': args.resume_schedule})
     if args.max_requeues is not None:

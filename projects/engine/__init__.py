@@ -7,11 +7,13 @@ from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFi
 from ..weights.torch_file import trusted
 from .amp import Bfloat16OptimWrapper
 from .buffers import BufferHook
-from .checkpoint import find_resumable, install, load_checkpoint_file
+from .checkpoint import install, load_checkpoint_file
 from .checkpoint_hook import SafeCheckpointHook
 from .consensus import ConsensusHook
 from .console import install as install_console
 from .convert import OfficialWeights
+from .find import find_resumable
+from .find import install as install_find
 from .fine_tune import FineTuneHook
 from .fit import Fit, load_and_account
 from .freeze import Freeze
@@ -34,6 +36,7 @@ from .views import ViewsHook
 from .watchdog import WatchdogHook
 
 install()
+install_find()
 install_console()
 install_outside()
 

@@ -19,7 +19,6 @@ from collections import Counter, OrderedDict
 from typing import Any
 
 import mmengine.runner.checkpoint as mmengine_checkpoint
-import mmengine.runner.runner as mmengine_runner
 import numpy as np
 import torch
 from mmengine.fileio import LocalBackend, register_backend
@@ -165,51 +164,6 @@ class AtomicBackend(LocalBackend):
         write_atomically(obj, str(filepath), verify=verify_checkpoint)
 
 
-def find_resumable(work_dir: str) -> str | None:
-    """The newest checkpoint of ``work_dir`` that can be resumed; damaged ones are skipped, and the log says so.
-
-    The file named by ``last_checkpoint`` comes first, then the others by time. A file that is refused as unsafe is not
-    skipped: training from an older state must not happen because of a missing ``--trust-checkpoint``.
-    """
-    for path in _candidates(work_dir):
-        try:
-            checkpoint = load_checkpoint_file(path, trust=trusted())
-        except (CorruptCheckpoint, FileNotFoundError) as error:
-            print_log(f'Resume skips a checkpoint: {error}', logger='current', level=logging.WARNING)
-            continue
-        if isinstance(checkpoint, dict) and 'message_hub' in checkpoint and 'optimizer' in checkpoint:
-            return path
-    return None
-
-
-def _candidates(work_dir: str) -> list[str]:
-    if not osp.isdir(work_dir):
-        return []
-    files = [osp.join(work_dir, name) for name in os.listdir(work_dir) if name.endswith('.pth')]
-    files.sort(key=osp.getmtime, reverse=True)
-    last = _pointed(work_dir)
-    if last:
-        files = [last] + [file for file in files if osp.abspath(file) != osp.abspath(last)]
-    return files
-
-
-def _pointed(work_dir: str) -> str | None:
-    """The file that ``last_checkpoint`` names, which lies in ``work_dir``, or in an ``out_dir`` of the same name.
-
-    Another folder's is not taken: in a copy of a work dir, older pointers name the original.
-    """
-    pointer = osp.join(work_dir, POINTER)
-    if not osp.isfile(pointer):
-        return None
-    with open(pointer, encoding='utf-8') as file:
-        last = file.read().strip()
-    if not last:
-        return None
-    path = osp.join(work_dir, last)
-    same_name = osp.basename(osp.dirname(osp.abspath(path))) == osp.basename(osp.abspath(work_dir))
-    return path if same_name else osp.join(work_dir, osp.basename(last))
-
-
 def load_from_local(filename: str, map_location: Any = None) -> Any:
     """mmengine's loader for local files, made safe."""
     return load_checkpoint_file(filename, map_location, trusted())
@@ -257,14 +211,13 @@ def load_from_url(url: str, model_dir: str | None = None, map_location: Any = No
 
 
 def install() -> None:
-    """Make mmengine load, resume and account through this module. Importing ``mmparts.engine`` does it.
+    """Make mmengine load and account through this module. Importing ``mmparts.engine`` does it.
 
     A runner has imported it before it loads anything as soon as one part of its config is ``mmparts.Something``.
     """
     CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
     mmengine_checkpoint.load_url = load_from_url
     mmengine_checkpoint.load_state_dict = load_and_account
-    mmengine_runner.find_latest_checkpoint = find_resumable
     if hasattr(mmengine_checkpoint, '_safe_torch_load'):  # onedl-mmengine: falls back to unpickling anything
         mmengine_checkpoint._safe_torch_load = lambda file, map_location=None, **_: load_from_local(file, map_location)
     register_backend(BACKEND, AtomicBackend, force=True)

@@ -14,6 +14,7 @@ from mmengine.model import is_model_wrapper
 
 from ..registry import HOOKS
 from ..weights.errors import CorruptCheckpoint, WeightsDoNotFit
+from . import shards
 from .buffers import KEY, gather_buffers
 from .checkpoint import BACKEND, POINTER, check_numbers, make_plain, remove_leftovers, write_atomically
 from .fit import last_fit
@@ -34,6 +35,7 @@ class SafeCheckpointHook(CheckpointHook):
     """
 
     def before_train(self, runner) -> None:
+        self.filename_tmpl = named(runner, self.filename_tmpl)
         remote = '://' in str(self.out_dir or runner.work_dir)
         if not remote and self.backend_args is None and self.file_client_args is None:
             self.backend_args = dict(backend=BACKEND)
@@ -47,6 +49,7 @@ class SafeCheckpointHook(CheckpointHook):
             self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(step)))
         if is_main_process() and osp.isdir(self.out_dir):
             remove_leftovers(self.out_dir)
+            shards.remove_leftovers(self.out_dir)
 
     def after_load_checkpoint(self, runner, checkpoint: dict) -> None:
         optimizer = getattr(getattr(runner, 'optim_wrapper', None), 'optimizer', None)
@@ -90,7 +93,8 @@ class SafeCheckpointHook(CheckpointHook):
         own = self.file_backend.join_path(self.out_dir, osp.basename(str(path)))
         return (
             own
-            if re.fullmatch(f'best_.*{self._names()}', osp.basename(own)) and self.file_backend.isfile(own)
+            if re.fullmatch(f'best_.*{self._names()}', osp.basename(own))
+            and (self.file_backend.isfile(own) or shards.is_sharded(own))
             else None
         )
 
@@ -127,15 +131,16 @@ class SafeCheckpointHook(CheckpointHook):
 
         for old in outdated:
             self._remove(self.file_backend.join_path(self.out_dir, self.filename_tmpl.format(old)))
-        self._remove(self.file_backend.join_path(self.out_dir, INTERRUPTED))
+        self._remove(self.file_backend.join_path(self.out_dir, named(runner, INTERRUPTED)))
 
     def save(self, runner, name: str, meta: dict) -> None:
         """Write the state to ``out_dir/name`` and point ``last_checkpoint`` at it.
 
         Args:
-            name: File name.
+            name: File name, ``.pth``; a runner that saves shards has its own ending.
             meta: ``epoch`` and ``iter`` that a resume starts from.
         """
+        name = named(runner, name)
         self.rank_buffers = gather_buffers(runner.model)
         runner.save_checkpoint(
             self.out_dir,
@@ -204,3 +209,11 @@ class SafeCheckpointHook(CheckpointHook):
             return
         if self.file_backend.isfile(path):  # never a folder, whatever is in it
             self.file_backend.remove(path)
+        elif shards.is_sharded(path):  # its own files, by their names
+            shards.remove(path)
+
+
+def named(runner, name: str) -> str:
+    """The name of a checkpoint with the ending that this runner gives it."""
+    root, _ = osp.splitext(name)
+    return root + getattr(runner, 'checkpoint_ending', '.pth')

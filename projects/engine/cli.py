@@ -21,8 +21,9 @@ from mmengine.dist import barrier, get_world_size
 
 from ..shipped import config as shipped
 from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit
+from ..weights.readers import whole_wanted
 from ..weights.torch_file import TRUST_VARIABLE
-from . import slurm
+from . import shards, slurm
 from .consensus import Disagreement, control, decided
 from .errors import config_place, explain, foreseen
 from .fit import MINIMUM_VARIABLE
@@ -254,8 +255,10 @@ def set_resume(cfg: Config, resume: str | None) -> None:
     if resume is None and cfg.get('resume'):
         resume = cfg.get('load_from') or 'auto'
     if resume not in (None, 'auto'):
-        decided(lambda: require_file(resume, 'checkpoint'))
+        decided(lambda: resume if shards.is_sharded(resume) else require_file(resume, 'checkpoint'))
     path = choose_checkpoint(cfg.work_dir, resume)
+    if path is not None and osp.isdir(path) and cfg.get('runner_type') != 'mmparts.ShardedRunner':
+        raise IsADirectoryError(f'{whole_wanted(path)}; or go on with --fsdp')
     if path is not None:
         cfg.resume, cfg.load_from = True, path
     elif resume == 'auto':
@@ -272,6 +275,8 @@ def require_file(path: str, what: str) -> str:
     """``path`` if it is a file or a URL; raises FileNotFoundError with the similar names of the folder otherwise."""
     if osp.isfile(path) or '://' in path:
         return path
+    if osp.isdir(path):
+        raise IsADirectoryError(whole_wanted(path) if what == 'checkpoint' else f'{path} is a folder, not a {what}')
     folder = osp.dirname(path) or '.'
     if not osp.isdir(folder):
         raise FileNotFoundError(f'no {what} at {path}: the folder {folder} does not exist')

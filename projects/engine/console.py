@@ -5,12 +5,13 @@ writes the config to the work dir in every run, also in one that evaluates or re
 here the record of the training stays, and the others lie beside their own logs.
 """
 
-import glob
 import logging
 import os
 import os.path as osp
 
 from mmengine.runner import Runner
+
+from .lock import checkpoints_of
 
 # How records begin that the log file alone keeps.
 LONG = ('System environment:', 'Config:', 'Hooks will be executed in the following order:')
@@ -58,7 +59,7 @@ def build_logger(self: Runner, *args, **kwargs):
 def dump_config(self: Runner) -> None:
     """mmengine's, unless it would write over the record of a training that has left checkpoints."""
     name = osp.basename(self.cfg.filename or f'{self.timestamp}.py')
-    if not osp.exists(osp.join(self.work_dir, name)) or not glob.glob(osp.join(glob.escape(self.work_dir), '*.pth')):
+    if not osp.exists(osp.join(self.work_dir, name)) or not checkpoints_of(self.work_dir):
         _dump_config(self)
         return
     os.makedirs(self._log_dir, exist_ok=True)

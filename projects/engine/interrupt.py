@@ -5,7 +5,7 @@ from mmengine.hooks import EMAHook, Hook
 
 from ..registry import HOOKS
 from . import slurm
-from .checkpoint_hook import INTERRUPTED, SafeCheckpointHook
+from .checkpoint_hook import INTERRUPTED, SafeCheckpointHook, named
 from .consensus import ConsensusHook, agree
 from .loops import Resumable
 from .signals import SIGNALS, end_workers, stop
@@ -76,7 +76,7 @@ class InterruptHook(Hook):
         if saver is None:
             self._leave(runner, 'nothing was saved, the config has no SafeCheckpointHook')
         saver.save(runner, INTERRUPTED, position)
-        self._leave(runner, f'saved {INTERRUPTED} in {saver.out_dir}; go on with --resume auto')
+        self._leave(runner, f'saved {named(runner, INTERRUPTED)} in {saver.out_dir}; go on with --resume auto')
 
     def _leave(self, runner, what: str) -> None:
         runner.logger.warning(f'{stop.received or "a signal to another process"}: {what}')

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from ..registry import HOOKS
 
 FIRST = (1, 5, 20)  # steps that are told where there is no terminal to draw on
+READ_SECONDS = 2.0  # between two looks at the losses: each waits until the device has done the step
 
 
 @HOOKS.register_module()
@@ -22,6 +23,7 @@ class LiveBarHook(Hook):
 
     def __init__(self):
         self.bar, self.score, self.start = None, '', 0.0
+        self.losses, self.read = '', float('-inf')
         self.streams: list[tuple[logging.StreamHandler, object]] = []
 
     def before_train(self, runner) -> None:
@@ -36,10 +38,13 @@ class LiveBarHook(Hook):
             self.task = self.bar.add_task('training', total=runner.max_iters, completed=runner.iter, said='')
 
     def after_train_iter(self, runner, batch_idx: int, data_batch=None, outputs: dict | None = None) -> None:
-        done, losses = runner.iter + 1, said(outputs or {})
+        done = runner.iter + 1
         if self.bar is not None:
-            self.bar.update(self.task, completed=done, said=f'epoch {runner.epoch + 1}  {losses}  {self.score}')
+            if time.monotonic() - self.read >= READ_SECONDS:
+                self.losses, self.read = said(outputs or {}), time.monotonic()
+            self.bar.update(self.task, completed=done, said=f'epoch {runner.epoch + 1}  {self.losses}  {self.score}')
         elif is_main_process() and done - self.first in FIRST:
+            losses = said(outputs or {})
             a_step = (time.monotonic() - self.start) / (done - self.first)
             left = a_step * (runner.max_iters - done)
             runner.logger.info(

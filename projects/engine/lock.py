@@ -118,8 +118,16 @@ def process_start(pid: int) -> str | None:
 
 
 def checkpoints_of(folder: str) -> list[str]:
-    """The checkpoints that lie in a work dir."""
-    return sorted(glob.glob(osp.join(glob.escape(folder), '*.pth')))
+    """The checkpoints that lie in a work dir: files, and folders of shards that were written to their end."""
+    inside = glob.escape(folder)
+    files = [path for path in glob.glob(osp.join(inside, '*.pth')) if osp.isfile(path)]
+    in_shards = [osp.dirname(index) for index in glob.glob(osp.join(inside, '*.dcp', 'index.pth'))]
+    return sorted(files + in_shards)
+
+
+def saved_at(checkpoint: str) -> float:
+    """When it was written, in seconds."""
+    return osp.getmtime(osp.join(checkpoint, 'index.pth') if osp.isdir(checkpoint) else checkpoint)
 
 
 def require_unused(folder: str) -> None:

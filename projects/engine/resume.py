@@ -8,8 +8,11 @@ import zipfile
 from mmengine.dist import get_rank
 from mmengine.logging import print_log
 
-from .checkpoint import find_resumable, write_atomically
+from ..weights.readers import whole_wanted
+from . import shards
+from .checkpoint import write_atomically
 from .consensus import decided, gathered, send_bytes
+from .find import find_resumable
 from .lock import require_unused
 
 
@@ -40,6 +43,11 @@ def shared(path: str, work_dir: str) -> str:
     lacking = [rank for rank, each in enumerate(all_of_them) if each != all_of_them[0]]
     if not lacking:
         return path
+    if gathered(osp.isdir(path))[0]:
+        raise OSError(
+            f'{path}: the processes {lacking} do not see the same folder. A checkpoint in shards needs a disk that all '
+            f'machines share; or make it one file, which is sent to them: {whole_wanted(path)}'
+        )
     size = gathered(osp.getsize(path) if get_rank() == 0 else 0)[0]
     data = None
     if get_rank() == 0:
@@ -57,6 +65,8 @@ def shared(path: str, work_dir: str) -> str:
 
 def fingerprint(path: str) -> str | None:
     """Equal for files of equal content; a checkpoint's own checksums stand for it."""
+    if osp.isdir(path):
+        return shards.fingerprint(path)
     if not osp.isfile(path):
         return None
     digest = hashlib.sha256(str(osp.getsize(path)).encode())

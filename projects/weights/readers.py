@@ -72,6 +72,8 @@ def read_file(path: str, map_location: Any = 'cpu', trust: bool | None = None) -
         ImportError: Its format needs a package that is not installed.
     """
     path = osp.expanduser(str(path))
+    if osp.isdir(path):
+        raise IsADirectoryError(whole_wanted(path))
     if not osp.isfile(path):
         raise FileNotFoundError(f'no checkpoint at {path}')
     trust = trusted() if trust is None else trust
@@ -84,6 +86,14 @@ def read_file(path: str, map_location: Any = 'cpu', trust: bool | None = None) -
     if head.startswith(BEFORE_1_6):
         return WeightFile(path, 'a torch checkpoint, as before 1.6', read_torch(path, map_location, trust))
     raise _not_weights(path, head)
+
+
+def whole_wanted(folder: str) -> str:
+    """What to say of a folder where a file is wanted."""
+    root, ending = osp.splitext(osp.normpath(folder))
+    if ending != '.dcp':
+        return f'{folder} is a folder; give a checkpoint in it'
+    return f'{folder} is a checkpoint in shards, a part a process; make it one file: mmparts gather {folder} {root}.pth'
 
 
 def _read_zip(path: str, map_location: Any, trust: bool) -> WeightFile:

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import torch
 
+from mmparts.engine import live_bar
 from mmparts.engine.live_bar import LiveBarHook, duration, said
 
 LOSSES = {name: torch.tensor(value) for name, value in (('loss', 9.0), ('loss_cls', 5.0), ('d0.loss_cls', 3.0))}
@@ -17,7 +18,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def run(steps: int) -> tuple[LiveBarHook, logging.Logger, list[str]]:
+def run(steps: int, losses: dict = LOSSES) -> tuple[LiveBarHook, logging.Logger, list[str]]:
     """A training of ``steps`` steps, as the hook sees it; what it logged."""
     lines, logger = [], logging.getLogger('live')
     logger.handlers = [logging.StreamHandler(sys.stdout)]
@@ -26,9 +27,9 @@ def run(steps: int) -> tuple[LiveBarHook, logging.Logger, list[str]]:
     hook = LiveBarHook()
     hook.before_train(runner)
     for runner.iter in range(steps):
-        hook.after_train_iter(runner, runner.iter, outputs=LOSSES)
+        hook.after_train_iter(runner, runner.iter, outputs=losses)
     hook.after_val_epoch(runner, {'coco/bbox_mAP': 0.25})
-    hook.after_train_iter(runner, runner.iter, outputs=LOSSES)
+    hook.after_train_iter(runner, runner.iter, outputs=losses)
     return hook, logger, lines
 
 
@@ -50,6 +51,28 @@ def test_a_bar_is_drawn_on_a_terminal_and_gives_the_log_its_stream_back(monkeypa
     text = terminal.getvalue()
     assert hook.bar is None and handler.stream is not during
     assert 'loss 9 loss_cls 5' in text and 'bbox_mAP 0.250' in text
+
+
+class Loss:
+    """Counts how often it is brought to the host, which waits for the device."""
+
+    reads = 0
+
+    def item(self) -> float:
+        type(self).reads += 1
+        return 9.0
+
+
+def test_losses_are_read_every_two_seconds_and_not_every_step(monkeypatch):
+    clock = iter(range(10**6))
+    monkeypatch.setattr(live_bar.time, 'monotonic', lambda: next(clock) / 10)  # a few tenths of a second a step
+    monkeypatch.setattr(Loss, 'reads', 0)
+    for stream, most in ((Terminal(), 30), (io.StringIO(), 3)):
+        monkeypatch.setattr(sys, 'stderr', stream)
+        before = Loss.reads
+        hook, _, _ = run(200, {'loss': Loss()})
+        hook.after_train(None)
+        assert 1 <= Loss.reads - before <= most
 
 
 def test_words():

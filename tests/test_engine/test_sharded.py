@@ -12,8 +12,6 @@ from toy import Toy, steps
 
 from mmparts.engine.sharded import shard
 
-pytestmark = pytest.mark.long  # minutes: several trainings each
-
 ROOT = Path(__file__).resolve().parents[2]
 
 CONFIG = f"""
@@ -38,17 +36,21 @@ def train(tmp_path):
     paths = dict(PYTHONPATH=str(ROOT / 'tests'), CUDA_VISIBLE_DEVICES='', PYTHON=sys.executable)
     environment = {**{name: value for name, value in os.environ.items() if name != 'PORT'}, **paths}
 
-    def run(folder: str, *options: str, addition: str = '') -> int:
+    def run(folder: str, *options: str, addition: str = '', processes: int = 2, words: str = '') -> int:
+        """Exit code; ``words`` shall be in what it says."""
         (tmp_path / 'config.py').write_text(CONFIG + addition)
-        command = [ROOT / 'tools' / 'dist_train.sh', tmp_path / 'config.py', '2', '--work-dir', tmp_path / folder]
-        result = subprocess.run([*command, *options], env=environment, capture_output=True, text=True, timeout=600)
+        command = [ROOT / 'tools' / 'dist_train.sh', tmp_path / 'config.py', str(processes)]
+        command += ['--work-dir', tmp_path / folder, *options]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600)
         if result.returncode not in (0, 75):
             print(result.stderr[-3000:])
+        assert words in result.stdout + result.stderr, result.stderr[-3000:]
         return result.returncode
 
     return run
 
 
+@pytest.mark.long  # four trainings
 def test_shared_out_and_whole_are_one_run(train, tmp_path):
     """A whole run; the same shared out, stopped inside epoch 2, and gone on with both ways."""
     assert train('whole') == 0

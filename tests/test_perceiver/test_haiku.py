@@ -24,7 +24,7 @@ FILES = {
     'perceiver-io_learned_8xb128-110e_imagenet': 'image_preprocessor/~/conv2_d/w',
     'perceiver-io_conv_8xb128-110e_imagenet': 'image_preprocessor/~/conv2_d_downsample/~/batchnorm/~/mean_ema/average',
     'perceiver-io_bytes_64xb8-500k_text': 'embedding_decoder/bias',
-    'perceiver-io_flow_64xb8-480k_flow-pairs': 'flow_decoder/~/basic_decoder/output/w',
+    'perceiver-io_flow_64xb8-480e_flow-pairs': 'flow_decoder/~/basic_decoder/output/w',
     'perceiver-io_autoencoder_64xb16-500k_clips': 'multimodal_preprocessor/label_mask_token/pos_embs',
 }
 OTHER_ENCODER = {'perceiver-io_autoencoder_64xb16-500k_clips': 'encoder/~/'}

@@ -35,7 +35,7 @@ def build(**changes) -> nn.Module:
         ('perceiver_io/perceiver-io_learned_8xb128-110e_imagenet.py', 62_255_848),
         ('perceiver_io/perceiver-io_conv_8xb128-110e_imagenet.py', 48_646_522),
         ('perceiver_io/perceiver-io_bytes_64xb8-500k_text.py', 201_108_230),
-        ('perceiver_io/perceiver-io_flow_64xb8-480k_flow-pairs.py', 41_057_134),
+        ('perceiver_io/perceiver-io_flow_64xb8-480e_flow-pairs.py', 41_057_134),
         ('perceiver_io/perceiver-io_autoencoder_64xb16-500k_clips.py', 19_858_855),
     ],
 )

@@ -1,0 +1,6 @@
+"""Make a checkpoint in shards one file: `python tools/gather.py FOLDER OUT`."""
+
+from mmparts.commands import start
+
+if __name__ == '__main__':
+    start('gather')
