@@ -44,6 +44,9 @@ def test_parses(name):
     cfg = load(name)
     assert cfg.default_scope in ('mmdet', 'mmseg') and task_of(cfg)
     assert (CONFIGS / name).read_text().startswith('# '), 'the first line says what the config is'
+    for loader in (cfg.get(f'{part}_dataloader') for part in ('train', 'val', 'test')):
+        steps = (loader or {}).get('dataset', {}).get('pipeline') or ()
+        assert all(isinstance(step, dict) for step in steps), 'a list of a base cannot be unpacked, `*{{_base_.steps}}`'
 
 
 @pytest.mark.parametrize('name', DISTINCT)
