@@ -9,6 +9,8 @@ import logging
 import os
 import os.path as osp
 
+from mmengine.logging import MMLogger
+from mmengine.model import BaseModule
 from mmengine.runner import Runner
 
 from .lock import checkpoints_of
@@ -23,6 +25,7 @@ INNER = (
 )
 
 _build_logger, _dump_config = Runner.build_logger, Runner.dump_config
+_dump_init_info = BaseModule._dump_init_info
 
 
 class ShortConsole(logging.Filter):
@@ -66,6 +69,13 @@ def dump_config(self: Runner) -> None:
     self.cfg.dump(osp.join(self._log_dir, name))
 
 
+def dump_init_info(self: BaseModule) -> None:
+    """mmengine's, where the logger has a file; else it would print three lines for each parameter."""
+    if any(isinstance(each, logging.FileHandler) for each in MMLogger.get_current_instance().handlers):
+        _dump_init_info(self)
+
+
 def install() -> None:
-    """Put this under mmengine's runner."""
+    """Put this under mmengine's runner and models."""
+    BaseModule._dump_init_info = dump_init_info
     Runner.build_logger, Runner.dump_config = build_logger, dump_config
