@@ -44,10 +44,11 @@ class Graph(nn.Module):
         self.preprocessor = model.data_preprocessor
 
     def check(self, size: Sequence[int]) -> None:
-        """Refuse a size to which the model's preprocessor would pad.
+        """Refuse a size to which the model's preprocessor would pad, and a preprocessor that :meth:`normalise` does not
+        follow.
 
         Raises:
-            CannotExport: naming one that fits.
+            CannotExport: naming a size that fits.
         """
         divisors = self.divisors(len(size))
         offset = getattr(self.preprocessor, 'size_offset', 0)
@@ -57,6 +58,13 @@ class Graph(nn.Module):
                 f'{"x".join(map(str, size))} is not a multiple of {"x".join(map(str, divisors))}'
                 f'{f" plus {offset}" if offset else ""}, to which the model pads; export {"x".join(map(str, fits))}'
             )
+
+        (images,) = self.examples(1, size)
+        with torch.no_grad():
+            expected = self.preprocessor(dict(inputs=[images[0]], data_samples=None), False)['inputs']
+            found = self.normalise(images)
+        if found.shape != expected.shape or not torch.allclose(found, expected, atol=1e-4):
+            raise CannotExport(f'{type(self.preprocessor).__name__} does more with an image than a graph can hold')
 
     def divisors(self, dims: int) -> tuple[int, ...]:
         """What sides are multiples of."""

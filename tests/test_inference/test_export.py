@@ -165,6 +165,11 @@ def test_what_cannot_be_is_refused(tmp_path):
     ):
         with pytest.raises(CannotExport, match=said):
             export(graph, str(tmp_path / name), wanted)
+    other, _ = graph_of(FAMILIES[0])
+    whole = other.preprocessor.forward
+    other.preprocessor.forward = lambda data, training: dict(inputs=2 * whole(data, training)['inputs'])
+    with pytest.raises(CannotExport, match='DetDataPreprocessor does more with an image than a graph can hold'):
+        other.check(SIZE)
     graph.preprocessor.pad_size_divisor = 32
     with pytest.raises(CannotExport, match='60x90 is not a multiple of 32x32, to which the model pads; export 64x96'):
         graph.check((60, 90))

@@ -13,13 +13,19 @@ from .blocks import Bricks, ResidualBlock
 class GreyPreprocessor(DetDataPreprocessor):
     """Images become grey (the mean of their channels) and get zero mean and unit deviation, each on its own."""
 
+    by_image = True  # what :meth:`normalise` computes hangs on the image
+
     def __init__(self, pad_size_divisor: int = 16, **kwargs):
         super().__init__(pad_size_divisor=pad_size_divisor, **kwargs)
 
     def forward(self, data: dict, training: bool = False) -> dict:
         """inputs: a list of 1|3 H W."""
         data = self.cast_data(data)  # images cross to the device as bytes, and the means are taken there
-        return super().forward({**data, 'inputs': [standardised(image) for image in data['inputs']]}, training)
+        return super().forward({**data, 'inputs': [self.normalise(image) for image in data['inputs']]}, training)
+
+    def normalise(self, image: Tensor) -> Tensor:
+        """1|3 H W -> 1 H W."""
+        return standardised(image)
 
 
 def standardised(image: Tensor) -> Tensor:
