@@ -36,8 +36,9 @@ class AttentionMasks(Branch):
         """B N h w over the padded images, for pictures."""
         self._only_last(layer)
         masks = predictions['masks']
-        image, query = torch.ones(masks.attention.shape[1:3], device=masks.attention.device).nonzero().unbind(1)
-        return masks.logits(image, query).unflatten(0, masks.attention.shape[1:3])
+        batch, queries = masks.attention.shape[1:3]
+        pairs = torch.arange(batch * queries, device=masks.attention.device)
+        return masks.logits(pairs // queries, pairs % queries).unflatten(0, (batch, queries))
 
     def _only_last(self, layer: int) -> None:
         if layer != -1:
