@@ -21,6 +21,7 @@ from .region_files import LoadRegions
 from .root import merge_options, set_data_root
 from .segments import LoadForeground, LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
+from .sound import DrawDigit, LoadSound, SoundTexts, SpokenDigits
 from .tars import LoadTarImage, TarPairs
 from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
@@ -38,6 +39,10 @@ __all__ = [
     'PackImagePair',
     'PackQuestion',
     'LoadRegions',
+    'DrawDigit',
+    'LoadSound',
+    'SoundTexts',
+    'SpokenDigits',
     'CaptionPairs',
     'VqaQuestions',
     'TarPairs',

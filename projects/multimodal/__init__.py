@@ -10,6 +10,7 @@ from . import (  # noqa: F401  importing registers them
     model,
     momentum,
     objectives,
+    one_peace,
     predictions,
     preprocessor,
     projections,

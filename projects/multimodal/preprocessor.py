@@ -92,6 +92,7 @@ class TextInputs(Inputs):
     Args:
         tokenizer: config of one, in TASK_UTILS.
         prefix: begins every text, and the texts that are written: a prompt.
+        lowercase: texts in small letters, for tokenizers that tell large ones apart.
     """
 
     @staticmethod
@@ -100,15 +101,17 @@ class TextInputs(Inputs):
         extra = cfg['tokenizer'].get('extra', ())
         return dict(tokenizer=dict(_delete_=True, type=ByteTokenizer, context_length=16, extra=extra))
 
-    def __init__(self, tokenizer: dict, prefix: str = ''):
+    def __init__(self, tokenizer: dict, prefix: str = '', lowercase: bool = False):
         super().__init__()
-        self.prefix = prefix
+        self.prefix, self.lowercase = prefix, lowercase
         self.tokenizer = TASK_UTILS.build(tokenizer)
 
     def forward(self, given: Sequence[str | Sequence[str] | Tensor], device: torch.device) -> Texts:
         if all(isinstance(one, Tensor) for one in given):
             return self.of_ids(given).to(device)
         several = [[one] if isinstance(one, str) else list(one) for one in given]
+        if self.lowercase:
+            several = [[text.lower() for text in each] for each in several]
         texts = self.tokenizer([self.prefix + text for each in several for text in each])
         if any(len(each) != 1 for each in several):
             texts.owner = torch.tensor([index for index, each in enumerate(several) for _ in each])

@@ -63,12 +63,13 @@ class Retrieval(Modalities):
 
 
 def similarities(sample: dict) -> list[float]:
-    """Of the image of a sample with each of its texts."""
+    """Of the image of a sample, or its sound, with each of its texts."""
     found = sample.get('pred_embeddings')
-    if not {'image', 'text'} <= set(found):
+    other = next((name for name in ('image', 'audio') if name in found), None)
+    if other is None or 'text' not in found:
         return []
     texts = found['text'] if found['text'].ndim == 2 else found['text'][None]
-    return [round(value, 4) for value in (texts.float() @ found['image'].float()).tolist()]
+    return [round(value, 4) for value in (texts.float() @ found[other].float()).tolist()]
 
 
 @TASKS.register_module('zero-shot')

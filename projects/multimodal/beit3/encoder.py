@@ -224,7 +224,13 @@ def of_owners(order: Sequence[str], parts: Sequence[State], owner: Tensor | None
     """Every state but the text's repeated for each text of its item."""
     if owner is None:
         return list(parts)
-    return [part if name == 'text' else State(part.tokens[owner]) for name, part in zip(order, parts)]
+    return [part if name == 'text' else repeated(part, owner) for name, part in zip(order, parts)]
+
+
+def repeated(state: State, owner: Tensor) -> State:
+    """The rows of a state that `owner` numbers."""
+    keep = None if state.keep is None else state.keep[owner]
+    return State(state.tokens[owner], keep, bias=state.bias)
 
 
 def init_linear(module: nn.Module):

@@ -61,10 +61,18 @@ class BatchKeys(Keys):
     """The batch of all processes; gradients flow back to the process that an item is of.
 
     With that, the mean over processes of the gradients is that of one process with the whole batch.
+
+    Args:
+        gradient: without it, queries alone learn (ONE-PEACE).
     """
 
+    def __init__(self, gradient: bool = True, init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        self.gradient = gradient
+
     def forward(self, states: States, name: str) -> Tensor:
-        return gather(states.embedding(name))
+        embedding = states.embedding(name)
+        return gather(embedding if self.gradient else embedding.detach())
 
     def own(self, states: States, name: str) -> Tensor:
         return super().own(states, name) + rank() * len(states.embedding(name))

@@ -1,0 +1,159 @@
+"""Sounds with texts, read from WAV files."""
+
+import os
+import re
+import struct
+from collections.abc import Sequence
+from math import gcd
+from pathlib import Path
+
+import cv2
+import numpy as np
+from mmcv.transforms import BaseTransform
+from mmengine.dataset import BaseDataset
+from scipy.io import wavfile
+from scipy.signal import resample_poly
+
+from ..registry import DATASETS, TRANSFORMS
+from .annotations import BadAnnotations
+from .bad_images import NamedImages
+from .paths import check_inside
+from .questions import read_json
+
+
+@DATASETS.register_module()
+class SoundTexts(NamedImages, BaseDataset):
+    """Sounds with their texts: ``ann_file`` is a JSON list of ``audio`` (a WAV file in ``data_prefix['audio']``) and
+    ``text`` or ``texts``. An item has ``audio_path``, also as ``img_path``, by which tools name it, ``img_id``,
+    ``texts``.
+
+    Raises:
+        BadAnnotations: an entry lacks one of them, a text is empty, or a file comes twice.
+    """
+
+    def load_data_list(self) -> list[dict]:
+        entries, items, seen = read_json(self.ann_file), [], set()
+        if not isinstance(entries, list) or not entries:
+            raise BadAnnotations(f'{self.ann_file} holds no list of sounds')
+        for index, one in enumerate(entries):
+            where = f'{self.ann_file}: [{index}]'
+            if not isinstance(one, dict) or not isinstance(one.get('audio'), str):
+                raise BadAnnotations(f"{where} has no 'audio', the name of a WAV file")
+            texts = one.get('texts', [one.get('text')])
+            if not texts or not all(isinstance(text, str) and any(map(str.isalnum, text)) for text in texts):
+                raise BadAnnotations(f'{where}: the texts of {one["audio"]} are {texts!r}; each should have a word')
+            if one['audio'] in seen:
+                raise BadAnnotations(f'{where}: {one["audio"]} came before; a sound has one entry')
+            seen.add(one['audio'])
+            check_inside(one['audio'], where)
+            path = os.path.join(self.data_prefix.get('audio') or self.data_root or '', one['audio'])
+            items.append(dict(audio_path=path, img_path=path, img_id=one['audio'], texts=list(texts)))
+        return items
+
+
+DIGITS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')
+
+
+@DATASETS.register_module()
+class SpokenDigits(NamedImages, BaseDataset):
+    """The Free Spoken Digit Dataset, files ``DIGIT_SPEAKER_TAKE.wav`` in ``data_root``. An item has ``audio_path``,
+    ``digit``, its name in ``texts``; its ``img_id`` is the digit, so retrieval is right when it finds the digit.
+
+    Args:
+        takes: numbers of the recordings that are in; each speaker has said each digit so often.
+
+    Raises:
+        FileNotFoundError: none of them is there.
+    """
+
+    def __init__(self, *args, takes: Sequence[int], **kwargs):
+        self.takes = tuple(takes)
+        super().__init__(*args, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        items = []
+        for path in sorted(Path(self.data_root).glob('*.wav')):
+            match = re.fullmatch(r'([0-9])_([^_]+)_([0-9]+)', path.stem)
+            if match and int(match[3]) in self.takes:
+                digit = int(match[1])
+                name = dict(audio_path=str(path), img_path=str(path))
+                items.append(dict(name, img_id=digit, digit=digit, gt_label=digit, texts=[DIGITS[digit]]))
+        if not items:
+            raise FileNotFoundError(
+                f'no recording of takes {", ".join(map(str, self.takes))} (DIGIT_SPEAKER_TAKE.wav) in '
+                f'{self.data_root}; give the folder of the Free Spoken Digit Dataset as data_root'
+            )
+        return items
+
+
+@TRANSFORMS.register_module()
+class LoadSound(BaseTransform):
+    """``audio``: samples of ``audio_path`` in -1..1, float32, of several channels their mean.
+
+    Args:
+        rate: samples a second that the model takes.
+        resample: bring sounds of other rates to it; else they are refused.
+        most: seconds; longer sounds are cut at the end.
+
+    Raises:
+        ValueError: no WAV file, none that scipy reads, or one of another rate; the message names it.
+    """
+
+    def __init__(self, rate: int = 16000, resample: bool = False, most: float = 15.0):
+        self.rate, self.resample, self.most = rate, resample, most
+
+    def transform(self, results: dict) -> dict:
+        path = results['audio_path']
+        try:
+            rate, samples = wavfile.read(path)
+        except FileNotFoundError:
+            raise FileNotFoundError(f'there is no sound at {path}') from None
+        except (ValueError, EOFError, OSError, struct.error) as error:
+            raise ValueError(f'{path} is no WAV file that can be read: {error}') from error
+        samples = as_share(samples)
+        if rate != self.rate:
+            if not self.resample:
+                raise ValueError(
+                    f'{path} has {rate} samples a second, the model takes {self.rate}; convert it, or write '
+                    'LoadSound(resample=True)'
+                )
+            common = gcd(rate, self.rate)
+            samples = resample_poly(samples, self.rate // common, rate // common).astype(np.float32)
+        results['audio'] = samples[: int(self.most * self.rate)]
+        return results
+
+
+def as_share(samples: np.ndarray) -> np.ndarray:
+    """Samples of any type as float32 in -1..1, several channels as their mean."""
+    if samples.dtype.kind == 'u':
+        samples = (samples.astype(np.float32) - 128) / 128
+    elif samples.dtype.kind == 'i':
+        samples = samples.astype(np.float32) / -float(np.iinfo(samples.dtype).min)
+    samples = samples.astype(np.float32)
+    return samples if samples.ndim == 1 else samples.mean(1)
+
+
+@TRANSFORMS.register_module()
+class DrawDigit(BaseTransform):
+    """``img``: the ``digit`` of an item as an image, H W 3, of changing font, size, place and colours.
+
+    Args:
+        size: of its sides.
+        fixed: the same image for a digit each time, for evaluation.
+    """
+
+    def __init__(self, size: int = 64, fixed: bool = False):
+        self.size, self.fixed = size, fixed
+
+    def transform(self, results: dict) -> dict:
+        draw = np.random.RandomState(results['digit']) if self.fixed else np.random
+        back, front = draw.randint(0, 90, 3).tolist(), draw.randint(150, 256, 3).tolist()
+        image = np.full((self.size, self.size, 3), back, np.uint8)
+        font = int(draw.choice([cv2.FONT_HERSHEY_SIMPLEX, cv2.FONT_HERSHEY_DUPLEX, cv2.FONT_HERSHEY_TRIPLEX]))
+        scale, thick = float(draw.uniform(0.8, 1.2)) * self.size / 32, max(1, self.size // 24)
+        (width, height), _ = cv2.getTextSize(str(results['digit']), font, scale, thick)
+        left = draw.randint(1, max(2, self.size - width))
+        bottom = draw.randint(min(height, self.size - 2), self.size - 1)
+        results['img'] = cv2.putText(image, str(results['digit']), (left, bottom), font, scale, front, thick)
+        results['img_shape'] = results['ori_shape'] = image.shape[:2]
+        return results

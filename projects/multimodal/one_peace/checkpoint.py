@@ -1,0 +1,159 @@
+"""Published weights of ONE-PEACE (OFA-Sys/ONE-PEACE): the pre-training model, and its vision branch as exported."""
+
+import re
+from collections.abc import Mapping
+
+from torch import Size, Tensor, nn
+
+from ...registry import WEIGHT_LAYOUTS
+from ...weights.keys import Rule
+from ...weights.layout import WeightLayout, not_for
+from ..model import MultimodalModel
+from .encoder import SharedFusion
+
+MODALITIES = ('image', 'text', 'audio')
+# Parts of an attention with norms inside, ours -> theirs.
+SHARED = {
+    r'attn_scale()': 'gamma_1',
+    r'mlp_scale()': 'gamma_2',
+    r'attn\.part\.inner_norm\.(weight|bias)': r'self_attn.ln.\2',
+    r'attn\.part\.out_proj\.(weight|bias)': r'self_attn.out_proj.\2',
+    r'attn\.part\.([qv])_bias': r'self_attn.\2_proj.bias',
+    r'attn_norm\.part\.(weight|bias)': r'self_attn_layer_norm.\2',
+    r'mlp_norm\.part\.(weight|bias)': r'final_layer_norm.\2',
+}
+
+
+def flat(tensor: Tensor, shape: Size) -> Tensor:
+    return tensor.reshape(shape)
+
+
+def layer_rules(ours: str, theirs: str) -> list[Rule]:
+    """Of a stack of blocks and its last norms; ``theirs`` is what stands before ``layers``."""
+    block, layer = rf'{ours}\.blocks\.(\d+)\.', rf'{theirs}layers.\1.'
+    rules = [Rule(block + name, [layer + other]) for name, other in SHARED.items()]
+    each = [f'{layer}self_attn.{letter}_proj.weight' for letter in 'qkv']
+    rules.append(Rule(block + r'attn\.part\.in_proj_weight', each, joined=True))
+    for name in MODALITIES:
+        ffn = f'{layer}{name}_ffn.'
+        rules += [
+            Rule(rf'{block}mlp\.{name}\.fc1\.weight', [f'{ffn}0.wi_0.weight', f'{ffn}0.wi_1.weight'], joined=True),
+            Rule(rf'{block}mlp\.{name}\.norm\.(weight|bias)', [ffn + r'2.\2']),
+            Rule(rf'{block}mlp\.{name}\.fc2\.(weight|bias)', [ffn + r'3.\2']),
+            Rule(rf'{ours}\.norm\.{name}\.(weight|bias)', [rf'{theirs}{name}_layer_norm.\1']),
+        ]
+    return rules
+
+
+def adapter_rules(state: Mapping[str, Tensor], encoder: str) -> list[Rule]:
+    """Of the three adapters; ``encoder`` is what stands before them."""
+    rules = []
+    for name in MODALITIES:
+        adapter = f'{encoder}{name}_adapter.'
+        pattern = re.escape(adapter) + r'rel_pos_table(_list\.0)?(\.weight)?'  # older files have no list
+        table = next((key for key in state if re.fullmatch(pattern, key)), '')
+        rules += [
+            Rule(rf'towers\.{name}\.class_token', [adapter + 'cls_embedding'], flat),
+            Rule(rf'towers\.{name}\.bias\.table', [table or adapter + 'rel_pos_table_list.0.weight']),
+        ]
+    image, text, audio = (f'{encoder}{name}_adapter.' for name in MODALITIES)
+    return rules + [
+        Rule(r'towers\.image\.stem\.([036])\.(weight|bias)', [image + r'embed_images.\1.\2']),
+        Rule(r'towers\.image\.stem\.([14])\.(weight|bias)', [image + r'embed_images.\1.layer_norm.\2']),
+        Rule(r'towers\.image\.positions', [image + 'pos_embed'], flat),
+        Rule(r'towers\.text\.words\.weight', [text + 'embed_tokens.weight']),
+        Rule(r'towers\.text\.positions', [text + 'embed_positions.weight']),
+        Rule(r'towers\.audio\.convs\.(\d)\.0\.weight', [audio + r'embed_audios.0.conv_layers.\1.0.weight']),
+        Rule(r'towers\.audio\.convs\.(\d)\.1\.(weight|bias)', [audio + r'embed_audios.0.conv_layers.\1.2.1.\2']),
+        Rule(r'towers\.audio\.norm\.(weight|bias)', [audio + r'embed_audios.2.\1']),
+        Rule(r'towers\.audio\.linear\.(weight|bias)', [audio + r'embed_audios.3.\1']),
+        Rule(
+            r'towers\.audio\.places\.(\d)\.(weight|bias)',
+            lambda match: [f'{audio}embed_positions.{int(match[1]) + 1}.0.{match[2]}'],
+        ),
+        Rule(r'towers\.audio\.class_place', [audio + 'cls_pos_embed'], flat),
+        Rule(r'towers\.audio\.mask_token', [audio + 'mask_embedding'], flat),
+    ]
+
+
+class OnePeaceLayouts(WeightLayout):
+    """What both have in common.
+
+    Attributes:
+        encoder, fusion: what stands before the adapters, and before the layers.
+    """
+
+    model, papers = MultimodalModel, ('one_peace',)
+    encoder = fusion = ''
+
+    @classmethod
+    def refuse(cls, state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, str]:
+        if not isinstance(model.fusion, SharedFusion):
+            return {'the model': not_for(model.fusion, SharedFusion)}
+        return {}
+
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
+        return [*adapter_rules(state, cls.encoder), *layer_rules('fusion', cls.fusion)]
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, str]:
+        buffers = r'.*(rp_bucket|position_idx|version)'
+        drop = {buffers: 'computed'}
+        for name in set(MODALITIES) - set(model.towers.keys()):
+            own = rf'.*{name}_(adapter|ffn|layer_norm|proj|mask_token|mask_head|embed)\b.*'
+            drop[own] = f'this model has no {name}'
+        return drop
+
+    @classmethod
+    def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, str]:
+        others = [name for name in model.objectives if name not in ('contrastive', 'denoising')]
+        return {rf'objectives\.{name}\..*': 'the head of a task begins anew' for name in others}
+
+
+@WEIGHT_LAYOUTS.register_module(name='one_peace_vision')
+class OnePeaceVision(OnePeaceLayouts):
+    """The vision branch as the export script writes it: no last norm and no projection."""
+
+    encoder = fusion = 'encoder.'
+
+    @staticmethod
+    def matches(keys: set[str]) -> bool:
+        return 'encoder.image_adapter.cls_embedding' in keys
+
+
+@WEIGHT_LAYOUTS.register_module(name='one_peace')
+class OnePeaceLayout(OnePeaceLayouts):
+    """The pre-training model, with its decoder; a model without the objective `denoising` leaves that out."""
+
+    encoder, fusion = 'encoder_wrapper.', 'encoder_wrapper.fusion_model.'
+
+    @staticmethod
+    def matches(keys: set[str]) -> bool:
+        return any(key.startswith('encoder_wrapper.fusion_model.layers.') for key in keys)
+
+    @classmethod
+    def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
+        ours = r'objectives\.denoising\.decoder'
+        rules = [
+            *super().rules(state, model),
+            Rule(r'projections\.(image|text|audio)\.(weight|bias)', [r'\1_proj.\2']),
+            Rule(r'objectives\.contrastive\.scale\.log_scale', ['logit_scale'], flat),
+            *layer_rules(ours, 'decoder_wrapper.fusion_model.'),
+            Rule(rf'{ours}\.embed\.(image|text|audio)\.(weight|bias)', [r'decoder_\1_embed.\2']),
+            Rule(rf'{ours}\.mask_tokens\.(image|text|audio)', [r'\1_mask_token'], flat),
+            Rule(rf'{ours}\.head\.(image|text|audio)\.(weight|bias)', [r'\1_mask_head.\2']),
+            Rule(rf'{ours}\.places\.image', ['decoder_wrapper.image_adapter.pos_embed'], flat),
+            Rule(rf'{ours}\.places\.(text|audio)', [r'decoder_wrapper.\1_adapter.embed_positions.weight']),
+        ]
+        return rules
+
+    @classmethod
+    def drop(cls, state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, str]:
+        drop = dict(super().drop(state, model))
+        drop[r'decoder_wrapper\..*_adapter\.(cls_embedding|mask_embedding)'] = 'dead: the decoder reads the class token'
+        if 'denoising' not in model.objectives:
+            drop[r'decoder_.*|.*_mask_(token|head).*'] = 'of pre-training'
+        if 'contrastive' not in model.objectives:
+            drop['logit_scale'] = 'this model has no joint space'
+        return drop

@@ -1,0 +1,476 @@
+"""ONE-PEACE: counts, the layer in the sheet's own words, what is hidden, the loss by hand, padding, two stages."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from mmengine.config import Config
+from mmengine.registry import DefaultScope
+from tiny import CONFIGS, build, total, without_gradient
+
+from mmparts.multimodal.one_peace.adapters import Waves, WaveTower, sequence_index
+from mmparts.multimodal.one_peace.checkpoint import OnePeaceLayout, OnePeaceVision
+from mmparts.multimodal.one_peace.denoising import denoise
+from mmparts.multimodal.one_peace.encoder import joint_bias, seen
+from mmparts.multimodal.one_peace.masking import PatchMasking, SpanMasking, TextMasking
+from mmparts.multimodal.states import State, States, Texts
+from mmparts.registry import MODELS
+
+ARCH = dict(embed_dims=32, num_layers=2, num_heads=2, mlp_dims=48)
+SMALL = dict(embed_dims=16, num_layers=1, num_heads=2, mlp_dims=24)
+KINDS = {'image': 1.0, 'text': 0.5, 'text+image:text': 0.5, 'text+image:image': 0.5}
+SOUND = {'audio': 1.0, 'text+audio:text': 0.5, 'text+audio:audio': 0.5}
+
+
+def whole(name: str):
+    """A base at its own size."""
+    return Config.fromfile(CONFIGS / f'_base_/models/{name}.py').model
+
+
+def config(stage: int = 1):
+    """A small one, of bytes."""
+    cfg = whole('one_peace_pretrain' if stage == 1 else 'one_peace_sound')
+    text = dict(tokenizer=dict(type='mmparts.ByteTokenizer', context_length=24))
+    cfg.data_preprocessor.inputs.text.update(text)
+    cfg.fusion.update(arch=ARCH, drop_path=0.0)
+    for name in cfg.towers:
+        cfg.towers[name].arch = ARCH
+        cfg.projections[name].out_dims = 8
+    cfg.towers.text.vocab_size = 262
+    if 'audio' in cfg.towers:
+        cfg.towers.audio.conv_dims = 12
+    cfg.objectives.denoising.decoder = SMALL
+    return cfg
+
+
+def inputs(model, seconds=(0.3, 0.2), size=64):
+    torch.manual_seed(0)
+    parts, given = model.data_preprocessor.inputs, {}
+    if 'image' in parts:
+        given['image'] = parts['image'](list(torch.randint(256, (2, 3, size, size))), 'cpu')
+    given['text'] = parts['text'](['two red circles', 'a ring'], 'cpu')
+    if 'audio' in parts:
+        given['audio'] = parts['audio']([torch.randn(int(16000 * each)) for each in seconds], 'cpu')
+    return given
+
+
+# ------------------------------------------------------------------------------------------------ counts
+
+
+def test_counts():
+    """The sheet's numbers, the whole, its parts, and the pre-training with its decoder."""
+
+    def count(module):
+        return sum(parameter.numel() for parameter in module.parameters())
+
+    with torch.device('meta'), DefaultScope.overwrite_default_scope('mmdet'):
+        model = MODELS.build(whole('one_peace'))
+        every = dict(type='mmparts.DenoisingContrast', kinds={**KINDS, **SOUND}, joint_dims=1536)
+        decoder = MODELS.build(every)
+        vision = MODELS.build(whole('one_peace_vision'))
+    assert count(model) == 3_884_740_545
+    assert {name: count(tower) for name, tower in model.towers.items()} == dict(
+        image=3_390_816, text=78_008_880, audio=19_040_816
+    )
+    ffns = {name: sum(count(block.mlp[name]) for block in model.fusion.blocks) for name in ('image', 'text', 'audio')}
+    assert set(ffns.values()) == {1_133_015_040}
+    assert count(model.fusion) - sum(ffns.values()) == 378_172_416
+    assert count(decoder) == 41_548_032 - 4 * 768, 'less the class tokens and the mask of the sound, all dead'
+    assert count(vision.towers) + count(vision.fusion) == 1_514_569_056
+
+
+# ------------------------------------------------------------------------------------------------ the layer
+
+
+def official(model) -> dict[str, torch.Tensor]:
+    """The state of the published file that would fill the model, by the names of the sheet."""
+    state, whole = {}, model.state_dict()
+    wrapper, dims = 'encoder_wrapper.', whole['fusion.blocks.0.attn_scale'].shape[0]
+
+    def stack(ours, theirs):
+        layers = len({name.split('blocks.')[1].split('.')[0] for name in whole if name.startswith(f'{ours}.blocks.')})
+        for number in range(layers):
+            a, b = f'{ours}.blocks.{number}.', f'{theirs}layers.{number}.'
+            if a + 'attn_scale' in whole:
+                state[b + 'gamma_1'], state[b + 'gamma_2'] = whole[a + 'attn_scale'], whole[a + 'mlp_scale']
+            for letter, part in zip('qkv', whole[a + 'attn.part.in_proj_weight'].chunk(3)):
+                state[f'{b}self_attn.{letter}_proj.weight'] = part
+            for kind in ('weight', 'bias'):
+                state[f'{b}self_attn.ln.{kind}'] = whole[f'{a}attn.part.inner_norm.{kind}']
+                state[f'{b}self_attn.out_proj.{kind}'] = whole[f'{a}attn.part.out_proj.{kind}']
+                state[f'{b}self_attn_layer_norm.{kind}'] = whole[f'{a}attn_norm.part.{kind}']
+                state[f'{b}final_layer_norm.{kind}'] = whole[f'{a}mlp_norm.part.{kind}']
+            for letter in 'qv':
+                state[f'{b}self_attn.{letter}_proj.bias'] = whole[f'{a}attn.part.{letter}_bias']
+            for name in ('image', 'text', 'audio'):
+                if f'{a}mlp.{name}.fc1.weight' not in whole:
+                    continue
+                gate, value = whole[f'{a}mlp.{name}.fc1.weight'].chunk(2)
+                state[f'{b}{name}_ffn.0.wi_0.weight'], state[f'{b}{name}_ffn.0.wi_1.weight'] = gate, value
+                for kind in ('weight', 'bias'):
+                    state[f'{b}{name}_ffn.2.{kind}'] = whole[f'{a}mlp.{name}.norm.{kind}']
+                    state[f'{b}{name}_ffn.3.{kind}'] = whole[f'{a}mlp.{name}.fc2.{kind}']
+        for name in ('image', 'text', 'audio'):
+            for kind in ('weight', 'bias'):
+                if f'{ours}.norm.{name}.{kind}' in whole:
+                    state[f'{theirs}{name}_layer_norm.{kind}'] = whole[f'{ours}.norm.{name}.{kind}']
+
+    stack('fusion', wrapper + 'fusion_model.')
+    ours = 'objectives.denoising.decoder'
+    stack(ours, 'decoder_wrapper.fusion_model.')
+    for name in model.towers:
+        a, b = f'towers.{name}.', f'{wrapper}{name}_adapter.'
+        state[b + 'cls_embedding'] = whole[a + 'class_token'].view(1, 1, -1)
+        state[b + 'rel_pos_table_list.0.weight'] = whole[a + 'bias.table']
+        state[b + 'rp_bucket'] = torch.zeros(2, 2)
+        state[f'{name}_mask_token'] = whole[f'{ours}.mask_tokens.{name}'].view(1, -1)
+        state[f'decoder_wrapper.{name}_adapter.cls_embedding'] = torch.zeros(1, 1, 16)
+        place = 'pos_embed' if name == 'image' else 'embed_positions.weight'
+        state[f'decoder_wrapper.{name}_adapter.{place}'] = whole[f'{ours}.places.{name}']
+        for kind in ('weight', 'bias'):
+            state[f'{name}_proj.{kind}'] = whole[f'projections.{name}.{kind}']
+            state[f'decoder_{name}_embed.{kind}'] = whole[f'{ours}.embed.{name}.{kind}']
+            state[f'{name}_mask_head.{kind}'] = whole[f'{ours}.head.{name}.{kind}']
+    b = wrapper + 'text_adapter.'
+    state[b + 'embed_tokens.weight'] = whole['towers.text.words.weight']
+    state[b + 'embed_positions.weight'] = whole['towers.text.positions']
+    if 'image' in model.towers:
+        b = wrapper + 'image_adapter.'
+        state[b + 'pos_embed'] = whole['towers.image.positions'][None]
+        state[b + 'position_idx'] = torch.zeros(2)
+        for place in (0, 1, 3, 4, 6):
+            norm = 'layer_norm.' if place in (1, 4) else ''
+            for kind in ('weight', 'bias'):
+                state[f'{b}embed_images.{place}.{norm}{kind}'] = whole[f'towers.image.stem.{place}.{kind}']
+    if 'audio' in model.towers:
+        b = wrapper + 'audio_adapter.'
+        for place in range(7):
+            state[f'{b}embed_audios.0.conv_layers.{place}.0.weight'] = whole[f'towers.audio.convs.{place}.0.weight']
+        for kind in ('weight', 'bias'):
+            for place in range(7):
+                key = f'{b}embed_audios.0.conv_layers.{place}.2.1.{kind}'
+                state[key] = whole[f'towers.audio.convs.{place}.1.{kind}']
+            for place in range(5):
+                state[f'{b}embed_positions.{place + 1}.0.{kind}'] = whole[f'towers.audio.places.{place}.{kind}']
+            state[f'{b}embed_audios.2.{kind}'] = whole[f'towers.audio.norm.{kind}']
+            state[f'{b}embed_audios.3.{kind}'] = whole[f'towers.audio.linear.{kind}']
+        state[b + 'cls_pos_embed'] = whole['towers.audio.class_place'].view(1, 1, dims)
+        state[b + 'mask_embedding'] = whole['towers.audio.mask_token']
+        state['decoder_wrapper.audio_adapter.mask_embedding'] = torch.zeros(16)
+    state[wrapper + 'fusion_model.version'] = torch.zeros(1)
+    state['logit_scale'] = whole['objectives.contrastive.scale.log_scale']
+    return state
+
+
+def by_hand(state, x, spans, bias, heads=2, prefix='encoder_wrapper.fusion_model.', layers=2):
+    """Section 10.2 of the sheet, T B C as there, from official names: (heads N N) ``bias``; no padding."""
+
+    def norm(x, name):
+        return F.layer_norm(x, x.shape[-1:], state[name + '.weight'], state[name + '.bias'], 1e-5)
+
+    x = x.transpose(0, 1)
+    for number in range(layers):
+        layer = f'{prefix}layers.{number}.'
+        h = norm(x, layer + 'self_attn_layer_norm')
+        q, k, v = (
+            F.linear(h, state[f'{layer}self_attn.{one}_proj.weight'], state.get(f'{layer}self_attn.{one}_proj.bias'))
+            for one in 'qkv'
+        )
+        length, batch, dims = q.shape
+        q, k, v = (each.reshape(length, batch * heads, dims // heads).transpose(0, 1) for each in (q, k, v))
+        logits = q @ k.transpose(1, 2) / math.sqrt(dims // heads) + bias.repeat(batch, 1, 1)
+        h = (logits.softmax(-1) @ v).transpose(0, 1).reshape(length, batch, dims)
+        h = norm(h, layer + 'self_attn.ln')
+        h = F.linear(h, state[layer + 'self_attn.out_proj.weight'], state[layer + 'self_attn.out_proj.bias'])
+        x = x + state[layer + 'gamma_1'] * h
+        h, parts, start = norm(x, layer + 'final_layer_norm'), [], 0
+        for name, count in spans:
+            ffn, part = f'{layer}{name}_ffn.', h[start : start + count]
+            gated = F.gelu(F.linear(part, state[ffn + '0.wi_0.weight'])) * F.linear(part, state[ffn + '0.wi_1.weight'])
+            parts.append(F.linear(norm(gated, ffn + '2'), state[ffn + '3.weight'], state[ffn + '3.bias']))
+            start += count
+        x = x + state[layer + 'gamma_2'] * torch.cat(parts)
+    parts, start = [], 0
+    for name, count in spans:
+        parts.append(norm(x[start : start + count], f'{prefix}{name}_layer_norm'))
+        start += count
+    return torch.cat(parts).transpose(0, 1)
+
+
+@pytest.mark.parametrize('stage', [1, 2])
+def test_the_encoder_is_that_of_the_sheet_and_the_layout_is_strict(stage):
+    model = build(config(stage)).eval()
+    state = official(model)
+    other = build(config(stage), seed=1).eval()
+    made = OnePeaceLayout.convert(state, other)
+    assert not (made.missing or made.refused or made.unexpected or made.initialised)
+    other.load_state_dict(made.state, strict=False)
+    assert OnePeaceLayout.matches(set(state))
+    less = {name: tensor for name, tensor in state.items() if 'gamma_1' not in name}
+    assert OnePeaceLayout.convert(less, other).missing
+    assert OnePeaceLayout.convert(state | {'encoder_wrapper.more': torch.zeros(1)}, other).unexpected
+
+    data = inputs(other, seconds=(0.2, 0.2))
+    second = 'image' if stage == 1 else 'audio'
+    data['text'] = other.data_preprocessor.inputs['text'](['a ring', 'a star'], 'cpu')
+    with torch.no_grad():
+        states = States(other, data)
+        joint = states.joint('text', second)
+        text, image = states.tower('text'), states.tower(second)
+        bias = torch.block_diag
+        bias = torch.stack([bias(a, b) for a, b in zip(text.bias, image.bias)])
+        spans = [('text', text.tokens.shape[1]), (second, image.tokens.shape[1])]
+        wanted = by_hand(state, torch.cat([text.tokens, image.tokens], 1), spans, bias)
+    torch.testing.assert_close(joint.tokens, wanted, atol=1e-5, rtol=1e-4)
+    assert joint.parts['text'] == slice(0, spans[0][1])
+
+
+def test_the_vision_branch_has_no_last_norm_and_no_head():
+    cfg = whole('one_peace_vision')
+    cfg.fusion.arch = cfg.towers.image.arch = ARCH
+    vision = build(cfg).eval()
+    state = official(build(config()))
+    exported = {
+        name.replace('encoder_wrapper', 'encoder').replace('fusion_model.', ''): tensor
+        for name, tensor in state.items()
+        if name.startswith('encoder_wrapper.') and 'text' not in name and 'layer_norm' not in name.split('.')[-2][:5]
+    }
+    exported = {
+        name: tensor
+        for name, tensor in exported.items()
+        if name not in ('encoder.image_layer_norm.weight', 'encoder.image_layer_norm.bias', 'encoder.version')
+    }
+    made = OnePeaceVision.convert(exported, vision)
+    assert OnePeaceVision.matches(set(exported)) and not (made.missing or made.refused or made.unexpected)
+
+
+# ------------------------------------------------------------------------------------------------ distances
+
+
+def test_the_buckets_of_distances_are_those_of_the_sheet():
+    buckets, length = 8, 1200
+    index, near = sequence_index(length, buckets), buckets // 2
+    for query, key in ((5, 5), (5, 2), (2, 5), (1, 200), (1100, 3), (1100, 1099), (3, 1190)):
+        distance = query - key
+        size = abs(distance)
+        if size >= near:
+            step = math.ceil(math.log(size / near) / math.log(1023 / near) * (near - 1))
+            distance = min(near + step, buckets - 1) * (1 if distance > 0 else -1)
+        assert index[query, key] == distance + buckets - 1, (query, key)
+    assert (index[0, 1:] == 2 * buckets - 1).all() and (index[1:, 0] == 2 * buckets).all()
+    assert index[0, 0] == 2 * buckets + 1 and index.min() >= 0
+
+
+# ------------------------------------------------------------------------------------------------ what is hidden
+
+
+def texts(words, length=None):
+    words = torch.tensor(words)
+    return Texts(words.abs() + 5, words > -2, words)
+
+
+def test_words_are_hidden_whole_and_the_rest_beside_an_image():
+    given = texts([[0, 0, 1, 2, 2, 2, 3, 4, -1], [0, 1, 1, -1, -2, -2, -2, -2, -2]])
+    state = State(torch.zeros(2, 10, 4), F.pad(given.keep, (1, 0), value=True))
+    for seed in range(20):
+        torch.manual_seed(seed)
+        hidden = TextMasking(0.3)(state, given)
+        words = [set(given.words[row][hidden[row, 1:]].tolist()) for row in range(2)]
+        assert [len(each) for each in words] == [math.ceil(0.3 * 5), math.ceil(0.3 * 2)]
+        for row, chosen in enumerate(words):
+            assert -1 not in chosen, 'the end is never hidden'
+            assert all((hidden[row, 1:] == (given.words[row] == number)).any() for number in chosen)
+            every = torch.isin(given.words[row], torch.tensor(sorted(chosen)))
+            assert (hidden[row, 1:] == every).all(), 'all pieces of a word'
+        beside = TextMasking(0.4)(state, given, hidden)
+        assert not (beside & hidden).any() and not beside[:, 0].any()
+        assert beside.sum(1).tolist() == [math.floor(0.4 * 8), math.floor(0.4 * 3)]
+
+
+def test_beside_a_text_every_patch_that_the_image_alone_shows_is_hidden():
+    """Section 13: 192 of 256 alone; 176 beside a text, the 64 that were seen and 112 more."""
+    state = State(torch.zeros(3, 257, 4))
+    alone = PatchMasking(0.75)(state, None)
+    beside = PatchMasking(0.6875)(state, None, alone)
+    assert alone.sum(1).tolist() == [192] * 3 and beside.sum(1).tolist() == [176] * 3
+    assert (beside | alone)[:, 1:].all() and not (beside | alone)[:, 0].any()
+    with pytest.raises(ValueError, match='shows 205 of 256 patches, more than the 176'):
+        PatchMasking(0.6875)(state, None, PatchMasking(0.2)(state, None))
+
+
+def test_sound_is_hidden_in_spans_of_an_exact_number():
+    keep = torch.ones(2, 101, dtype=torch.bool)
+    keep[1, 41:] = False
+    hidden = SpanMasking(0.55)(State(torch.zeros(2, 101, 4), keep), None)
+    assert hidden.sum(1).tolist() == [55, 22] and not hidden[1, 41:].any() and not hidden[:, 0].any()
+    edges = (hidden[0, 1:] != hidden[0, :-1]).sum()
+    assert edges < 50, 'spans, not frames one by one'
+    assert SpanMasking(0.55).one(2).sum() == 1 and SpanMasking(0.55).one(7).sum() == 3
+
+
+# ------------------------------------------------------------------------------------------------ the student
+
+
+def test_without_masks_the_student_is_the_teacher():
+    model = build(config()).eval()
+    states = States(model, inputs(model))
+    with torch.no_grad():
+        whole = states.tower('text')
+        kept, index = seen(whole, torch.zeros(whole.tokens.shape[:2], dtype=torch.bool))
+        student, teacher = model.fusion.run(dict(text=kept)), states.joint('text')
+    torch.testing.assert_close(student.tokens[whole.keep], teacher.tokens[whole.keep])
+
+
+def test_tokens_that_are_left_keep_their_places_and_their_biases():
+    """A model that sees some tokens says of them what one says that sees all and may not look at the others."""
+    model = build(config()).eval()
+    states = States(model, inputs(model))
+    whole = states.tower('image')
+    hidden = PatchMasking(0.5)(whole, None)
+    kept, index = seen(whole, hidden)
+    with torch.no_grad():
+        student = model.fusion.run(dict(image=kept)).tokens
+        masked = model.fusion.run(dict(image=State(whole.tokens, ~hidden, bias=whole.bias))).tokens
+    rows = torch.arange(2)[:, None]
+    torch.testing.assert_close(student, masked[rows, index], atol=1e-5, rtol=1e-4)
+    assert (index[:, 0] == 0).all() and not hidden[rows, index].any()
+
+
+def test_padding_changes_nothing():
+    model = build(config(2)).eval()
+    parts = model.data_preprocessor.inputs
+    torch.manual_seed(1)
+    waves, said = [torch.randn(4800), torch.randn(3300)], ['two red circles', 'ring']
+    one, two = (
+        States(model, dict(text=parts['text'](texts, 'cpu'), audio=parts['audio'](sound, 'cpu')))
+        for texts, sound in ((said, waves), (said[1:], waves[1:]))
+    )
+    with torch.no_grad():
+        for name in ('text', 'audio'):
+            torch.testing.assert_close(one.embedding(name)[1:], two.embedding(name), atol=1e-5, rtol=1e-4)
+        a, b = one.joint('text', 'audio'), two.joint('text', 'audio')
+        torch.testing.assert_close(a.tokens[1][a.keep[1]], b.tokens[0], atol=1e-5, rtol=1e-4)
+
+        denoising = model.objectives['denoising']
+        found = []
+        for states in (one, two):
+            whole = states.tower('audio')
+            hidden = torch.zeros(whole.tokens.shape[:2], dtype=torch.bool)
+            hidden[:, 3:6] = True
+            kept, index = seen(whole, hidden)
+            joint = model.fusion.run(dict(audio=kept))
+            found.append(denoising.decoder(dict(audio=(joint.tokens, index, kept.keep, whole)))['audio'])
+        frames = found[1].shape[1]
+    torch.testing.assert_close(found[0][1, :frames], found[1][0], atol=1e-5, rtol=1e-4)
+
+
+def test_sound_is_normed_over_its_own_length_and_framed():
+    tower = WaveTower(arch=ARCH, conv_dims=8).eval()
+    waves = Waves(torch.randn(2, 1600), torch.tensor([1600, 720]))
+    state = tower(waves)
+    assert state.tokens.shape == (2, 1 + 4, 32)
+    assert state.keep.sum(1).tolist() == [1 + 4, 1 + 2], 'the class, and a frame a 320 samples from 400 on'
+
+
+# ------------------------------------------------------------------------------------------------ the loss
+
+
+def test_the_loss_is_a_smoothed_cross_entropy_over_all_tokens_of_the_batch():
+    torch.manual_seed(0)
+    student, teacher = torch.randn(2, 4, 8), torch.randn(2, 4, 8)
+    hidden = torch.tensor([[0, 1, 0, 1], [0, 1, 1, 0]]).bool()
+    keep = torch.tensor([[0, 1, 1, 1], [0, 1, 0, 1]]).bool()
+    loss, _ = denoise(student, teacher, hidden, keep, 2.5, 0.1)
+    places = [(row, place) for row in range(2) for place in range(4) if keep[row, place]]
+    losses = []
+    for row, place in places:
+        if not hidden[row, place]:
+            continue
+        cosines = torch.stack([F.cosine_similarity(student[row, place], teacher[each], dim=0) for each in places])
+        said = (2.5 * cosines).log_softmax(0)
+        own = places.index((row, place))
+        others = said.sum() - said[own]
+        losses.append(-(0.9 * said[own] + 0.1 / (len(places) - 1) * others))
+    assert len(losses) == 3, 'the fourth is padding'
+    torch.testing.assert_close(loss, torch.stack(losses).mean())
+
+    same = torch.ones(1, 6, 8)
+    flat, _ = denoise(
+        same, same, keep=torch.ones(1, 6).bool(), hidden=torch.ones(1, 6).bool(), scale=2.5, smoothing=0.1
+    )
+    torch.testing.assert_close(flat, torch.tensor(math.log(6)))
+
+
+def test_blocks_of_two_modalities_have_no_bias_between_them():
+    one, two = torch.randn(2, 3, 3), torch.randn(4, 2, 2, 2)
+    made = joint_bias(dict(text=State(torch.zeros(4, 3, 8), bias=one), image=State(torch.zeros(4, 2, 8), bias=two)))
+    assert made.shape == (4, 2, 5, 5)
+    torch.testing.assert_close(made[1, :, :3, :3], one)
+    torch.testing.assert_close(made[:, :, 3:, 3:], two)
+    assert not made[:, :, :3, 3:].any() and not made[:, :, 3:, :3].any()
+
+
+@pytest.mark.parametrize('stage', [1, 2])
+def test_a_step_of_each_stage(stage):
+    model = build(config(stage)).train()
+    losses = model(inputs(model), mode='loss')
+    wanted = KINDS if stage == 1 else SOUND
+    assert {name for name in losses if name.startswith('denoising.loss')} == {
+        'denoising.loss_' + kind.replace('+', '_').replace(':', '_') for kind in wanted
+    }
+    total(losses).backward()
+    assert not without_gradient(model)
+    free = {name for name, each in model.named_parameters() if each.requires_grad}
+    if stage == 2:
+        assert not any('attn' in name and name.startswith('fusion') for name in free), 'attention stays as it is'
+        assert not any(
+            name.startswith(('towers.text', 'projections.text')) or '.mlp.text' in name
+            for name in free - {name for name in free if name.startswith('objectives')}
+        )
+        assert any(name.startswith('towers.audio') for name in free)
+        assert any('mlp.audio' in name for name in free) and any('norm.audio' in name for name in free)
+    else:
+        assert len(free) == len(list(model.parameters()))
+
+
+def test_sound_alone_learns_from_the_teacher_beside_its_text():
+    model = build(config(2)).eval()
+    states = States(model, inputs(model))
+    denoising = model.objectives['denoising']
+    with torch.no_grad():
+        teacher, keep = denoising.teacher(states, denoising.teachers['audio'], 'audio')
+        joint = states.joint('text', 'audio')
+    torch.testing.assert_close(teacher, joint.tokens[:, joint.parts['audio']])
+    assert not keep[:, 0].any() and keep.sum(1).tolist() == (states.tower('audio').keep.sum(1) - 1).tolist()
+
+
+def test_masked_objectives_fall():
+    model = build(config()).train()
+    data, optimiser = inputs(model), torch.optim.AdamW(model.parameters(), lr=3e-3)
+    values = []
+    for step in range(40):
+        torch.manual_seed(step % 4)
+        optimiser.zero_grad()
+        losses = model(data, mode='loss')
+        value = sum(each for name, each in losses.items() if 'denoising.loss' in name)
+        total(losses).backward()
+        optimiser.step()
+        values.append(float(value.detach()))
+    assert sum(values[-4:]) < 0.9 * sum(values[:4])
+
+
+@pytest.mark.parametrize(
+    ('changes', 'said'),
+    [
+        (dict(kinds={'image+sound:image': 1.0}), "'image\\+sound:image'; modalities are text, image, audio"),
+        (dict(kinds={'text+image': 1.0}), 'say which of the two is told'),
+        (dict(teachers={'image': 'text'}), "'text' tells nothing to 'image'"),
+        (dict(kinds={'audio': 1.0}), "reads 'audio', and no tower"),
+    ],
+)
+def test_nonsense_is_refused_at_build(changes, said):
+    cfg = config()
+    cfg.objectives.denoising.update(changes)
+    with pytest.raises(ValueError, match=said):
+        build(cfg)
