@@ -46,7 +46,9 @@ def test_parses(name):
     assert (CONFIGS / name).read_text().startswith('# '), 'the first line says what the config is'
     for loader in (cfg.get(f'{part}_dataloader') for part in ('train', 'val', 'test')):
         steps = (loader or {}).get('dataset', {}).get('pipeline') or ()
-        assert all(isinstance(step, dict) for step in steps), 'a list of a base cannot be unpacked, `*{{_base_.steps}}`'
+        assert all(isinstance(step, dict) for step in steps), (
+            'a list of a base is unpacked as `*_base_.steps`, not `*{{_base_.steps}}`'
+        )
 
 
 @pytest.mark.parametrize('name', DISTINCT)

@@ -10,7 +10,7 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=True, eta_min_ratio=1e-2, begin=0, end=8, convert_to_iter_based=True),
 ]
-test_pipeline = [{{_base_.load}}, {{_base_.resize}}, dict(type='mmparts.PackMultimodal', texts='first')]
+test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal', texts='first')]
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
 auto_scale_lr = dict(base_batch_size=32)

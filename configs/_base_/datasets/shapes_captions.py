@@ -5,10 +5,12 @@
 # Another folder: --cfg-options data_root=FOLDER.
 _base_ = './loaders.py'
 data_root = 'data/shapes_captions/'
-load = dict(type='mmparts.LoadCheckedImage')
-resize = dict(type='mmcv.Resize', scale=(64, 64), interpolation='bicubic', backend='pillow')
-train_pipeline = [load, resize, dict(type='RandomFlip', prob=0.5), dict(type='mmparts.PackMultimodal', texts='first')]
-test_pipeline = [load, resize, dict(type='mmparts.PackMultimodal')]
+load = [
+    dict(type='mmparts.LoadCheckedImage'),
+    dict(type='mmcv.Resize', scale=(64, 64), interpolation='bicubic', backend='pillow'),
+]
+train_pipeline = [*load, dict(type='RandomFlip', prob=0.5), dict(type='mmparts.PackMultimodal', texts='first')]
+test_pipeline = [*load, dict(type='mmparts.PackMultimodal')]
 train_dataloader = dict(
     batch_size=64,
     num_workers=1,

@@ -3,7 +3,7 @@
 # Another folder: --cfg-options data_root=FOLDER.
 _base_ = './shapes_captions.py'
 data_root = 'data/shapes_pairs/'
-test_pipeline = [{{_base_.load}}, {{_base_.resize}}, dict(type='mmparts.PackMultimodal', texts='none')]
+test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal', texts='none')]
 train_dataloader = dict(batch_size=32, dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
