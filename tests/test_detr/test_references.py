@@ -8,6 +8,7 @@ import torch
 from mmparts.detr.boxes import move
 from mmparts.detr.decoder import QueryDecoder
 from mmparts.detr.head import SetPredictionHead
+from mmparts.detr.mask_dino.head import InitialPredictionDecoder
 from mmparts.detr.matching import HungarianMatcher
 from mmparts.detr.references import FixedReference, IterativeRefinement, LookForwardTwice
 from mmparts.detr.selection import TopKSelection
@@ -52,7 +53,7 @@ def test_boxes_are_float32_whatever_the_branch_gives(dtype, reference):
     assert move(torch.zeros(1, 4, dtype=dtype), reference, 1e-5).dtype == torch.float32
 
 
-def decoded(rule: type, coordinates: int = 4):
+def decoded(rule: type, coordinates: int = 4, kind: type = QueryDecoder):
     """A head with branches of its own for each of four layers, the decoder, and what they make of three queries."""
     torch.manual_seed(0)
     head = SetPredictionHead(
@@ -64,9 +65,7 @@ def decoded(rule: type, coordinates: int = 4):
         num_layers=LAYERS,
         share_branches=False,
     )
-    decoder = QueryDecoder(
-        DIMS, LAYERS, num_heads=2, ffn_channels=16, num_levels=1, reference_update=dict(type=rule)
-    ).eval()
+    decoder = kind(DIMS, LAYERS, num_heads=2, ffn_channels=16, num_levels=1, reference_update=dict(type=rule)).eval()
     for parameter in [*head.parameters(), *decoder.parameters()]:
         parameter.data += 0.1 * torch.randn_like(parameter)
     feat = torch.randn(2, DIMS, 3, 4)
@@ -98,6 +97,22 @@ def test_every_layer_is_trained_through_the_queries(rule):
     _, decoder, _, boxes = decoded(rule)
     boxes[-1].sum().backward()
     assert all(parameter.grad is not None for parameter in decoder.parameters())
+
+
+@pytest.mark.parametrize('kind', [QueryDecoder, InitialPredictionDecoder])
+def test_the_box_of_a_layer_is_what_enters_the_next(kind, monkeypatch):
+    """Also where the head is told what entered the first layer, too."""
+    entered, forward = [], QueryDecoder.forward
+
+    def noted(*args):
+        hidden, references = forward(*args)
+        entered.extend(references)
+        return hidden, references
+
+    monkeypatch.setattr(QueryDecoder, 'forward', noted)
+    boxes = decoded(IterativeRefinement, kind=kind)[-1]
+    assert len(boxes) == LAYERS + (kind is InitialPredictionDecoder)
+    torch.testing.assert_close(boxes[-LAYERS:-1], torch.stack(entered[1:]))
 
 
 def test_fixed_references_stay():
