@@ -1,16 +1,3 @@
 # Images of seen names, told apart by name among all 60 of colour and kind.
-_base_ = './clip_small_1xb64-8e_shapes.py'
-model = dict(inference=dict(type='mmparts.ZeroShot', templates=('a {}', 'a striped {}', 'a dotted {}', 'a shaded {}')))
-test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal', texts='none')]
-test_dataloader = dict(
-    dataset=dict(
-        _delete_=True,
-        type='mmparts.LargestObject',
-        data_root=_base_.data_root,
-        ann_file='annotations/combinations_val.json',
-        data_prefix=dict(img='val/'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    )
-)
-test_evaluator = dict(_delete_=True, type='mmparts.TopKAccuracy', topk=(1, 5))
+_base_ = './clip_small_1xb64-zero-shot-unseen-test_shapes.py'
+test_dataloader = dict(dataset=dict(ann_file='annotations/combinations_val.json', data_prefix=dict(img='val/')))
