@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/spectr.py',
     '../_base_/datasets/muufl_hyperspectral.py',
-    '../_base_/schedules/schedule_segment_small.py',
+    '../_base_/schedules/schedule_volume_small.py',
     '../_base_/segmentation_runtime.py',
 ]
 model = dict(
@@ -14,5 +14,6 @@ model = dict(
     terms=[dict(type='mmparts.CrossEntropyTerm'), dict(type='mmparts.SoftDiceTerm', smooth_nr=1.0, smooth_dr=1.0)],
     inference=dict(type='mmparts.SlidingInference', size=_base_.crop_size),
 )
-train_cfg = dict(max_epochs=12, val_interval=6)
-auto_scale_lr = dict(base_batch_size=4)
+train_dataloader = dict(batch_size=2, dataset=dict(repeats=256))
+optim_wrapper = dict(optimizer=dict(lr=3e-3))
+train_cfg = dict(max_epochs=20, val_interval=5)
