@@ -43,6 +43,15 @@ def test_counts():
     assert count(swin_unetr(conv=True)) == 72_767_301
 
 
+def test_patches_of_another_size_have_another_number_of_levels():
+    small = dict(embed_dims=16, num_layers=3, num_heads=2, mlp_dims=32, image_size=(16, 24, 16), patch_size=8)
+    model = build(unetr(taps=(0, 1), decoder=dict(feature_dims=4), **small))
+    assert len(model.decoder.ups) == 3
+    trains(model, [(16, 24, 16), (16, 8, 9)])
+    with pytest.raises(ValueError, match='4 maps at strides 8x8x8, .* 4 at 16: taps and patch_size of the encoder'):
+        build(unetr(taps=(0, 1, 2), **small))
+
+
 @pytest.mark.parametrize('conv', [True, False])
 @pytest.mark.parametrize('residual', [True, False])
 def test_parity_unetr(conv, residual):

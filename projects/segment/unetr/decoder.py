@@ -11,6 +11,7 @@ from mmengine.model import BaseModule
 from torch import Tensor, nn
 
 from ...layers.conv_block import ConvBlock, ResidualConvBlock, UpConv
+from ...layers.patch import tupled
 from ...registry import MODELS
 from ..conv_encoder import by
 from ..up_decoder import joined
@@ -67,7 +68,7 @@ class UpBlock(nn.Module):
 
 @MODELS.register_module()
 class UNETRDecoder(BaseModule):
-    """Image and four maps, all at stride 16 -> features at strides 1 [, 2, 4].
+    """Image and n maps, all at stride 2^n -> features at strides 1 [, 2, 4]. The paper has four, at stride 16.
 
     Args:
         feature_dims: channels of the finest level.
@@ -82,6 +83,7 @@ class UNETRDecoder(BaseModule):
     def __init__(
         self,
         in_channels: Sequence[int],
+        strides: Sequence[Sequence[int]],
         image_channels: int,
         feature_dims: int = 16,
         conv: bool = True,
@@ -92,13 +94,17 @@ class UNETRDecoder(BaseModule):
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
-        if len(in_channels) != 4:
-            raise ValueError(f'UNETR reads four maps, the encoder gives {len(in_channels)}')
-        widths = [feature_dims * 2**i for i in range(4)]
+        levels = len(in_channels)
+        if any(side != 2**levels for stride in strides for side in tupled(stride, dims)):
+            raise ValueError(
+                f'{levels} maps at strides {", ".join(by(tupled(each, dims)) for each in strides)}; UNETR reads n maps '
+                f'at stride 2^n, {levels} at {2**levels}: taps and patch_size of the encoder go together'
+            )
+        widths = [feature_dims * 2**i for i in range(levels)]
         self.image = conv_block(image_channels, feature_dims, dims, residual, norm)
         self.projections = nn.ModuleList(
             Projection(channels, width, steps, dims, conv, residual, norm)
-            for channels, width, steps in zip(in_channels, widths[1:], (2, 1, 0))
+            for channels, width, steps in zip(in_channels, widths[1:], range(levels - 2, -1, -1))
         )
         before = (in_channels[-1], *widths[:0:-1])
         self.ups = nn.ModuleList(
