@@ -93,11 +93,13 @@ def warn_of_limits(cfg: dict, dataset: Dataset, most: int = 20_000) -> None:
 
 
 def image_paths(dataset: Dataset) -> set[str]:
-    """Files of a data set's images; empty where it does not tell."""
+    """Files of a data set's images, or rows of them, see `CubeDataset`; empty where it does not tell."""
     found = set()
     for each in members(dataset):
-        if hasattr(each, 'get_data_info'):
-            found |= {each.get_data_info(index).get('img_path') for index in range(len(each))}
+        for index in range(len(each)) if hasattr(each, 'get_data_info') else ():
+            info = each.get_data_info(index)
+            path, rows = info.get('img_path'), info.get('rows')
+            found |= {path} if rows is None else {f'{path}, row {row}' for row in range(*rows)}
     return {os.path.abspath(path) for path in found if path and '://' not in path}
 
 

@@ -8,6 +8,7 @@ import torch
 from mmengine.dataset import Compose
 from volume_files import REAL
 
+from mmparts.datasets.check_classes import warn_of_overlap
 from mmparts.datasets.cubes import INTERLEAVES, CubeDataset, LoadCube, read_cube
 from mmparts.datasets.volumes import BadVolume
 
@@ -184,3 +185,17 @@ def test_a_scene_visited_again_is_not_read_again(tmp_path, monkeypatch):
     changed = load(dict(img_path=path))
     assert len(reads) == 2 and changed['gt_seg_map'].all()
     assert np.allclose(changed['img'], first['img'][::-1], atol=1e-5)
+
+
+def test_parts_of_one_scene_overlap_where_rows_do(tmp_path, monkeypatch):
+    np.savez(tmp_path / 'c.npz', cube=scene(), label=np.zeros((60, 90), np.uint8))
+    said = []
+    monkeypatch.setattr('mmparts.datasets.check_classes.print_log', lambda text, *_: said.append(text))
+
+    def part(*rows):
+        return CubeDataset(data_root=str(tmp_path), files=[dict(img_path='c.npz', rows=rows)], repeats=2)
+
+    warn_of_overlap(part(0, 45), part(45, 60))
+    assert not said
+    warn_of_overlap(part(0, 45), part(44, 60))
+    assert len(said) == 1 and '1 of 16 validation images' in said[0] and 'row 44' in said[0]
