@@ -76,7 +76,7 @@ class TokenEncoder(BaseModule):
 
     @staticmethod
     def tiny(cfg: dict) -> dict:
-        return dict(num_layers=4, num_heads=4, mlp_dims=64, taps=range(len(cfg.get('taps', range(3)))))
+        return dict(num_layers=4, num_heads=4, mlp_dims=64, taps=tuple(range(len(cfg.get('taps', range(3))))))
 
     def forward(self, images: Tensor) -> list[Tensor]:
         x = self.patch_embed(images)
