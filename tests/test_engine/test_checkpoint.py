@@ -252,7 +252,7 @@ def test_best_score_survives_a_resume(make_runner):
 
 
 # holds: kill -9 at any moment
-@pytest.mark.parametrize('fault', ['write', 'verify'])
+@pytest.mark.parametrize('fault', ['write', 'verify', 'rename'])
 def test_write_leaves_the_old_content_when_it_fails(tmp_path, monkeypatch, fault):
     path = tmp_path / 'a.pth'
     path.write_bytes(b'old')
@@ -262,6 +262,8 @@ def test_write_leaves_the_old_content_when_it_fails(tmp_path, monkeypatch, fault
 
     if fault == 'write':
         monkeypatch.setattr(os, 'fsync', fail)
+    if fault == 'rename':  # the only way to the name
+        monkeypatch.setattr(os, 'replace', fail)
     with pytest.raises(OSError, match='intact'):
         write_atomically(b'new', str(path), verify=fail if fault == 'verify' else None)
     assert path.read_bytes() == b'old' and os.listdir(tmp_path) == ['a.pth']
