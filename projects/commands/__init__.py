@@ -28,6 +28,7 @@ COMMANDS = {
     'test': Command('.test', 'evaluate a checkpoint'),
     'predict': Command('.predict', 'pictures and JSON for an image, a folder, a volume'),
     'search': Command('.search', 'a page of the images nearest to a text or an image'),
+    'capfilt': Command('.capfilt', 'better texts of images: written by a captioner, filtered by their match'),
     'attention': Command('.attention', 'draw where the decoder looks'),
     'convert': Command('.convert', 'published checkpoints to ours'),
     'data convert': Command('.data_convert', 'VOC, YOLO, LabelMe, CSV to COCO, with a split and a config'),

@@ -105,6 +105,12 @@ class Matching(Objective):
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
         return dict(loss=F.cross_entropy(logits, labels), accuracy=accuracy)
 
+    def of_pairs(self, states: States, images: Tensor, texts: Texts) -> Tensor:
+        """Logits P 2 of texts, each with the image of the batch that ``images`` (P) numbers."""
+        image, text = self.between
+        seen = rows(states.tower(image), images)
+        return self.head(states.changed({text: texts}, {image: seen}).joint(image, text).pooled)
+
     def wrong_pairs(self, states: States) -> State:
         """The joint state of B texts with another image, then B images with another text."""
         image, text = self.between
