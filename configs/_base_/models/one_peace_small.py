@@ -4,7 +4,11 @@ arch = dict(embed_dims=96, num_layers=4, num_heads=4, mlp_dims=192)
 projection = dict(type='mmparts.LinearProjection', out_dims=64)
 model = dict(
     data_preprocessor=dict(
-        inputs=dict(text=dict(tokenizer=dict(_delete_=True, type='mmparts.ByteTokenizer', context_length=24)))
+        inputs=dict(
+            text=dict(
+                prefix='the digit is ', tokenizer=dict(_delete_=True, type='mmparts.ByteTokenizer', context_length=32)
+            )
+        )
     ),
     towers=dict(
         image=dict(arch=arch, image_size=64),
