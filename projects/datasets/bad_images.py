@@ -79,7 +79,11 @@ class NamedImages:
 
 def paths_of(info: dict) -> list[str]:
     """The files of a sample: an image, or the channels of a volume, and its label."""
-    return [path for path in (info.get('img_path'), *info.get('img_paths', ()), info.get('seg_map_path')) if path]
+    return [
+        path
+        for path in (info.get('img_path'), info.get('audio_path'), *info.get('img_paths', ()), info.get('seg_map_path'))
+        if path
+    ]
 
 
 def name_of(info: dict) -> str:

@@ -24,8 +24,7 @@ from .questions import read_json
 @DATASETS.register_module()
 class SoundTexts(NamedImages, BaseDataset):
     """Sounds with their texts: ``ann_file`` is a JSON list of ``audio`` (a WAV file in ``data_prefix['audio']``) and
-    ``text`` or ``texts``. An item has ``audio_path``, also as ``img_path``, by which tools name it, ``img_id``,
-    ``texts``.
+    ``text`` or ``texts``. An item has ``audio_path``, ``img_id``, the name of the file, and ``texts``.
 
     Raises:
         BadAnnotations: an entry lacks one of them, a text is empty, or a file comes twice.
@@ -47,7 +46,7 @@ class SoundTexts(NamedImages, BaseDataset):
             seen.add(one['audio'])
             check_inside(one['audio'], where)
             path = os.path.join(self.data_prefix.get('audio') or self.data_root or '', one['audio'])
-            items.append(dict(audio_path=path, img_path=path, img_id=one['audio'], texts=list(texts)))
+            items.append(dict(audio_path=path, img_id=one['audio'], texts=list(texts)))
         return items
 
 
@@ -76,8 +75,8 @@ class SpokenDigits(NamedImages, BaseDataset):
             match = re.fullmatch(r'([0-9])_([^_]+)_([0-9]+)', path.stem)
             if match and int(match[3]) in self.takes:
                 digit = int(match[1])
-                name = dict(audio_path=str(path), img_path=str(path))
-                items.append(dict(name, img_id=digit, digit=digit, gt_label=digit, texts=[DIGITS[digit]]))
+                item = dict(audio_path=str(path), img_id=digit, digit=digit, gt_label=digit)
+                items.append(dict(item, texts=[DIGITS[digit]]))
         if not items:
             raise FileNotFoundError(
                 f'no recording of takes {", ".join(map(str, self.takes))} (DIGIT_SPEAKER_TAKE.wav) in '
