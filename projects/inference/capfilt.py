@@ -13,8 +13,6 @@ from pathlib import Path
 
 import torch
 
-from ..multimodal.objectives.matching import Matching
-from ..multimodal.states import States
 from .detector import Detector, Failure
 from .search import images_in
 
@@ -31,7 +29,7 @@ class Filter(Detector):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         objectives = getattr(self.model, 'objectives', {})
-        self.matching = next((each for each in objectives.values() if isinstance(each, Matching)), None)
+        self.matching = next((each for each in objectives.values() if hasattr(each, 'probabilities')), None)
         if self.matching is None:
             raise ValueError(f'the filter has no objective Matching; it has {", ".join(objectives) or "none"}')
 
@@ -48,9 +46,7 @@ class Filter(Detector):
             image: preprocessor.inputs[image]([item['inputs'][image]], device),
             text: preprocessor.inputs[text](list(texts), device),
         }
-        states = States(self.model, inputs)
-        pairs = torch.zeros(len(texts), dtype=torch.long, device=device)
-        return self.matching.of_pairs(states, pairs, inputs[text]).softmax(-1)[:, 1].tolist()
+        return self.matching.probabilities(self.model, inputs).tolist()
 
 
 @dataclass

@@ -1,7 +1,7 @@
 """Matching: does a text belong to an image, with negatives that are hard to tell (ALBEF,
 https://arxiv.org/abs/2107.07651; BLIP, https://arxiv.org/abs/2201.12086, section 3.2)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -104,6 +104,12 @@ class Matching(Objective):
         labels = torch.cat([torch.ones(len(right)), torch.zeros(len(wrong))]).long().to(logits.device)
         accuracy = (logits.detach().argmax(1) == labels).float().mean()
         return dict(loss=F.cross_entropy(logits, labels), accuracy=accuracy)
+
+    def probabilities(self, model, inputs: Mapping) -> Tensor:
+        """T: how probable it is that each text of a batch belongs to its one image."""
+        texts = inputs[self.between[1]]
+        numbers = torch.zeros(len(texts), dtype=torch.long, device=texts.ids.device)
+        return self.of_pairs(States(model, inputs), numbers, texts).softmax(-1)[:, 1]
 
     def of_pairs(self, states: States, images: Tensor, texts: Texts) -> Tensor:
         """Logits P 2 of texts, each with the image of the batch that ``images`` (P) numbers."""
