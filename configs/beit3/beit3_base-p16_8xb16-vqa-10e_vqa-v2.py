@@ -18,6 +18,6 @@ train_cfg = dict(max_epochs=10)
 optim_wrapper = dict(optimizer=dict(lr=3e-5, weight_decay=0.01), paramwise_cfg=dict(layer_decay=1.0))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=1, end=10, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min_ratio=1 / 30, by_epoch=True, begin=1, end=10, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(base_batch_size=128)

@@ -10,6 +10,6 @@ train_cfg = dict(_delete_=True, type='EpochBasedTrainLoop', max_epochs=10, val_i
 optim_wrapper = dict(optimizer=dict(lr=2e-4))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=3000),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=True, begin=0, end=10, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.005, by_epoch=True, begin=0, end=10, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(base_batch_size=2048)

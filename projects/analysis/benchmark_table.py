@@ -21,7 +21,7 @@ def _parts(report: dict) -> Table:
     table = Table(title=report['config'], caption=_caption(report))
     table.add_column('part')
     if parameters:
-        for heading in ('parameters', 'trainable', 'without frozen BatchNorm'):
+        for heading in ('parameters', 'trainable', 'as papers count'):
             table.add_column(heading, justify='right')
     if macs:
         table.add_column('GMACs an image', justify='right')
@@ -30,7 +30,7 @@ def _parts(report: dict) -> Table:
         cells = []
         if parameters:
             counted = parameters.get(part, {})
-            cells += [f'{counted.get(key, 0):,}' for key in ('total', 'trainable', 'without_frozen_norms')]
+            cells += [f'{counted.get(key, 0):,}' for key in ('total', 'trainable', 'as_papers_count')]
         if macs:
             cells.append(f'{macs.get(part, 0) / 1e9:,.2f}')
         table.add_row(part, *cells, style='bold' if part == 'total' else None)

@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.flop_counter import FlopCounterMode
 
+from ..multimodal.roles import Momentum
 from ..tasks import task_of
 
 ROOT = '(itself)'  # what belongs to the model but to none of its parts
@@ -25,22 +26,22 @@ class Parameters:
     """Numbers of parameters.
 
     Args:
-        without_frozen_norms: all but weights and biases of frozen BatchNorms, which papers do not count.
+        as_papers_count: all but weights and biases of frozen BatchNorms and the copies of momentum encoders.
     """
 
     total: int
     trainable: int
-    without_frozen_norms: int
+    as_papers_count: int
 
     @classmethod
     def of(cls, module: nn.Module) -> 'Parameters':
-        norms = [norm for norm in module.modules() if isinstance(norm, _BatchNorm)]
-        frozen = {parameter for norm in norms for parameter in norm.parameters() if not parameter.requires_grad}
+        aside = [part for part in module.modules() if isinstance(part, (_BatchNorm, Momentum))]
+        uncounted = {parameter for part in aside for parameter in part.parameters() if not parameter.requires_grad}
         total = sum(parameter.numel() for parameter in module.parameters())
         return cls(
             total=total,
             trainable=sum(each.numel() for each in module.parameters() if each.requires_grad),
-            without_frozen_norms=total - sum(parameter.numel() for parameter in frozen),
+            as_papers_count=total - sum(parameter.numel() for parameter in uncounted),
         )
 
 

@@ -174,7 +174,7 @@ def check_metafile(folder: Path, root: Path, meta: dict) -> Iterator[Finding]:
             yield Finding(
                 where,
                 'Metadata.Parameters should be the number that `tools/benchmark.py CONFIG --params` '
-                'prints, without frozen BatchNorm',
+                'prints as papers count',
             )
         yield from check_numbers(where, one, config.read_text(encoding='utf-8').splitlines()[0])
 

@@ -144,7 +144,7 @@ def trial(cfg: Config, options: dict | None = None) -> Iterator[Line]:
     model = build_on_meta(cfg)
     size = tuple(task_of(cfg).size(cfg))
     macs = count_macs(model, size)['total']
-    count = count_parameters(model)['total'].without_frozen_norms
+    count = count_parameters(model)['total'].as_papers_count
     yield Line(
         GOOD, 'model', f'{count:,} parameters, {macs / 1e9:.1f} G multiply-adds for {" x ".join(map(str, size))}'
     )

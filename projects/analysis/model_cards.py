@@ -86,7 +86,7 @@ def counted(config: Path, options: dict | None = None) -> int:
     """Parameters of a config's model with these options, without those of frozen norms."""
     cfg = Config.fromfile(config)
     cfg.merge_from_dict(dict(model=options or {}))
-    return Parameters.of(build_on_meta(cfg)).without_frozen_norms
+    return Parameters.of(build_on_meta(cfg)).as_papers_count
 
 
 def reference(model: dict) -> tuple[int, dict] | None:

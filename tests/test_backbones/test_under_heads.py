@@ -33,9 +33,10 @@ def test_the_table_is_whole():
 def test_what_does_not_work_is_found(monkeypatch):
     monkeypatch.setitem(BACKBONES, 'Swin', dict(BACKBONES['Swin'], no_such_word=1))
     assert 'no_such_word' in try_out('Swin', 'UPerNet').problem
-    odd = dict(type='mmparts.Classifier', backbone=BACKBONES['ViTAdapter'], num_classes=2)
+    odd = HEADS['Classifier']('ViT')
+    odd['backbone']['out_indices'] = (0,)
     monkeypatch.setitem(HEADS, 'UPerNet', lambda name: odd)
-    assert 'no gradient' in try_out('ViTAdapter', 'UPerNet').problem
+    assert 'no gradient: backbone.blocks.1' in try_out('ViT', 'UPerNet').problem
 
 
 def test_marks_and_reasons():

@@ -41,9 +41,9 @@ def test_co_detr(name, main, trained):
     whole = build_on_meta(cfg)
     if trained:
         heads = sum(each.numel() for each in whole.groups[-1].heads.parameters())
-        assert Parameters.of(whole).without_frozen_norms - heads == trained
+        assert Parameters.of(whole).as_papers_count - heads == trained
     cfg.model.groups = []
-    assert Parameters.of(build_on_meta(cfg)).without_frozen_norms == main
+    assert Parameters.of(build_on_meta(cfg)).as_papers_count == main
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_co_detr(name, main, trained):
 def test_variants_that_no_config_has(name, changes, count):
     cfg = Config.fromfile(tiny.CONFIGS / name)
     cfg.merge_from_dict(dict(model=changes))
-    assert Parameters.of(build_on_meta(cfg)).without_frozen_norms == count
+    assert Parameters.of(build_on_meta(cfg)).as_papers_count == count
 
 
 @pytest.mark.parametrize(
@@ -79,4 +79,4 @@ def test_mask2former(name, things, count):
     head = cfg.model.panoptic_head
     head.num_things_classes = things
     head.loss_cls.class_weight = [1.0] * (things + head.num_stuff_classes) + [0.1]
-    assert Parameters.of(build_on_meta(cfg)).without_frozen_norms == count
+    assert Parameters.of(build_on_meta(cfg)).as_papers_count == count

@@ -12,6 +12,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=3000),
-    dict(type='CosineAnnealingLR', eta_min=1e-6, by_epoch=False, begin=3000, end=200000, T_max=197000),
+    dict(type='CosineAnnealingLR', eta_min_ratio=0.002, by_epoch=False, begin=3000, end=200000, T_max=197000),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=32768)

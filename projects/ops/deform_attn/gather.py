@@ -11,7 +11,7 @@ def ms_deform_attn_gather(
 ) -> Tensor:
     """As `ms_deform_attn`."""
     batch, tokens, heads, dim = value.shape
-    table = value.transpose(1, 2).reshape(-1, dim)  # the tokens of each image and head one after another
+    table = value.transpose(1, 2).reshape(-1, dim).to(weights.dtype)  # tokens of each image and head one after another
     heights, widths, first = (locations.new_tensor(each)[:, None] for each in layout(shapes))  # L 1
     images = torch.arange(batch * heads, device=value.device).view(batch, 1, heads, 1, 1) * tokens
 

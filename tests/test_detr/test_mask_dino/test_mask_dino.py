@@ -321,7 +321,7 @@ def test_parameter_count(name, count):
     parameters = Parameters.of(
         build_on_meta(Config.fromfile(tiny.CONFIGS / 'mask_dino' / f'mask-dino_r50_8xb2-50e_{name}.py'))
     )
-    assert parameters.without_frozen_norms == parameters.trainable == count
+    assert parameters.as_papers_count == parameters.trainable == count
 
 
 def test_counts_of_the_parts():

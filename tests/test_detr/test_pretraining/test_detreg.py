@@ -101,7 +101,7 @@ def test_counts(name, total, trainable):
     cfg = Config.fromfile(FOLDER / name)
     cfg.model.num_classes = 91
     found = Parameters.of(build_on_meta(cfg))
-    assert (found.without_frozen_norms, found.trainable) == (total, trainable)
+    assert (found.as_papers_count, found.trainable) == (total, trainable)
 
 
 def test_fine_tuning_takes_all_but_classes_and_embedding():

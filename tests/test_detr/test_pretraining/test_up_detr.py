@@ -230,7 +230,7 @@ def test_counts(name, total, trainable):
     if 'coco' in name:
         cfg.model.num_classes = 91
     found = Parameters.of(build_on_meta(cfg))
-    assert (found.without_frozen_norms, found.trainable) == (total, trainable)
+    assert (found.as_papers_count, found.trainable) == (total, trainable)
 
 
 class Runner:
