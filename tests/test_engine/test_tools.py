@@ -133,6 +133,20 @@ def test_test_refuses_weights_of_another_model(trained, run_tool, tmp_path, caps
     assert 'other shape' in capsys.readouterr().err
 
 
+@pytest.mark.parametrize('tool', ['test', 'predict'])
+def test_a_model_that_is_filled_in_part_is_not_judged(trained, run_tool, tmp_path, capsys, tool):
+    """All but the classes: most of the model, and no detector."""
+    state = torch.load(trained / 'run' / 'epoch_1.pth', weights_only=False)
+    state['state_dict'] = {name: each for name, each in state['state_dict'].items() if 'class_branches' not in name}
+    torch.save(state, tmp_path / 'headless.pth')
+    named = [trained / 'config.py', tmp_path / 'headless.pth', *options(trained)]
+    given = (
+        [*named, '--work-dir', tmp_path] if tool == 'test' else [trained / 'shapes' / 'val', *named, '--out', tmp_path]
+    )
+    assert run_tool(tool, *given) == 1
+    assert 'class_branches' in capsys.readouterr().err
+
+
 def test_predict_reports_bad_images_and_goes_on(trained, run_tool, tmp_path, capsys):
     images = tmp_path / 'images'
     shutil.copytree(trained / 'shapes' / 'val', images)
