@@ -64,6 +64,15 @@ def built(prefix='', **parts):
     return model
 
 
+def filled(model, state, layout):
+    """With official weights; nothing is missing or left over."""
+    made = layout.convert(state, model)
+    assert not made.missing and not made.refused and not made.unexpected, (made.missing, made.refused, made.unexpected)
+    model.load_state_dict(made.state, strict=False)
+    assert set(model.state_dict()) - set(made.state) == set(made.initialised)
+    return model.eval()
+
+
 def pairs(items=4, length=7):
     random = torch.Generator().manual_seed(1)
     ids = torch.randint(3, 50, (items, length), generator=random)

@@ -9,7 +9,7 @@ import tiny
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from token_numbers import END, VOCABULARY, Numbers, built, pairs
+from token_numbers import END, VOCABULARY, Numbers, built, filled, pairs
 
 import mmparts  # noqa: F401
 from mmparts.multimodal.beit3.checkpoint import Beit3Layout
@@ -96,19 +96,12 @@ def torchscale(monkeypatch):
     return model
 
 
-def filled(model, state):
-    made = Beit3Layout.convert({f'beit3.{name}': tensor for name, tensor in state.items()}, model)
-    assert not made.missing and not made.refused and not made.unexpected, (made.missing, made.refused, made.unexpected)
-    model.load_state_dict(made.state, strict=False)
-    return model.eval()
-
-
 def test_equals_torchscale(monkeypatch):
     peer = torchscale(monkeypatch)
     state = peer.state_dict()
     names = {f'beit3.{name}' for name in state}
     assert [name for name, kind in WEIGHT_LAYOUTS.module_dict.items() if kind.matches(names)] == ['beit3']
-    model = filled(built(**CORE), state)
+    model = filled(built(**CORE), {f'beit3.{name}': tensor for name, tensor in state.items()}, Beit3Layout)
     inputs, samples = pairs()
     images, texts = inputs['image'], inputs['text']
     states, hidden = States(model, inputs, samples), BlockMasking()(4, (4, 4))

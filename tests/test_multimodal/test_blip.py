@@ -8,7 +8,7 @@ import tiny
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from token_numbers import DEC, ENC, END, VOCABULARY, Numbers
+from token_numbers import DEC, ENC, END, VOCABULARY, Numbers, filled
 from token_numbers import built as tower_built
 from token_numbers import pairs as batch
 
@@ -123,14 +123,6 @@ def peer(kind: str, width: int = 24):
     return model
 
 
-def filled(model, state, layout=BlipTransformersLayout):
-    made = layout.convert(state, model)
-    assert not made.missing and not made.refused and not made.unexpected, (made.missing, made.refused, made.unexpected)
-    model.load_state_dict(made.state, strict=False)
-    assert set(model.state_dict()) - set(made.state) == set(made.initialised)
-    return model.eval()
-
-
 RETRIEVAL = dict(
     towers=dict(image=IMAGE, text=TEXT),
     fusion=dict(type='mmparts.MedFusion'),
@@ -141,7 +133,7 @@ RETRIEVAL = dict(
 
 def test_retrieval_equals_transformers():
     other = peer('BlipForImageTextRetrieval')
-    model = filled(built(**RETRIEVAL), other.state_dict())
+    model = filled(built(**RETRIEVAL), other.state_dict(), BlipTransformersLayout)
     inputs, samples = batch()
     states = States(model, inputs, samples)
     with torch.no_grad():
@@ -165,7 +157,7 @@ CAPTION = dict(
 
 def test_captions_equal_transformers():
     other = peer('BlipForConditionalGeneration')
-    model = filled(built(prefix='4 5', **CAPTION), other.state_dict())
+    model = filled(built(prefix='4 5', **CAPTION), other.state_dict(), BlipTransformersLayout)
     inputs, samples = batch()
     ids = torch.cat([torch.full((4, 1), DEC), inputs['text'].ids[:, 1:]], 1)
     with torch.no_grad():
@@ -193,7 +185,7 @@ VQA = dict(
 
 def test_answers_equal_transformers():
     other = peer('BlipForQuestionAnswering', 32)
-    model = filled(built(**VQA), other.state_dict())
+    model = filled(built(**VQA), other.state_dict(), BlipTransformersLayout)
     inputs, samples = batch()
     question = torch.cat([torch.full((4, 1), ENC), inputs['text'].ids[:, 1:]], 1)
     with torch.no_grad():
@@ -236,7 +228,7 @@ def test_official_names_fill_the_same():
     }
     assert [name for name, kind in WEIGHT_LAYOUTS.module_dict.items() if kind.matches({*state, *extra})] == ['blip']
     mine = filled(built(**RETRIEVAL), state | extra, BlipLayout)
-    theirs = filled(built(**RETRIEVAL), other.state_dict())
+    theirs = filled(built(**RETRIEVAL), other.state_dict(), BlipTransformersLayout)
     for name, tensor in theirs.state_dict().items():
         assert torch.equal(tensor, mine.state_dict()[name]), name
 

@@ -6,7 +6,7 @@ import tiny
 import torch
 import torch.nn.functional as F
 from mmengine.config import Config
-from token_numbers import END, VOCABULARY, Numbers, built
+from token_numbers import END, VOCABULARY, Numbers, built, filled
 
 import mmparts  # noqa: F401
 from mmparts.multimodal.states import States, Texts
@@ -78,14 +78,6 @@ def peer(kind, **changes):
     return model
 
 
-def filled(model, state, layout=VisualBertTransformersLayout):
-    made = layout.convert(state, model)
-    assert not made.missing and not made.refused and not made.unexpected, (made.missing, made.refused, made.unexpected)
-    model.load_state_dict(made.state, strict=False)
-    assert set(model.state_dict()) - set(made.state) == set(made.initialised)
-    return model.eval()
-
-
 def their_inputs(inputs, aligned=False):
     texts, regions = inputs['text'], inputs['regions']
     ends = (texts.ids == END).long()
@@ -106,7 +98,7 @@ PRETRAIN = dict(CORE, objectives=dict(masked=MASKED), inference=dict(type='mmpar
 @pytest.mark.parametrize('aligned', [False, True])
 def test_equals_transformers(aligned):
     other = peer('VisualBertForPreTraining')
-    model = filled(built(**PRETRAIN), other.state_dict())
+    model = filled(built(**PRETRAIN), other.state_dict(), VisualBertTransformersLayout)
     inputs, samples = batch(aligned=aligned)
     with torch.no_grad():
         expected = other(**their_inputs(inputs, aligned))
@@ -128,7 +120,7 @@ def answers(count=8):
 
 def test_answers_equal_transformers():
     other = peer('VisualBertForQuestionAnswering', num_labels=8)
-    model = filled(answers(), other.state_dict())
+    model = filled(answers(), other.state_dict(), VisualBertTransformersLayout)
     inputs, samples = batch()
     for sample in samples:
         sample.gt_answers, sample.gt_answer_weights = ['3', '5', 'unknown'], [1.0, 0.3, 1.0]
@@ -151,7 +143,7 @@ def reasoning():
 
 def test_reasoning_equals_transformers():
     other = peer('VisualBertForVisualReasoning', num_labels=2)
-    model = filled(reasoning(), other.state_dict())
+    model = filled(reasoning(), other.state_dict(), VisualBertTransformersLayout)
     inputs, samples = batch()
     inputs['regions'].types = torch.tensor([[0, 0, 1, 1, 1]] * 3)
     theirs = their_inputs(inputs) | dict(visual_token_type_ids=inputs['regions'].types)
@@ -167,7 +159,7 @@ def choice():
 
 def test_choices_equal_transformers():
     other = peer('VisualBertForMultipleChoice')
-    model = filled(choice(), other.state_dict())
+    model = filled(choice(), other.state_dict(), VisualBertTransformersLayout)
     inputs, samples = batch(items=6)
     texts, regions = inputs['text'], inputs['regions']
     texts.owner = torch.tensor([0, 0, 0, 1, 1, 1])
@@ -196,7 +188,7 @@ def test_phrases_equal_transformers():
         for name, each in state.items()
         if name.startswith('attention.')
     }
-    model = filled(phrases(), state)
+    model = filled(phrases(), state, VisualBertTransformersLayout)
     inputs, samples = batch()
     for sample in samples:
         sample.gt_phrases, sample.gt_phrase_regions = torch.tensor([2, 4]), torch.eye(2, 5)
@@ -227,7 +219,10 @@ def test_official_names_fill_the_same():
     other = peer('VisualBertForPreTraining')
     state = official(other.state_dict()) | {'detector.backbone.weight': torch.zeros(1)}
     assert [name for name, kind in WEIGHT_LAYOUTS.module_dict.items() if kind.matches(set(state))] == ['visual_bert']
-    mine, theirs = filled(built(**PRETRAIN), state, VisualBertLayout), filled(built(**PRETRAIN), other.state_dict())
+    mine, theirs = (
+        filled(built(**PRETRAIN), state, VisualBertLayout),
+        filled(built(**PRETRAIN), other.state_dict(), VisualBertTransformersLayout),
+    )
     for name, tensor in theirs.state_dict().items():
         assert torch.equal(tensor, mine.state_dict()[name]), name
     filled(reasoning(), {name: each for name, each in state.items() if '.cls.' not in name}, VisualBertLayout)
