@@ -100,7 +100,7 @@ def filtered(
     known = read(path, head)
     yield from known.values()
     with path.open('a', encoding='utf-8') as file:
-        if not known:
+        if not file.tell():
             file.write(json.dumps(head) + '\n')
         for name in images_in(folder):
             if name in known:

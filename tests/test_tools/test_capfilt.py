@@ -83,6 +83,11 @@ def test_records_go_on_where_they_were_stopped(made, tmp_path):
     with pytest.raises(ValueError, match='other models'):
         list(run(captioner, judge, root, tmp_path / 'again', filter='c'))
 
+    head = path.read_text().splitlines()[0]
+    path.write_text(head + '\n{"image": "a')  # cut short at the first record: the head is there already
+    assert list(run(captioner, judge, root, tmp_path / 'again')) == whole
+    assert path.read_text().count(head) == 1
+
 
 def test_an_image_that_cannot_be_read_is_named(made, tmp_path):
     captioner, judge, root = made
