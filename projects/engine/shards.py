@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import torch
-from mmengine.dist import get_rank
+from mmengine.dist import get_rank, is_distributed
 from torch import Tensor
 
 from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint
@@ -156,8 +156,8 @@ def read_index(folder: str) -> dict:
     return content
 
 
-def pieces(folder: str, shards: dict, of_file: str | None = None) -> Iterator[tuple[str, Tensor]]:
-    """(name, tensor) of each piece, or of those in one file, read and held against its checksum.
+def pieces(folder: str, shards: dict, of_file: str | None = None) -> Iterator[tuple[str, list[int], Tensor]]:
+    """(name, start, tensor) of each piece, or of those in one file, read and held against its checksum.
 
     Raises:
         CorruptCheckpoint: A file is missing, too short, or not what was written.
@@ -179,7 +179,7 @@ def pieces(folder: str, shards: dict, of_file: str | None = None) -> Iterator[tu
             raise CorruptCheckpoint(f'{path} is damaged at {name}: {error}; take an earlier checkpoint') from error
         if tensor is None or list(tensor.shape) != list(piece['size']):
             raise CorruptCheckpoint(f'{path} is damaged: {name} is not what was written; take an earlier checkpoint')
-        yield name, tensor
+        yield name, piece['start'], tensor
 
 
 def check(folder: str, part: int = 0, parts: int = 1) -> dict:
@@ -192,7 +192,7 @@ def check(folder: str, part: int = 0, parts: int = 1) -> dict:
     shards = index['meta']['shards']
     files = sorted({piece['file'] for tensor in shards['tensors'].values() for piece in tensor['pieces']})
     for file in files[part::parts]:
-        for name, tensor in pieces(folder, shards, file):
+        for name, _, tensor in pieces(folder, shards, file):
             check_finite({name: tensor}, folder)
     return index
 
@@ -209,12 +209,12 @@ def fingerprint(folder: str) -> str | None:
     return digest.hexdigest()
 
 
-def fill(folder: str, index: dict, tensors: dict[str, Tensor], alone: bool = False) -> None:
-    """Fill ``tensors`` in place, whole ones or parts (DTensor), by their names; ``alone``: without other processes."""
+def fill(folder: str, index: dict, tensors: dict[str, Tensor]) -> None:
+    """Fill ``tensors`` in place, whole ones or parts (DTensor), by their names; all processes must come here."""
     import torch.distributed.checkpoint as dcp
 
     try:
-        dcp.load(tensors, storage_reader=_reader(folder, index['meta']['shards']), no_dist=alone)
+        dcp.load(tensors, storage_reader=_reader(folder, index['meta']['shards']), no_dist=not is_distributed())
     except dcp.api.CheckpointException as error:
         raise CorruptCheckpoint(f'{folder} cannot be read: {_first_line(error)}; take an earlier checkpoint') from error
 
@@ -276,9 +276,13 @@ def whole(folder: str) -> dict:
     Raises:
         CorruptCheckpoint: It is damaged or not finite.
     """
-    index = check(folder)
-    tensors = {name: empty(index, name) for name in index['meta']['shards']['tensors']}
-    fill(folder, index, tensors, alone=True)
+    index = read_index(folder)
+    shards = index['meta']['shards']
+    tensors = {name: empty(index, name) for name in shards['tensors']}
+    for name, start, piece in pieces(folder, shards):
+        check_finite({name: piece}, folder)
+        place = tuple(slice(first, first + size) for first, size in zip(start, piece.shape))
+        tensors[name][place] = piece
     checkpoint = put(index, tensors)
     del checkpoint['meta']['shards']
     if 'optimizer' in checkpoint:  # in the order of the parameters, as in other files

@@ -180,7 +180,7 @@ def test_every_byte_of_the_numbers_is_held_against_its_checksum(saved):
     folder = str(saved / 'epoch_1.dcp')
     index = shards.read_index(folder)
     numbers = next(
-        tensor for name, tensor in shards.pieces(folder, index['meta']['shards']) if name == 'model.backbone.weight'
+        tensor for name, _, tensor in shards.pieces(folder, index['meta']['shards']) if name == 'model.backbone.weight'
     )
     path = saved / 'epoch_1.dcp' / 'data-0' / '__0_0.distcp'
     flip(path, path.read_bytes().index(numbers.numpy().tobytes()) + 2)
@@ -255,7 +255,7 @@ def test_numbers_that_are_not_finite_are_not_saved_and_not_loaded(saved, run):
     folder = str(saved / 'epoch_1.dcp')
     index = shards.read_index(folder)
     tensors = {name: shards.empty(index, name) for name in index['meta']['shards']['tensors']}
-    shards.fill(folder, index, tensors, alone=True)
+    shards.fill(folder, index, tensors)
     tensors['model.head.weight'][0, 0] = float('inf')
     made = shards.write_pieces(folder, tensors)
     assert made['data'] == 'data-1'
