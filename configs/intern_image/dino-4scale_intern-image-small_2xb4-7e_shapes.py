@@ -1,0 +1,3 @@
+# DINO on a small InternImage, from scratch on the generated set.
+_base_ = ['../dino/dino-4scale_small_2xb4-7e_shapes.py', '../_base_/models/backbones_small.py']
+model = dict(backbone=dict(**_base_.intern_image, out_indices=(1, 2, 3)))
