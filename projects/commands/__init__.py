@@ -67,14 +67,14 @@ def find(words: list[str]) -> tuple[str, list[str]]:
             return ' '.join(words[:count]), words[count:]
     first = sorted({name.split()[0] for name in COMMANDS})
     group = [name for name in COMMANDS if name.startswith(f'{words[0]} ')]
-    if group and len(words) > 1 and words[1] in ('-h', '--help'):
+    if group and (len(words) == 1 or words[1] in ('-h', '--help')):
         print(usage(group))
-        sys.exit(0)
+        sys.exit(0 if len(words) > 1 else 2)
     if group:
-        known, word = [name.split()[1] for name in group], words[1] if len(words) > 1 else ''
+        known, word = [name.split()[1] for name in group], words[1]
         print(f'mmparts {words[0]}: {word!r} is none of {", ".join(known)}{near(word, known)}', file=sys.stderr)
     else:
-        print(f'mmparts: {words[0]!r} is no command{near(words[0], first)}', file=sys.stderr)
+        print(f'mmparts: {words[0]!r} is no command{near(words[0], [*first, "--help", "--version"])}', file=sys.stderr)
         print(f'There are: {", ".join(first)}', file=sys.stderr)
     sys.exit(2)
 

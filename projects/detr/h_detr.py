@@ -47,5 +47,5 @@ class OneToMany(GroupSource):
     def forward(self, match: QueryGroup, memory: Memory, targets: Targets) -> QueryGroup:
         content, reference, pos = match.more(self.num)
         if self.content is not None:
-            content = self.content.weight[: reference.shape[1]].expand(len(reference), -1, -1)
+            content = self.content.weight[: reference.shape[1]].expand(reference.shape[0], -1, -1)
         return QueryGroup(self.name, content, reference, pos, repeat=self.repeat, weight=self.weight)

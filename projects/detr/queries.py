@@ -52,7 +52,7 @@ class LearnedQueries(QuerySource):
         self.pos = nn.Embedding(num_queries, embed_dims)
 
     def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, None]:
-        pos = self.pos.weight.expand(len(memory.tokens), -1, -1)
+        pos = self.pos.weight.expand(memory.tokens.shape[0], -1, -1)
         return QueryGroup('match', torch.zeros_like(pos), pos=pos), None
 
 
@@ -71,7 +71,7 @@ class PointQueries(QuerySource):
         nn.init.zeros_(self.point.bias)
 
     def forward(self, memory: Memory, head: nn.Module) -> tuple[QueryGroup, None]:
-        batch = len(memory.tokens)
+        batch = memory.tokens.shape[0]
         content, pos = (part.weight.expand(batch, -1, -1) for part in (self.content, self.pos))
         return QueryGroup('match', content, self.point(pos).float().sigmoid(), pos), None
 
@@ -174,7 +174,7 @@ class TopKQueries(QuerySource):
     def _embed(self, boxes: Tensor) -> tuple[Tensor, Tensor | None]:
         content, pos = self._read(boxes)
         if self.content is not None:
-            content = self.content.weight[: boxes.shape[1]].expand(len(boxes), -1, -1)
+            content = self.content.weight[: boxes.shape[1]].expand(boxes.shape[0], -1, -1)
         return content, pos
 
     def _read(self, boxes: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -193,8 +193,8 @@ def priors(memory: Memory, coarse_first: bool = False) -> tuple[Tensor, Tensor]:
     levels = list(enumerate(reversed(memory.shapes) if coarse_first else memory.shapes))
     sizes = [torch.full((h * w,), 0.05 * 2**level) for level, (h, w) in levels]
     sizes = torch.cat(sizes[::-1] if coarse_first else sizes).to(memory.tokens.device, non_blocking=True)
-    sizes = sizes[None, :, None].expand(len(memory.tokens), -1, 2)
-    prior = torch.cat([memory.centres.expand(len(memory.tokens), -1, -1), sizes], dim=-1)
+    sizes = sizes[None, :, None].expand(memory.tokens.shape[0], -1, 2)
+    prior = torch.cat([memory.centres.expand(memory.tokens.shape[0], -1, -1), sizes], dim=-1)
     usable = ((prior > 0.01) & (prior < 0.99)).all(-1)
     if memory.keep is not None:
         usable = usable & memory.keep

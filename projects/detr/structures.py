@@ -26,28 +26,33 @@ class ImageSizes:
 
     Args:
         padded: of the batch, that is of all images with their padding, which stands to the right and below.
-        valid: of each image without it.
+        valid: of each image without it; None: no image is padded.
+        batch: how many images, where ``valid`` is None (a symbol while a model of any batch is exported).
     """
 
     padded: tuple[int, int]
-    valid: tuple[tuple[int, int], ...]
+    valid: tuple[tuple[int, int], ...] | None
+    batch: int = 0
 
     @classmethod
     def of(cls, batch_inputs: Tensor, samples: list | None) -> ImageSizes:
         """Of images B C H W; without samples none is padded."""
         padded = tuple(batch_inputs.shape[-2:])
-        valid = [sample.img_shape for sample in samples] if samples else [padded] * len(batch_inputs)
-        return cls(padded, tuple((height, width) for height, width, *_ in valid))
+        if not samples:
+            return cls(padded, None, batch_inputs.shape[0])
+        return cls(padded, tuple(tuple(sample.img_shape[:2]) for sample in samples))
 
     @property
     def shares(self) -> list[tuple[float, float]]:
         """The (x, y) share of the padded batch that each image fills."""
+        if self.valid is None:
+            return [(1.0, 1.0)] * self.batch
         return [(width / self.padded[1], height / self.padded[0]) for height, width in self.valid]
 
     def keeps(self, feats: tuple[Tensor, ...]) -> list[Tensor] | None:
         """B H W bool of each feature map B C H W, False on padding (nearest pixel decides); None when no image is
         padded."""
-        if set(self.valid) <= {self.padded}:
+        if self.valid is None or set(self.valid) <= {self.padded}:
             return None
         keep = torch.zeros(len(self.valid), 1, *self.padded, device=feats[0].device)
         for one, (height, width) in zip(keep, self.valid):
@@ -87,7 +92,7 @@ class Memory:
         flat = [torch.cat([level.flatten(2).transpose(1, 2) for level in maps], dim=1) for maps in (feats, pos)]
         shapes = tuple((feat.shape[-2], feat.shape[-1]) for feat in feats)
         if keeps is None:
-            ratios = feats[0].new_ones((len(feats[0]), len(feats), 2), dtype=torch.float32)
+            ratios = feats[0].new_ones((feats[0].shape[0], len(feats), 2), dtype=torch.float32)
             return cls(*flat, None, shapes, ratios)
         # Measured on the first row and column of each mask, as the official code does.
         ratios = [torch.stack([keep[:, 0].float().mean(1), keep[:, :, 0].float().mean(1)], dim=-1) for keep in keeps]
@@ -120,8 +125,9 @@ class Memory:
         if self.images is None:
             return self.valid_ratios * self.sizes
         strides = [stride(self.images.padded, shape) for shape in self.shapes]
-        extents = torch.tensor([[(w / step, h / step) for step in strides] for h, w in self.images.valid])
-        return extents.to(self.tokens.device, non_blocking=True)
+        valid = self.images.valid or [self.images.padded]
+        extents = torch.tensor([[(w / step, h / step) for step in strides] for h, w in valid])
+        return extents.to(self.tokens.device, non_blocking=True).expand(self.tokens.shape[0], -1, -1)
 
     @cached_property
     def centres(self) -> Tensor:

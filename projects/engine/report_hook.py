@@ -61,7 +61,7 @@ class Evidence(BaseMetric):
         return {} if place is None else self.dataset.get_data_info(place)
 
     def compute_metrics(self, results: list) -> dict:
-        self.kept = [one for one in results if one is not None]
+        self.kept = self.task.settled([one for one in results if one is not None])
         return {}
 
 

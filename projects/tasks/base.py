@@ -195,6 +195,11 @@ class Task:
         """
         return None
 
+    def settled(self, evidence: Sequence[dict]) -> list[dict]:
+        """What is kept of the evidence of a whole validation, as plain data: where an image is judged beside all
+        others, no more than the judgement."""
+        return list(evidence)
+
     def inspect(self, model: nn.Module, batches: Sequence[dict], classes: Sequence[str] | None) -> dict:
         """What a look inside a trained model shows, as plain data: ``images``, how many it looked at; ``layers``, a
         dict of numbers for each layer; ``attention``, pairs (base64 of a WebP image, caption).

@@ -1,13 +1,12 @@
 """What a report says of retrieval: how far down the right one stands, both ways, what is found in its place, images."""
 
-import base64
-from functools import cached_property
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ..evaluation.retrieval import joined, ranks, ranks_of_texts, recalls
+from ..evaluation.retrieval import joined, ranks, ranks_of_texts
 from ..visualization.report import Album, Lines, Section, Table, Text, Tiles, draw_lines
 from .findings import Findings
 
@@ -17,50 +16,49 @@ IMAGE, TEXTS = 'image_embedding', 'text_embeddings'
 ASKED = ('texts ask for their image', 'images ask for a text')
 
 
-def packed(numbers: Tensor) -> str:
-    """float32 as text."""
-    return base64.b64encode(numbers.detach().float().cpu().numpy().tobytes()).decode()
-
-
-def vectors(evidence: dict, name: str) -> Tensor:
-    """n D under a key."""
-    numbers = np.frombuffer(base64.b64decode(evidence[name]), np.float32)
-    return torch.from_numpy(numbers.reshape(-1, evidence['width']).copy())
-
-
 def share(places: Tensor, k: int) -> float:
     """Of queries whose place, from 0, is among the first k."""
     return float((places < k).float().mean())
 
 
+def settled(evidence: Sequence[dict]) -> list[dict]:
+    """Of embeddings what the findings read: a few numbers for each image and text, however long the vectors are.
+
+    Args:
+        evidence: ``id``, ``texts``, and the vectors :data:`IMAGE` D and :data:`TEXTS` n D of length 1.
+
+    Returns:
+        Without the vectors; with ``similarities``, n; ``row``, the image as the metric counts, where items of one id
+        are one; ``places`` n, how many images come before it for each text; ``place``, how many texts come before the
+        first of its own; ``first``, the text that comes first.
+    """
+    if not evidence:
+        return []
+    images, texts, owner = joined([(one['id'], one[IMAGE], one[TEXTS]) for one in evidence])
+    scores = images @ texts.T
+    own = ranks_of_texts(scores, owner)
+    best = torch.full((len(scores),), scores.shape[1]).scatter_reduce(0, owner, own, reduce='amin').tolist()
+    said = [text for one in evidence for text in one['texts']]
+    first, counts = scores.argmax(1).tolist(), [len(one['texts']) for one in evidence]
+    places, rows = ranks(scores.T, owner).split(counts), owner.split(counts)
+    found = []
+    for one, before, row in zip(evidence, places, (int(each[0]) for each in rows)):
+        kept = {key: value for key, value in one.items() if key not in (IMAGE, TEXTS)}
+        similar = (one[TEXTS] @ one[IMAGE]).tolist()
+        kept.update(similarities=[round(value, 4) for value in similar], row=row, places=before.tolist())
+        found.append(dict(kept, place=best[row], first=said[first[row]]))
+    return found
+
+
 class RetrievalFindings(Findings):
-    """Of ``id``, ``texts``, and :data:`IMAGE` and :data:`TEXTS`, :func:`packed` vectors of ``width`` numbers."""
+    """Of ``id`` and ``texts``, :func:`settled`."""
 
-    @cached_property
-    def owner(self) -> Tensor:
-        """T: the image of each text, counted as images are; items of one id are one image."""
-        return self._joined[2]
-
-    @cached_property
-    def scores(self) -> Tensor:
-        """N T."""
-        images, texts, _ = self._joined
-        return images @ texts.T
-
-    @cached_property
-    def _joined(self) -> tuple[Tensor, Tensor, Tensor]:
-        return joined([(one['id'], vectors(one, IMAGE)[0], vectors(one, TEXTS)) for one in self.evidence])
-
-    @cached_property
-    def texts(self) -> list[str]:
-        return [text for one in self.evidence for text in one['texts']]
-
-    @cached_property
+    @property
     def places(self) -> tuple[Tensor, Tensor]:
         """T: how many images come before the right one of each text; N: how many texts before the first right one."""
-        own = ranks_of_texts(self.scores, self.owner)
-        best = torch.full((len(self.scores),), self.scores.shape[1]).scatter_reduce(0, self.owner, own, reduce='amin')
-        return ranks(self.scores.T, self.owner), best
+        of_texts = [place for one in self.evidence for place in one['places']]
+        of_images = {one['row']: one['place'] for one in self.evidence}
+        return torch.tensor(of_texts), torch.tensor(list(of_images.values()))
 
     def verdict(self) -> str:
         if not self.evidence:
@@ -77,13 +75,13 @@ class RetrievalFindings(Findings):
         return [self.numbers(), self.curves(), self.images(album)]
 
     def numbers(self) -> Section:
-        values = recalls(self.scores, self.owner, KS)
+        shares = [[round(100 * share(places, k), 4) for k in KS] for places in self.places]
         rows = [
             [name, len(places), *own, float(places.float().median()) + 1]
-            for name, own, places in zip(ASKED, (values[:3], values[3:6]), self.places)
+            for name, own, places in zip(ASKED, shares, self.places)
         ]
         head = ('', 'queries', *(f'R@{k} (%)' for k in KS), 'median place')
-        tiles = Tiles([(f'{values[-1]:.1f}', 'mean recall (%)')])
+        tiles = Tiles([(f'{np.mean(shares):.1f}', 'mean recall (%)')])
         return Section('recall', 'Recall', [tiles, Table('Share of queries that find it among the first', head, rows)])
 
     def curves(self) -> Section:
@@ -97,13 +95,10 @@ class RetrievalFindings(Findings):
 
     def quality(self) -> np.ndarray:
         """Minus the worst place of an item's own texts."""
-        own = self.places[0].split([len(one['texts']) for one in self.evidence])
-        return np.array([-float(each.max()) for each in own])
+        return np.array([-float(max(one['places'])) for one in self.evidence])
 
     def caption(self, index: int) -> str:
-        row = int(self.owner[sum(len(one['texts']) for one in self.evidence[:index])])
-        first = self.texts[int(self.scores[row].argmax())]
-        place = int(self.places[1][row]) + 1
+        first, place = self.evidence[index]['first'], self.evidence[index]['place'] + 1
         return f'"{short(first)}" comes first, its own at {place}' if place > 1 else f'"{short(first)}" comes first'
 
 

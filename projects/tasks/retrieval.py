@@ -9,7 +9,7 @@ from PIL import Image
 from ..registry import TASKS
 from ..visualization.bars import bars
 from .classification import Classification
-from .findings_retrieval import IMAGE, TEXTS, RetrievalFindings, packed, vectors
+from .findings_retrieval import IMAGE, TEXTS, RetrievalFindings, settled
 from .modalities import Modalities
 
 
@@ -39,32 +39,35 @@ class Retrieval(Modalities):
     findings = RetrievalFindings
 
     def evidence(self, sample: dict, info: dict) -> dict | None:
-        """Both embeddings, in full: a place may hang on little."""
+        """With both embeddings, until all are there to be compared."""
         found, texts = sample.get('pred_embeddings') or {}, list(sample.get('gt_texts') or ())
         if not {'image', 'text'} <= set(found) or not texts:
             return None
-        kept = {IMAGE: packed(found['image']), TEXTS: packed(found['text'])}
-        width = found['image'].shape[-1]
-        return dict(image=sample.get('img_path'), id=sample.get('img_id'), texts=texts, width=width, **kept)
+        image, several = found['image'].float().cpu(), found['text'].float().cpu()
+        kept = {IMAGE: image, TEXTS: several[None] if several.ndim == 1 else several}
+        return dict(image=sample.get('img_path'), id=sample.get('img_id'), texts=texts, **kept)
+
+    settled = staticmethod(settled)
 
     def restored(self, evidence: dict):
         sample = self.sample(metainfo=dict(img_path=evidence['image'], img_id=evidence['id']))
-        found = dict(image=vectors(evidence, IMAGE)[0], text=vectors(evidence, TEXTS))
-        sample.gt_texts, sample.pred_embeddings = evidence['texts'], found
+        sample.gt_texts = evidence['texts']
+        sample.set_metainfo(dict(similarities=evidence['similarities']))
         return sample
 
     def views(self, image: np.ndarray, sample, prefix: str, classes, score_thr) -> list[tuple[str, Image.Image]]:
         texts = list(sample.get('gt_texts') or ())
         if prefix == 'gt':
             return [(texts[0] if texts else 'no text', self.plain(image))]
-        found = similarities(sample) if 'pred_embeddings' in sample else []
-        rows = list(zip(texts, found))
+        rows = list(zip(texts, similarities(sample)))
         return [('similarity of its texts', bars(rows, lowest=-1.0))] if rows else []
 
 
 def similarities(sample: dict) -> list[float]:
     """Of the image of a sample, or its sound, with each of its texts."""
-    found = sample.get('pred_embeddings')
+    if sample.get('similarities'):  # of an evidence
+        return sample.get('similarities')
+    found = sample.get('pred_embeddings') or {}
     other = next((name for name in ('image', 'audio') if name in found), None)
     if other is None or 'text' not in found:
         return []

@@ -62,7 +62,7 @@ def test_a_command_is_a_file_with_a_parser_and_a_main(name):
     [
         (['trian'], "'trian' is no command; did you mean train?"),
         (['data', 'brows'], "'brows' is none of "),
-        (['data'], "'' is none of "),
+        (['--hlep'], "'--hlep' is no command; did you mean --help?"),
         (['train', 'config.py', '--reusme'], 'unrecognized arguments: --reusme; did you mean --resume?'),
         (['train', 'config.py', '--launcher', 'slrum'], 'did you mean slurm?'),
         (['attention', 'a', 'b', 'c', '--kind', 'point'], 'did you mean points?'),
@@ -72,6 +72,11 @@ def test_a_command_is_a_file_with_a_parser_and_a_main(name):
 def test_a_misspelt_word_is_answered_with_the_nearest(monkeypatch, capsys, words, meant):
     assert mmparts(monkeypatch, *words)
     assert meant in capsys.readouterr().err
+
+
+def test_a_group_alone_lists_its_words(monkeypatch, capsys):
+    assert mmparts(monkeypatch, 'data') == 2
+    assert 'data convert' in capsys.readouterr().out
 
 
 def test_module_and_version():

@@ -149,6 +149,26 @@ def test_a_classifier_takes_any_batch(tmp_path):
         runner(path)(torch.zeros(1, 3, size[0] * 2, size[1]))
 
 
+@pytest.mark.parametrize(
+    'name',
+    [
+        FAMILIES[0],
+        pytest.param(DINO, marks=pytest.mark.long),
+        pytest.param(FAMILIES[2], marks=pytest.mark.long),
+        pytest.param(FAMILIES[3], marks=pytest.mark.long),
+        pytest.param(FAMILIES[7], marks=pytest.mark.long),
+    ],
+)
+def test_a_detector_takes_any_batch_of_its_size(name, tmp_path):
+    graph, _ = graph_of(name)
+    path = str(tmp_path / 'model.onnx')
+    export(graph, path, Wanted(SIZE, dynamic=frozenset(['batch'])))
+    for batch in (1, 3):
+        agrees(graph, path, batch)
+    with pytest.raises(Exception, match='[Ii]nvalid dimensions'):
+        runner(path)(*graph.examples(1, SIZE[::-1]))
+
+
 def test_a_volume(tmp_path):
     graph, size = graph_of(HIPPOCAMPUS)
     path = str(tmp_path / 'model.onnx')
@@ -217,8 +237,9 @@ def test_towers(tower, tmp_path):
 
 
 @pytest.mark.long
-def test_half_precision(tmp_path):
-    graph, _ = graph_of(FAMILIES[0])  # its queries do not depend on what is found
+@pytest.mark.parametrize('name', [FAMILIES[0], DINO])
+def test_half_precision(name, tmp_path):
+    graph, _ = graph_of(name)
     whole, half = str(tmp_path / 'whole.onnx'), str(tmp_path / 'half.onnx')
     export(graph, half, Wanted(SIZE, half=True))
     export(graph, whole, Wanted(SIZE))

@@ -35,7 +35,12 @@ def test_the_report_of_retrieval(tmp_path):
     metric.process({}, [dict(img_id=item.img_id, pred_embeddings=item.pred_embeddings) for item in items])
     expected = metric.compute_metrics(metric.results)
     kept = [task.evidence(dict(item.to_dict(), img_path=item.img_path, img_id=item.img_id), {}) for item in items]
+    kept = task.settled(kept)
     found = task.findings(task, json.loads(json.dumps(kept)), None)
+    assert all(len(json.dumps(one)) < 300 + 60 * len(one['texts']) for one in kept), 'vectors are not kept'
+    for one, item in zip(kept, items):
+        expected_of_own = item.pred_embeddings['text'] @ item.pred_embeddings['image']
+        np.testing.assert_allclose(one['similarities'], expected_of_own, atol=1e-4)
     of_texts, of_images = found.places
     for k in (1, 5):
         assert round(100 * float((of_texts < k).float().mean()), 4) == expected[f'image_R@{k}']
@@ -45,4 +50,6 @@ def test_the_report_of_retrieval(tmp_path):
     album = Album()
     assert [section.key for section in found.sections(album)] == ['recall', 'curves', 'images']
     worst = int(found.quality().argmin())
+    own = [one['places'] for one in kept]
+    assert worst == max(range(len(own)), key=lambda index: max(own[index]))
     assert 'comes first' in found.caption(worst) and f'image-{worst}' in album

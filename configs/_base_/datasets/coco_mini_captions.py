@@ -1,5 +1,6 @@
 # 26 + 8 images of COCO with five captions each; tests are on the training images. Another folder: --cfg-options
 # data_root=FOLDER.
+_base_ = './loaders.py'
 data_root = 'data/coco_mini_captions/'
 load = [
     dict(type='mmparts.LoadCheckedImage'),
@@ -10,8 +11,7 @@ test_pipeline = [*load, dict(type='mmparts.PackMultimodal')]
 train_dataloader = dict(
     batch_size=26,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='InfiniteSampler', shuffle=True),
+    sampler=dict(type='InfiniteSampler'),
     dataset=dict(
         type='mmparts.CocoCaptions',
         data_root=data_root,
@@ -23,9 +23,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=8,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmparts.CocoCaptions',
         data_root=data_root,
@@ -36,19 +33,7 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = dict(
-    batch_size=8,
-    num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type='mmparts.CocoCaptions',
-        data_root=data_root,
-        ann_file='annotations/captions_train2017.json',
-        data_prefix=dict(img='train2017/'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    batch_size=8, num_workers=1, dataset=dict(train_dataloader['dataset'], test_mode=True, pipeline=test_pipeline)
 )
 val_evaluator = dict(type='mmparts.RetrievalRecall')
 test_evaluator = val_evaluator

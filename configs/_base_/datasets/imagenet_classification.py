@@ -1,4 +1,5 @@
 # ImageNet-1k as a folder for each class, augmented as Swin is. Another folder: --cfg-options data_root=FOLDER.
+_base_ = './loaders.py'
 dataset_type = 'mmparts.ImageFolders'
 data_root = 'data/imagenet/'
 
@@ -19,17 +20,12 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=128,
     num_workers=8,
-    persistent_workers=True,
     drop_last=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(type=dataset_type, data_root=data_root, data_prefix=dict(img='train'), pipeline=train_pipeline),
 )
 val_dataloader = dict(
     batch_size=128,
     num_workers=8,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type=dataset_type, data_root=data_root, data_prefix=dict(img='val'), test_mode=True, pipeline=test_pipeline
     ),

@@ -1,5 +1,6 @@
 # The kind (circle, star ...) of the one object of each image of `shapes_captions.py`: its first 400 images train.
 # Another folder: --cfg-options data_root=FOLDER.
+_base_ = './loaders.py'
 data_root = 'data/shapes_captions/'
 num_classes = 6
 train_pipeline = [
@@ -16,8 +17,6 @@ test_pipeline = [
 train_dataloader = dict(
     batch_size=32,
     num_workers=1,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='mmparts.LargestObject',
         data_root=data_root,
@@ -30,9 +29,6 @@ train_dataloader = dict(
 val_dataloader = dict(
     batch_size=100,
     num_workers=1,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
     dataset=dict(
         type='mmparts.LargestObject',
         data_root=data_root,

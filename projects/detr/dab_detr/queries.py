@@ -64,7 +64,7 @@ class AnchorQueries(QuerySource):
         if self.patterns is not None:
             content = (self.patterns.weight[:, None] + content).flatten(0, 1)
             anchors = anchors.repeat(self.patterns.num_embeddings, 1)
-        batch = len(memory.tokens)
+        batch = memory.tokens.shape[0]
         return QueryGroup('match', content.expand(batch, -1, -1), anchors.expand(batch, -1, -1)), None
 
     def _content(self, anchors: Tensor) -> Tensor:
