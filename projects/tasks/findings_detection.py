@@ -131,7 +131,7 @@ class DetectionFindings(Findings):
         at = np.linspace(0, 1, 101)
         counted = self.all.kind != errors.FREE
         right, said = (self.all.kind == RIGHT)[counted], self.all.score[counted]
-        f1 = [Lines('all', at, errors.f1_curve(said, right, len(self.all.true_label), at))]
+        f1 = [Lines('all', at, errors.f1_curve(said, right, len(self.all.true_label), at), ink=True)]
         for label in shown if len(shown) < CURVES else ():
             own, scores, objects = self._of(label)
             f1.append(Lines(self.names[label], at, errors.f1_curve(scores, own, objects, at)))

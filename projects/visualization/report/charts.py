@@ -29,12 +29,13 @@ STYLE = {
 
 @dataclass
 class Lines:
-    """A line of a chart; grey ones are there to compare with."""
+    """A line of a chart; grey ones are there to compare with, one of ink is the sum of the others."""
 
     name: str
     x: Sequence[float]
     y: Sequence[float]
     grey: bool = False
+    ink: bool = False
     dashed: bool = False
     marker: str = ''
 
@@ -67,6 +68,8 @@ def draw_lines(
         whole: only whole numbers on the x axis.
     """
 
+    from matplotlib.ticker import LogFormatter
+
     def draw(axis) -> None:
         colours = iter(COLOURS * (1 + len(lines) // len(COLOURS)))
         for line in lines:
@@ -74,7 +77,7 @@ def draw_lines(
                 line.x,
                 line.y,
                 label=line.name,
-                color=GREY if line.grey else next(colours),
+                color=GREY if line.grey else INK if line.ink else next(colours),
                 linewidth=1.1 if line.grey else 2,
                 linestyle='--' if line.dashed else '-',
                 marker=line.marker or None,
@@ -88,7 +91,10 @@ def draw_lines(
                 mark[1], (mark[0], 0.02), xycoords=('data', 'axes fraction'), xytext=(-4 if right else 4, 2),
                 textcoords='offset points', ha='right' if right else 'left', fontsize=8.5,
             )  # fmt: skip
-        axis.set(xlabel=x, ylabel=y, yscale='log' if log else 'linear')
+        axis.set(xlabel=x, ylabel='' if y == title else y, yscale='log' if log else 'linear')
+        if log:  # 20 and 30, not 2 x 10^1
+            axis.yaxis.set_major_formatter(LogFormatter())
+            axis.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
         if limits is not None:
             axis.set_ylim(*limits)
         if x_limits is not None:
