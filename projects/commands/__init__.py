@@ -2,7 +2,8 @@
 take its time to import. The files in tools/ are the same commands under the names that OpenMMLab gave them.
 
 A file here has `parser() -> argparse.ArgumentParser` and `main(args) -> int | None`; `ERRORS` (optional) are errors
-whose words are all there is to say, `STOPS` (optional) says that signals are answered, not died of.
+whose words are all there is to say, `STOPS` (optional) says that signals are answered, not died of, `LIGHT` (optional)
+that it only reads text, and so starts without torch.
 """
 
 import signal
@@ -89,6 +90,8 @@ def start(name: str, words: list[str] | None = None) -> None:
         sys.argv = [f'mmparts {name}', *words]
     command = import_module(COMMANDS[name].module, __package__)
     args = command.parser().parse_args()
+    if getattr(command, 'LIGHT', False):
+        sys.exit(command.main(args))
     if getattr(command, 'STOPS', False):
         # A signal that comes during the imports, which take seconds, waits until it can be answered.
         signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2))

@@ -9,6 +9,7 @@ from ..options import Parser, near
 from ..shipped import FOLDER
 
 CONFIGS = FOLDER
+LIGHT = True
 
 
 def parser() -> Parser:

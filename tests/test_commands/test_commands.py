@@ -98,6 +98,20 @@ def test_configs_are_found_by_words(monkeypatch, capsys):
     assert all(line.strip('" ') for _, line in configs.shipped()), 'each says what it is'
 
 
+def test_configs_are_listed_without_torch():
+    code = f"""
+import sys
+from mmparts import commands
+sys.argv = ['mmparts', 'configs', 'dino', 'swin']
+try:
+    commands.main()
+finally:
+    assert not [name for name in {SLOW} if name in sys.modules]
+"""
+    done = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True)
+    assert done.returncode == 0 and 'mmparts::' in done.stdout, done.stderr
+
+
 def test_run_lists_and_names_the_tools_of_a_package(monkeypatch, capsys):
     assert mmparts(monkeypatch, 'run', 'mmdet') == 0
     assert 'analysis_tools/confusion_matrix' in capsys.readouterr().out.split()
