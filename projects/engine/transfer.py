@@ -64,7 +64,7 @@ class Transfer:
         if self.rows:
             lines.append(
                 f'of {len(self.rows)} that stand for classes the rows are matched by name: {names(self.shared)}; '
-                f'new, as initialised: {names(self.added)}; left behind: {names(self.gone)}'
+                f'new, as the mean of the old: {names(self.added)}; left behind: {names(self.gone)}'
             )
         lines += [f'as initialised: {name} ({why})' for name, why in self.new.items()]
         if self.unused:
@@ -219,11 +219,20 @@ def class_names(runner) -> tuple[str, ...]:
 
 
 def take(model: nn.Module, state: dict[str, Tensor], plan: Transfer) -> None:
-    """Leave in ``state`` what the model shall load: whole tensors, and class tensors with rows of both."""
+    """Leave in ``state`` what the model shall load: whole tensors, and class tensors with rows of both.
+
+    A new class starts as the mean of the old ones: what they have in common, that here is an object, need not be
+    learned again, and the encoder's proposals stay good.
+    """
     own, counted = model.state_dict(), {}
+    known = len(plan.shared) + len(plan.gone)
     for name, rows in plan.rows.items():
         merged = own[name].detach().cpu().clone()
         dim = plan.dims[name]
+        new = torch.tensor([index for index in range(merged.shape[dim]) if index not in rows], dtype=torch.long)
+        if known and len(new):
+            mean = state[name].to(merged.dtype).narrow(dim, 0, known).mean(dim, keepdim=True)
+            merged.index_copy_(dim, new, mean.repeat_interleave(len(new), dim))
         if rows:
             there, here = torch.tensor(list(rows.values())), torch.tensor(list(rows))
             merged.index_copy_(dim, here, state[name].to(merged.dtype).index_select(dim, there))
