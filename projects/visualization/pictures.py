@@ -93,12 +93,16 @@ def draw_objects(image: np.ndarray, objects: Objects, classes: list[str] | None 
     for index in range(len(objects.boxes) if objects.masks is not None else 0):
         _fill(panel, objects.masks[index], colours[objects.labels[index]])
     draw = ImageDraw.Draw(panel)
-    # The best is drawn last, over the others.
-    for index in reversed(range(len(objects.boxes))):
+    boxes = [_upright(box, scale) for box in objects.boxes]
+    # The best is drawn last, over the others; names after all frames, which would cross them out.
+    order = [index for index in reversed(range(len(boxes))) if boxes[index] is not None]
+    for index in order:
+        draw.rectangle(boxes[index], outline=colours[objects.labels[index]], width=round(3 * unit))
+    for index in order:
         label = int(objects.labels[index])
         name = classes[label] if classes is not None and label < len(classes) else f'class {label}'
         text = name if objects.scores is None else f'{name} {objects.scores[index]:.2f}'
-        _box(draw, [float(v) * scale for v in objects.boxes[index]], text, colours[label], size, unit)
+        _name(draw, boxes[index], text, colours[label], size, unit)
     return panel
 
 
@@ -107,14 +111,17 @@ def _fill(panel: Image.Image, mask: np.ndarray, colour: tuple) -> None:
     panel.paste(Image.new('RGB', panel.size, colour), mask=stencil)
 
 
-def _box(draw: ImageDraw.ImageDraw, box: list[float], text: str, colour: tuple, size: tuple, unit: float) -> None:
-    if not all(map(math.isfinite, box)):
-        return
-    left, top, right, bottom = box
-    left, right = sorted((left, right))
-    top, bottom = sorted((top, bottom))
-    draw.rectangle((left, top, right, bottom), outline=colour, width=round(3 * unit))
+def _upright(box: np.ndarray, scale: float) -> tuple[float, float, float, float] | None:
+    """Left, top, right, bottom in pixels of the page; None: no box."""
+    left, top, right, bottom = (float(value) * scale for value in box)
+    if not all(map(math.isfinite, (left, top, right, bottom))):
+        return None
+    return min(left, right), min(top, bottom), max(left, right), max(top, bottom)
 
+
+def _name(draw: ImageDraw.ImageDraw, box: tuple, text: str, colour: tuple, size: tuple, unit: float) -> None:
+    """Above a box, or in it where there is no room."""
+    left, top, _, _ = box
     letters = font(round(15 * unit))
     _, _, wide, high = draw.textbbox((0, 0), text, font=letters)
     x = min(max(left, 0), max(size[0] - wide - 4, 0))

@@ -45,6 +45,17 @@ def test_strange_boxes_do_not_raise(box):
     draw_objects(grey(), objects(box=box), ['one name', 'another'])
 
 
+def test_no_frame_crosses_a_name():
+    boxes = np.array(
+        [[120.0, 100, 500, 400], [100, 300, 400, 500]]
+    )  # the left side of the best passes the other's name
+    picture = np.asarray(draw_objects(grey(600, 700), Objects(boxes, np.array([0, 1]), np.array([0.9, 0.5]))))
+    best, other = (np.array(colour) for colour in palette(2))
+    name, below = picture[285:297, 102:140], picture[310:390, 119:124]
+    assert (name == other).all(-1).any() and not (name == best).all(-1).any()
+    assert (below == best).all(-1).any(), 'the frame itself is there'
+
+
 def test_views_stand_side_by_side_on_a_page():
     view = draw_objects(grey(), objects())
     pair, single = (page([('a', view)] * number, title='a.jpg') for number in (2, 1))
