@@ -64,7 +64,7 @@ def optimizer_facts(wrapper: dict) -> dict:
         momentum=optimizer.get('momentum'),
         clip=(wrapper.get('clip_grad') or {}).get('max_norm'),
         lr_mult={name: each['lr_mult'] for name, each in keys.items() if each.get('lr_mult', 1) != 1},
-        no_decay=sorted(free) + [name for name in ('norm', 'bias') if parts.get(f'{name}_decay_mult') == 0],
+        no_decay=sorted({*free, *(name for name in ('norm', 'bias') if parts.get(f'{name}_decay_mult') == 0)}),
         layer_decay=parts.get('layer_decay'),
     )
 

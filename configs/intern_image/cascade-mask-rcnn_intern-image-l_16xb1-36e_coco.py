@@ -2,7 +2,7 @@
 _base_ = [
     '../_base_/models/cascade_mask_rcnn.py',
     '../_base_/datasets/coco_instance_sizes.py',
-    '../_base_/schedules/schedule_50e.py',
+    '../_base_/schedules/schedule_swin_36e.py',
     '../_base_/detection_runtime.py',
 ]
 model = dict(
@@ -18,7 +18,6 @@ model = dict(
     neck=dict(in_channels=[160, 320, 640, 1280]),
 )
 train_dataloader = dict(batch_size=1)
-train_cfg = dict(max_epochs=36)
 optim_wrapper = dict(
     _delete_=True,
     type='OptimWrapper',
@@ -26,7 +25,3 @@ optim_wrapper = dict(
     optimizer=dict(type='AdamW', lr=2e-4, betas=(0.9, 0.999), weight_decay=0.05),
     paramwise_cfg=dict(layer_decay=0.90),
 )
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),
-    dict(type='MultiStepLR', by_epoch=True, begin=0, end=36, milestones=[27, 33], gamma=0.1),
-]

@@ -7,4 +7,4 @@ model = dict(
     queries=dict(boxes_from_masks=True, last_pixel=True),
 )
 train_dataloader = dict(batch_size=1)
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={{_base_.swin_l_undecayed}}))
+optim_wrapper = dict(paramwise_cfg=dict(no_decay=('norm', 'relative_position_bias_table')))

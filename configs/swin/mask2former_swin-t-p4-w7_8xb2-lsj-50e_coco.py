@@ -1,5 +1,5 @@
 # mmdet's Mask2Former on Swin-T, instances, 50 epochs.
-_base_ = ['../mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', '../_base_/models/swin_l.py']
+_base_ = '../mask2former/mask2former_r50_8xb2-lsj-50e_coco.py'
 model = dict(
     backbone=dict(
         _delete_=True,
@@ -10,4 +10,6 @@ model = dict(
     ),
     panoptic_head=dict(in_channels=[96, 192, 384, 768]),
 )
-optim_wrapper = dict(paramwise_cfg=dict(custom_keys={{_base_.swin_l_undecayed}}))
+optim_wrapper = dict(
+    constructor='mmparts.ParamwiseConstructor', paramwise_cfg=dict(no_decay=('norm', 'relative_position_bias_table'))
+)

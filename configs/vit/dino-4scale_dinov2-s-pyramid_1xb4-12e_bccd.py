@@ -1,4 +1,4 @@
-# DINO on a frozen DINOv2 ViT-S/14 with the simple pyramid, on blood cells.
+# DINO on a frozen DINOv2 ViT-S/14 with the simple pyramid, on blood cells. What it reached: README.md, Real data.
 _base_ = '../dino/dino-4scale_small_1xb8-60e_bccd.py'
 model = dict(
     data_preprocessor=dict(pad_size_divisor=14),
@@ -11,6 +11,7 @@ model = dict(
         layer_scale=1e-5,
         resize='dinov2',
         frozen_blocks=12,
+        init_cfg=dict(type='mmparts.OfficialWeights', checkpoint='data/pretrained/dinov2_vits14_pretrain.pth'),
     ),
     neck=dict(_delete_=True, type='mmparts.SimplePyramid', scales=(2, 1, 0.5, 0.25)),
 )

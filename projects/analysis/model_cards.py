@@ -1,11 +1,13 @@
 """One row for each system: what it counts, what it is held against, which official files it takes, what it reached.
 
 All of it stands in the metafiles of the configs. A model's ``System`` names its row (default: its collection); the
-first model of a system gives the row its config, the numbers measured here come from all of them. Of a collection:
+first model of a system with a ``Reference``, else the first, gives the row its config; the numbers measured here come
+from all of them. Of a collection:
 ``Licence`` (of the authors' code), ``Layout`` (of their files, `WEIGHT_LAYOUTS`). Of a model:
 
 * ``Reference``: ``Parameters``, what the authors' code or the paper counts, and options of the model for which it does
-  (``num_classes: 91``); the options are merged into the config's model before it is counted;
+  (``num_classes: 91``); the options are merged into the config's model before it is counted; ``GMACs: 4.494 at 224``,
+  what the authors' rule or README says of an image of that many pixels a side;
 * ``Parity``: ``Against`` (what runs beside it with the same weights, or the closed forms that it is held to), ``Test``
   (the file that does so), ``Difference`` (the largest one measured, of the logits) or ``Bound`` (of the test).
 """
@@ -26,6 +28,7 @@ COLUMNS = (
     'config',
     'parameters',
     'reference',
+    'GMACs',
     'held_against',
     'max_difference',
     'layout',
@@ -59,7 +62,8 @@ def cards(root: Path, count: bool = False) -> list[dict]:
 
 def card(system: str, members: list[tuple[dict, dict]], root: Path, count: bool = False) -> dict:
     """One row."""
-    (first, collection), models = members[0], [model for model, _ in members]
+    first, collection = next((member for member in members if 'Reference' in member[0]), members[0])
+    models = [model for model, _ in members]
     parity = next((model['Parity'] for model in models if 'Parity' in model), {})
     measured = [
         f'{metric} {value} on {result["Dataset"]} ({Path(model["Config"]).stem})'
@@ -73,6 +77,7 @@ def card(system: str, members: list[tuple[dict, dict]], root: Path, count: bool 
         config=first['Config'],
         parameters=counted(root / first['Config']) if count else first['Metadata']['Parameters'],
         reference=(first.get('Reference') or {}).get('Parameters'),
+        GMACs=(first.get('Reference') or {}).get('GMACs'),
         held_against=parity.get('Against'),
         max_difference=parity.get('Difference', parity.get('Bound')),
         layout=first.get('Layout', collection.get('Layout')),
@@ -91,7 +96,7 @@ def counted(config: Path, options: dict | None = None) -> int:
 
 def reference(model: dict) -> tuple[int, dict] | None:
     """What a model's reference counts, and the options for which it does."""
-    given = dict(model.get('Reference') or {})
+    given = {key: each for key, each in (model.get('Reference') or {}).items() if key != 'GMACs'}
     return (given.pop('Parameters'), given) if given else None
 
 

@@ -29,14 +29,19 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
     Unless the optimizer's config says otherwise, ``fused=True`` is asked for where all tensors are on a device that has
     it. Checkpoints with a group for each tensor are resumed, see :func:`regroup`.
 
+    ``paramwise_cfg`` takes ``no_decay`` beside mmengine's words: parts of names whose weights are not decayed, also
+    where a custom key decides about their rate (mmengine's ``norm_decay_mult`` does not hold for those).
+
     Raises:
-        ValueError: a name in ``custom_keys`` fits no parameter.
+        ValueError: a name in ``custom_keys`` or ``no_decay`` fits no parameter.
     """
 
     def __call__(self, model: nn.Module) -> OptimWrapper:
         model = model.module if is_model_wrapper(model) else model
         self.order: list[int] = []
-        check_keys(self.paramwise_cfg.get('custom_keys', {}), [name for name, _ in model.named_parameters()])
+        names = [name for name, _ in model.named_parameters()]
+        for word in ('custom_keys', 'no_decay'):
+            check_keys(self.paramwise_cfg.get(word, ()), names, word)
         wrapper = fused(lambda cfg: self._build(model, cfg), self.optimizer_cfg)
         wrapper.optimizer.single_order = self.order
         return wrapper
@@ -51,6 +56,7 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
         single: list[dict] = []
         with silent(NOISE):
             super().add_params(single, module, prefix, is_dcn_module)
+        self._spare(single, module)
         merged = merge(single)
         self.order = order_of(single, merged)
         params.extend(merged)
@@ -63,6 +69,13 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
         )
         return None
 
+    def _spare(self, single: list[dict], module: nn.Module):
+        """No decay in the groups, of one tensor each, that ``no_decay`` names."""
+        names = {id(parameter): name for name, parameter in module.named_parameters()}
+        for group in single:
+            if any(part in names[id(group['params'][0])] for part in self.paramwise_cfg.get('no_decay', ())):
+                group['weight_decay'] = 0.0
+
 
 def fused(build: Callable[[dict], Built], optimizer: dict) -> Built:
     """``build(optimizer)``, with a fused step where the kind of optimizer and the device have one and the config does
@@ -73,7 +86,7 @@ def fused(build: Callable[[dict], Built], optimizer: dict) -> Built:
     return build(optimizer)
 
 
-def check_keys(keys: Iterable[str], names: list[str]) -> None:
+def check_keys(keys: Iterable[str], names: list[str], word: str = 'custom_keys') -> None:
     """Every key must be in the name of a parameter: else the rate or decay that it names would be nobody's.
 
     Raises:
@@ -86,7 +99,7 @@ def check_keys(keys: Iterable[str], names: list[str]) -> None:
             close = difflib.get_close_matches(key, parts, n=3)
             question = f'; did you mean {" or ".join(map(repr, close))}?' if close else ''
             raise ValueError(
-                f'optim_wrapper.paramwise_cfg.custom_keys has {key!r}, which is in the name of no parameter{question}. '
+                f'optim_wrapper.paramwise_cfg.{word} has {key!r}, which is in the name of no parameter{question}. '
                 'Take it out, or write what is in a name (print(model) shows them)'
             )
 

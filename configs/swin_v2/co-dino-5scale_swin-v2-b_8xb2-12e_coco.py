@@ -1,0 +1,3 @@
+# Co-DINO on Swin v2-B (ImageNet-22k, window 12 to 16), 5 scales, 12 epochs.
+_base_ = ['../co_detr/co-dino-5scale_r50_8xb2-12e_coco.py', '../_base_/models/backbones_dense.py']
+model = dict(backbone=dict(**_base_.swin_v2_b, drop_path=0.2))
