@@ -6,8 +6,8 @@ from all of them. Of a collection:
 ``Licence`` (of the authors' code), ``Layout`` (of their files, `WEIGHT_LAYOUTS`). Of a model:
 
 * ``Reference``: ``Parameters``, what the authors' code or the paper counts, and options of the model for which it does
-  (``num_classes: 91``); the options are merged into the config's model before it is counted; ``GMACs: 4.494 at 224``,
-  what the authors' rule or README says of an image of that many pixels a side;
+  (``num_classes: 91``); the options are merged into the config's model before it is counted; ``GMACs: 4.494 (224)``,
+  what the authors' rule or README says of an image of so many pixels a side;
 * ``Parity``: ``Against`` (what runs beside it with the same weights, or the closed forms that it is held to), ``Test``
   (the file that does so), ``Difference`` (the largest one measured, of the logits) or ``Bound`` (of the test).
 """
@@ -118,12 +118,16 @@ def check_cards(root: Path) -> Iterator[tuple[Path, Finding]]:
 
 def table(rows: list[dict], root: Path, links_from: Path) -> str:
     """The rows in Markdown, with links from a folder."""
-    lines = [f'| {" | ".join(name.replace("_", " ") for name in COLUMNS)} |', '|---' * len(COLUMNS) + '|']
+    shown = [name for name in COLUMNS if name != 'GMACs']  # which stand beside the count that they belong to
+    lines = [f'| {" | ".join(name.replace("_", " ") for name in shown)} |', '|---' * len(shown) + '|']
     for row in rows:
         config = Path(row['config'])
         link = f'[{config.stem}]({os.path.relpath(root / config, links_from.parent)})'
         cells = dict(row, config=link, max_difference=scientific(row['max_difference']))
-        lines.append(f'| {" | ".join(cell(cells[name]) for name in COLUMNS)} |')
+        if row['GMACs']:
+            macs, side = row['GMACs'].split()
+            cells['reference'] = f'{cell(row["reference"])}; {macs} GMACs {side}'
+        lines.append(f'| {" | ".join(cell(cells[name]) for name in shown)} |')
     return '\n'.join(lines)
 
 

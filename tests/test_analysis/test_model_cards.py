@@ -57,7 +57,7 @@ def repository(tmp_path):
     one = dict(Name='One', Files=['projects/detr/h_detr'], Licence='MIT', Layout='deformable-detr')
     one['Paper'] = dict(URL='https://arxiv.org/abs/2201.1')
     models = [
-        model('one_r50', Reference=dict(Parameters=7, num_classes=91)),
+        model('one_r50', Reference=dict(Parameters=7, num_classes=91, GMACs='1.5 (64)')),
         model('one_small', Results=[dict(Dataset='shapes', Metrics={'box AP': 5.0, 'PQ': 1.0})]),
         model('one_masks', System='One, masks', Parity=PARITY),
     ]
@@ -75,8 +75,9 @@ def test_one_row_for_each_system(repository):
     assert first['result'] == 'box AP 5.0 on shapes (one_small)' and first['trained_on'] == 'shapes (generated)'
     assert (second['system'], second['held_against'], second['max_difference']) == ('One, masks', 'loops', 3e-06)
     assert second['layout'] == 'deformable-detr' and second['licence'] == 'MIT' and second['result'] is None
+    assert first['GMACs'] == '1.5 (64)' and second['GMACs'] is None
     made = table([first, second], repository, repository / 'docs' / 'models.md')
-    assert '[one_r50](../configs/h_detr/one_r50.py) | 9 | 7 |' in made and '| 3.0e-06 |' in made
+    assert '[one_r50](../configs/h_detr/one_r50.py) | 9 | 7; 1.5 GMACs (64) |' in made and '| 3.0e-06 |' in made
 
 
 def test_what_is_shipped_is_sound():
