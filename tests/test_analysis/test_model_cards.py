@@ -57,8 +57,8 @@ def repository(tmp_path):
     one = dict(Name='One', Files=['projects/detr/h_detr'], Licence='MIT', Layout='deformable-detr')
     one['Paper'] = dict(URL='https://arxiv.org/abs/2201.1')
     models = [
-        model('one_r50', Reference=dict(Parameters=7, num_classes=91, GMACs='1.5 (64)')),
         model('one_small', Results=[dict(Dataset='shapes', Metrics={'box AP': 5.0, 'PQ': 1.0})]),
+        model('one_r50', Reference=dict(Parameters=7, num_classes=91, GMACs='1.5 (64)')),
         model('one_masks', System='One, masks', Parity=PARITY),
     ]
     two = dict(Name='Two', Note='parts of One', Paper=dict(URL='https://arxiv.org/abs/2101.1'))
