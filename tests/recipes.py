@@ -56,6 +56,7 @@ def optimizer_facts(wrapper: dict) -> dict:
     optimizer, parts = wrapper['optimizer'], wrapper.get('paramwise_cfg') or {}
     keys = parts.get('custom_keys', {})
     switches = ' '.join(name for name in ('nesterov', 'amsgrad') if optimizer.get(name))
+    norms = ['norm'] if parts.get('spare_norms') else []
     free = [name for name, each in keys.items() if each.get('decay_mult') == 0] + list(parts.get('no_decay', ()))
     return dict(
         optimizer=f'{short(optimizer["type"])} {switches}'.strip(),
@@ -64,7 +65,7 @@ def optimizer_facts(wrapper: dict) -> dict:
         momentum=optimizer.get('momentum'),
         clip=(wrapper.get('clip_grad') or {}).get('max_norm'),
         lr_mult={name: each['lr_mult'] for name, each in keys.items() if each.get('lr_mult', 1) != 1},
-        no_decay=sorted({*free, *(name for name in ('norm', 'bias') if parts.get(f'{name}_decay_mult') == 0)}),
+        no_decay=sorted({*free, *norms, *(name for name in ('norm', 'bias') if parts.get(f'{name}_decay_mult') == 0)}),
         layer_decay=parts.get('layer_decay'),
     )
 

@@ -2,4 +2,4 @@
 _base_ = ['./mask-dino_r50_8xb2-127e_ade20k-semantic.py', '../_base_/models/swin_l.py']
 model = dict(backbone={{_base_.swin_l}})
 train_dataloader = dict(batch_size=1)
-optim_wrapper = dict(paramwise_cfg=dict(no_decay=('norm', 'relative_position_bias_table')))
+optim_wrapper = dict(paramwise_cfg=dict(spare_norms=True, no_decay=('relative_position_bias_table',)))

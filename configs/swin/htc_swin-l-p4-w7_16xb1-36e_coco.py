@@ -22,7 +22,7 @@ optim_wrapper = dict(
     type='OptimWrapper',
     constructor='mmparts.ParamwiseConstructor',
     optimizer=dict(type='AdamW', lr=1e-4, weight_decay=0.05),
-    paramwise_cfg=dict(no_decay=('norm', 'relative_position_bias_table')),
+    paramwise_cfg=dict(spare_norms=True, no_decay=('relative_position_bias_table',)),
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.001, by_epoch=False, begin=0, end=500),

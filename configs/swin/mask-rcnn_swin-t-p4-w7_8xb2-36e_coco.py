@@ -15,4 +15,4 @@ model = dict(
     ),
     neck=dict(in_channels=[96, 192, 384, 768]),
 )
-optim_wrapper = dict(paramwise_cfg=dict(no_decay=('norm', 'relative_position_bias_table')))
+optim_wrapper = dict(paramwise_cfg=dict(spare_norms=True, no_decay=('relative_position_bias_table',)))

@@ -11,5 +11,6 @@ model = dict(
     panoptic_head=dict(in_channels=[96, 192, 384, 768]),
 )
 optim_wrapper = dict(
-    constructor='mmparts.ParamwiseConstructor', paramwise_cfg=dict(no_decay=('norm', 'relative_position_bias_table'))
+    constructor='mmparts.ParamwiseConstructor',
+    paramwise_cfg=dict(spare_norms=True, no_decay=('relative_position_bias_table',)),
 )

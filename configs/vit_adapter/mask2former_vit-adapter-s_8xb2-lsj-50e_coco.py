@@ -1,4 +1,4 @@
 # mmdet's Mask2Former on ViT-Adapter-S (DeiT), instances, 50 epochs.
 _base_ = ['../mask2former/mask2former_r50_8xb2-lsj-50e_coco.py', '../_base_/models/backbones_dense.py']
 model = dict(backbone=dict(**_base_.vit_adapter_s), panoptic_head=dict(in_channels=[384] * 4))
-optim_wrapper = dict(constructor='mmparts.ParamwiseConstructor', paramwise_cfg=dict(no_decay=('norm',)))
+optim_wrapper = dict(constructor='mmparts.ParamwiseConstructor', paramwise_cfg=dict(spare_norms=True))

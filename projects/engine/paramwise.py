@@ -14,11 +14,14 @@ from mmengine.logging import MMLogger, print_log
 from mmengine.model import is_model_wrapper
 from mmengine.optim import DefaultOptimWrapperConstructor, OptimWrapper
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.optim import Optimizer
 
 from ..registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 Built = TypeVar('Built')
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, _BatchNorm, _InstanceNorm)
 NOISE = ('paramwise_options -- ', 'is skipped since its')  # mmengine's lines, one for each tensor
 
 
@@ -29,8 +32,9 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
     Unless the optimizer's config says otherwise, ``fused=True`` is asked for where all tensors are on a device that has
     it. Checkpoints with a group for each tensor are resumed, see :func:`regroup`.
 
-    ``paramwise_cfg`` takes ``no_decay`` beside mmengine's words: parts of names whose weights are not decayed, also
-    where a custom key decides about their rate (mmengine's ``norm_decay_mult`` does not hold for those).
+    ``paramwise_cfg`` takes two words beside mmengine's, which hold also where a custom key decides about the rate
+    (mmengine's ``norm_decay_mult`` does not): ``spare_norms=True``, no norm is decayed, whatever its name; and
+    ``no_decay``, parts of names that are not decayed.
 
     Raises:
         ValueError: a name in ``custom_keys`` or ``no_decay`` fits no parameter.
@@ -70,10 +74,14 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
         return None
 
     def _spare(self, single: list[dict], module: nn.Module):
-        """No decay in the groups, of one tensor each, that ``no_decay`` names."""
-        names = {id(parameter): name for name, parameter in module.named_parameters()}
+        """No decay in the groups, of one tensor each, that ``spare_norms`` and ``no_decay`` name."""
+        parts = tuple(self.paramwise_cfg.get('no_decay', ()))
+        spared = {id(each) for name, each in module.named_parameters() if any(part in name for part in parts)}
+        if self.paramwise_cfg.get('spare_norms'):
+            norms = [part for part in module.modules() if isinstance(part, NORMS)]
+            spared |= {id(each) for norm in norms for each in norm.parameters(recurse=False)}
         for group in single:
-            if any(part in names[id(group['params'][0])] for part in self.paramwise_cfg.get('no_decay', ())):
+            if id(group['params'][0]) in spared:
                 group['weight_decay'] = 0.0
 
 

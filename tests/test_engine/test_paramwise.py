@@ -77,7 +77,7 @@ def test_a_key_that_fits_nothing_is_refused_with_the_nearest():
 def test_what_is_not_decayed_keeps_the_rate_of_its_custom_key():
     """Where mmengine would forget `norm_decay_mult`, as a custom key says the rate."""
     model = net()
-    wrapper = ParamwiseConstructor(WRAPPER, dict(PARAMWISE, no_decay=('backbone.1', 'head.0.bias')))(model)
+    wrapper = ParamwiseConstructor(WRAPPER, dict(PARAMWISE, spare_norms=True, no_decay=('head.0.bias',)))(model)
     found = {id(p): (g['lr'], g['weight_decay']) for g in wrapper.param_groups for p in g['params']}
     settings = {name: found[id(each)] for name, each in model.named_parameters()}
     assert settings['backbone.1.weight'] == settings['backbone.1.bias'] == (1e-3, 0.0)
