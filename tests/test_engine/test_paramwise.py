@@ -79,7 +79,7 @@ def test_what_is_not_decayed_keeps_the_rate_of_its_custom_key():
     model = net()
     wrapper = ParamwiseConstructor(WRAPPER, dict(PARAMWISE, spare_norms=True, no_decay=('head.0.bias',)))(model)
     found = {id(p): (g['lr'], g['weight_decay']) for g in wrapper.param_groups for p in g['params']}
-    settings = {name: found[id(each)] for name, each in model.named_parameters()}
+    settings = {name: found[id(each)] for name, each in model.named_parameters() if each.requires_grad}
     assert settings['backbone.1.weight'] == settings['backbone.1.bias'] == (1e-3, 0.0)
     assert settings['backbone.2.weight'] == (1e-3, 0.1) and settings['head.0.bias'] == (1e-2, 0.0)
     with pytest.raises(ValueError, match=r"paramwise_cfg\.no_decay has 'nrom'"):
