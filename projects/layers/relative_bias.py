@@ -33,7 +33,7 @@ class RelativeBiasTable(nn.Module):
     def __init__(self, num_heads: int, window: Sequence[int], class_token: bool = False):
         super().__init__()
         self.window, self.class_token = tuple(window), class_token
-        rows = math.prod(2 * side - 1 for side in window)
+        rows = math.prod([2 * side - 1 for side in window])
         self.table = nn.Parameter(torch.zeros(rows + 3 * class_token, num_heads))
         self.register_buffer('index', framed_index(self.window, class_token), persistent=False)
 
@@ -52,7 +52,7 @@ def framed_index(window: Sequence[int], class_token: bool) -> Tensor:
     index = table_index(window).reshape(math.prod(window), -1)
     if not class_token:
         return index
-    rows = math.prod(2 * side - 1 for side in window)
+    rows = math.prod([2 * side - 1 for side in window])
     framed = index.new_empty(len(index) + 1, len(index) + 1)
     framed[1:, 1:] = index
     framed[0, :], framed[:, 0], framed[0, 0] = rows, rows + 1, rows + 2
@@ -61,7 +61,7 @@ def framed_index(window: Sequence[int], class_token: bool) -> Tensor:
 
 def resize_table(table: Tensor, window: Sequence[int], size: Sequence[int]) -> Tensor:
     """rows heads of a window's table for another window; rows that belong to no offset stay."""
-    rows = math.prod(2 * side - 1 for side in window)
+    rows = math.prod([2 * side - 1 for side in window])
     grid = table[:rows].unflatten(0, tuple(2 * side - 1 for side in window))
     grid = resize_grid(grid, [2 * side - 1 for side in size])
     return torch.cat([grid.flatten(0, -2), table[rows:]])

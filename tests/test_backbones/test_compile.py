@@ -1,4 +1,4 @@
-"""`torch.compile` takes each backbone as one graph in eval, and its maps are those of the bare one."""
+"""`torch.compile` takes each backbone as one graph in eval, without a break; its maps are those of the bare one."""
 
 import pytest
 import torch
