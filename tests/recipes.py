@@ -32,7 +32,7 @@ def table() -> dict[str, dict]:
         row = {}
         for part in [*(content['rows'][part] for part in own['of']), own]:
             row.update(part)
-        if 'no_decay' in row:
+        if row.get('no_decay'):
             row['no_decay'] = sorted(row['no_decay'])
         rows[name] = {key: value for key, value in row.items() if value is not None and key not in ('of', 'source')}
     return rows
