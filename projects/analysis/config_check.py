@@ -111,8 +111,8 @@ PARAMWISE = {
     'dcn_offset_lr_mult',
     'bypass_duplicate',
 }
-# Constructors that read these words.
-CONSTRUCTORS = {None, 'mmparts.ParamwiseConstructor'}
+# Constructors, and the words that they read.
+CONSTRUCTORS = {None: PARAMWISE, 'mmparts.ParamwiseConstructor': PARAMWISE | {'spare_norms', 'no_decay'}}
 RUNNER = parameters(Runner) - {'self'} | {
     'auto_scale_lr',
     'custom_imports',
@@ -180,7 +180,8 @@ class ConfigCheck:
             if re.fullmatch(pattern, name) and isinstance(value, dict):
                 self._check_names(value, (name,), names, name)
         if name == 'optim_wrapper' and value.get('constructor') in CONSTRUCTORS:
-            self._check_names(value.get('paramwise_cfg') or {}, (name, 'paramwise_cfg'), PARAMWISE, 'paramwise_cfg')
+            words = CONSTRUCTORS[value.get('constructor')]
+            self._check_names(value.get('paramwise_cfg') or {}, (name, 'paramwise_cfg'), words, 'paramwise_cfg')
 
     def _walk(self, value, keys: Keys, kinds: tuple[str, ...], nested: dict) -> None:
         """Check ``value`` and what is in it; ``kinds`` are the registries of the parts at this place."""
