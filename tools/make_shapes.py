@@ -5,7 +5,7 @@ import argparse
 import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets import make_shapes
 from mmparts.engine import cli
-from mmparts.options import whole
+from mmparts.options import share, whole
 
 
 def main():
@@ -20,6 +20,15 @@ def main():
         type=lambda words: [name.strip() for name in words.split(',')],
         default=[],
         help='names like "red circle, blue star" that only the images of a third split have',
+    )
+    parser.add_argument(
+        '--captions',
+        choices=('sentences', 'names'),
+        default='sentences',
+        help='what the captions say: also where and beside what, or names alone',
+    )
+    parser.add_argument(
+        '--smallest', type=share, default=0.28, help='least diameter of an object, a share of the side, up to 0.7'
     )
     parser.add_argument('--seed', type=int, default=0, help='another seed gives other images')
     parser.add_argument('--workers', type=whole(1), default=1, help='processes that draw; the result is the same')

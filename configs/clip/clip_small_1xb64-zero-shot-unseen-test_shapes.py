@@ -1,16 +1,6 @@
 # Images of names that no training image had, told apart by name among all 60 of colour and kind.
-_base_ = './clip_small_1xb64-8e_shapes.py'
-# Prompts in the form of the captions, which all name a place: without one, unseen names do worse.
-templates = (
-    'A {} on the grass.',
-    'A {} on the sand.',
-    'A {} on the water.',
-    'A {} against a cloudy sky.',
-    'A {} in front of a brick wall.',
-    'A {} on the grass in front of a brick wall.',
-    'A {} on the sand under the sky.',
-    'A {} between a brick wall and water.',
-)
+_base_ = './clip_small_1xb64-12e_shapes.py'
+templates = ('A {}.', 'A striped {}.', 'A dotted {}.', 'A checkered {}.', 'A shaded {}.', 'A speckled {}.')
 model = dict(inference=dict(type='mmparts.ZeroShot', templates=templates))
 test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal', texts='none')]
 test_dataloader = dict(

@@ -8,6 +8,7 @@ from .captions import CaptionPairs, CocoCaptions, ImageTextFolder, KarpathyCapti
 from .check_classes import CheckClassesHook, ClassNamesHook
 from .coco import CheckedCocoDataset, ClassMismatch
 from .cubes import CubeDataset, LoadCube
+from .entities import Flickr30kEntities, PackPhrases
 from .folders import ImageFolders, PackImage
 from .loading import BadImage, LoadCheckedImage
 from .mosaic import TileMosaic
@@ -25,6 +26,7 @@ from .sound import DrawDigit, LoadSound, SoundTexts, SpokenDigits
 from .tars import LoadTarImage, TarPairs
 from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
+from .vcr import VcrChoices
 from .volumes import VolumeDataset
 
 __all__ = [
@@ -38,6 +40,9 @@ __all__ = [
     'OnBothImages',
     'PackImagePair',
     'PackQuestion',
+    'PackPhrases',
+    'Flickr30kEntities',
+    'VcrChoices',
     'LoadRegions',
     'DrawDigit',
     'LoadSound',

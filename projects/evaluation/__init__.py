@@ -6,7 +6,9 @@ from .captions import CaptionedObjects, CaptionScores
 from .check_metrics import CheckMetricsHook
 from .coco_metric import CheckedCocoMetric
 from .panoptic_quality import PanopticQuality
-from .retrieval import RetrievalRecall
+from .phrases import PhraseRecall
+from .reranking import MatcherHook, RerankedRecall
+from .retrieval import EqualTextRecall, RetrievalRecall
 from .top_k import TopKAccuracy
 from .volumetric import VolumeMetric
 
@@ -17,8 +19,12 @@ __all__ = [
     'CheckedCocoMetric',
     'ClipFidelity',
     'EndPointError',
+    'EqualTextRecall',
     'GapAccuracy',
+    'MatcherHook',
     'PanopticQuality',
+    'PhraseRecall',
+    'RerankedRecall',
     'RetrievalRecall',
     'SetAccuracy',
     'TopKAccuracy',

@@ -46,6 +46,46 @@ class RetrievalRecall(BaseMetric):
         return dict(zip(self._keys(), [*recalls(images @ texts.T, owner, self.ks)]))
 
 
+@METRICS.register_module()
+class EqualTextRecall(RetrievalRecall):
+    """Recall where images share texts: right for a text are all images that have one reading so, and for an image all
+    texts that read as one of its own. Texts that read the same are one query. Samples have ``gt_texts``, too."""
+
+    def process(self, data_batch: dict, data_samples: Sequence[dict]):
+        before = len(self.results)
+        super().process(data_batch, data_samples)
+        for place, sample in enumerate(data_samples, before):
+            self.results[place] = (self.results[place], tuple(sample['gt_texts']))
+
+    def compute_metrics(self, results: list) -> dict[str, float]:
+        images, texts, owner = joined([found for found, _ in results])
+        read = [text for (_, _, rows), said in results for text in checked(said, len(rows))]
+        names = list(dict.fromkeys(read))
+        first = torch.tensor([read.index(name) for name in names])
+        numbers = torch.tensor([names.index(text) for text in read])
+        right = torch.zeros(len(images), len(names), dtype=torch.bool)
+        right[owner, numbers] = True
+        return dict(zip(self._keys(), recalls_of_many(images @ texts[first].T, right, self.ks)))
+
+
+def checked(said: Sequence[str], rows: int) -> Sequence[str]:
+    """The texts of an item, as many as it has embeddings of them."""
+    if len(said) != rows:
+        raise ValueError(f'an item has {len(said)} texts and embeddings of {rows}; pack all its texts')
+    return said
+
+
+def recalls_of_many(scores: Tensor, right: Tensor, ks: Sequence[int]) -> list[float]:
+    """Of N images and T texts, N T, several of which may belong together (``right``, N T): R@k of images for texts, of
+    texts for images, and the mean of all, in percent. Of equal scores the first one counts."""
+    found = []
+    for rows, truth in ((scores.T, right.T), (scores, right)):
+        order = rows.argsort(dim=1, descending=True, stable=True)
+        hits = truth.gather(1, order)
+        found += [100 * hits[:, :k].any(1).float().mean().item() for k in ks]
+    return [round(value, 4) for value in (*found, sum(found) / len(found))]
+
+
 def joined(results: Sequence[tuple]) -> tuple[Tensor, Tensor, Tensor]:
     """Images N D, texts T D, and the image of each text; items of one id are one image."""
     rows: dict[object, int] = {}
@@ -59,13 +99,14 @@ def joined(results: Sequence[tuple]) -> tuple[Tensor, Tensor, Tensor]:
     return torch.stack(images), torch.cat(texts), torch.tensor(owner)
 
 
-def recalls(scores: Tensor, owner: Tensor, ks: Sequence[int]) -> list[float]:
+def recalls(scores: Tensor, owner: Tensor, ks: Sequence[int], of_images: Tensor | None = None) -> list[float]:
     """Of N images and T texts, N T: R@k of images for texts, of texts for images, and the mean of all, in percent.
 
     Args:
         owner: T, the image of each text.
+        of_images: N T, scores by which images are found for texts; default: ``scores``.
     """
-    places = ranks(scores.T, owner)
+    places = ranks((scores if of_images is None else of_images).T, owner)
     best = torch.full((len(scores),), scores.shape[1]).scatter_reduce(
         0, owner, ranks_of_texts(scores, owner), reduce='amin'
     )

@@ -1,7 +1,7 @@
 """What a model says of a batch: embeddings, for retrieval and search; classes by their names."""
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +33,48 @@ class Embeddings(Inference):
                 for name, each in found.items()
             }
         return samples
+
+
+@MODELS.register_module()
+class MatchedEmbeddings(Embeddings):
+    """What `mmparts.RerankedRecall` needs: embeddings, and ``pred_tokens``, the image's of its tower, S C, with
+    ``pred_ids``, the ids of each of its texts, so that pairs can be held together after all were seen.
+
+    Args:
+        objective: name of a `Matching` in the model.
+    """
+
+    def __init__(self, objective: str = 'matching', init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        self.objective = objective
+
+    def bind(self, model):
+        if not hasattr(dict(model.objectives.items()).get(self.objective), 'of_tokens'):
+            raise ValueError(
+                f'inference ({type(self).__name__}) matches with objectives={self.objective!r}; it must be a Matching, '
+                f'the model has {", ".join(model.objectives.keys())}'
+            )
+
+    def forward(self, states: States) -> Sequence:
+        samples, texts, image = super().forward(states), states.inputs['text'], states.tower('image')
+        owners = torch.arange(len(texts)) if texts.owner is None else texts.owner.cpu()
+        for index, sample in enumerate(samples):
+            sample.pred_tokens = image.tokens[index].cpu()
+            rows = (owners == index).nonzero()[:, 0].tolist()
+            sample.pred_ids = [texts.ids[row][texts.keep[row]].cpu() for row in rows]
+        return samples
+
+    def matcher(self, model) -> Callable[[Sequence[Tensor], Sequence[Tensor]], Tensor]:
+        """``match(tokens, ids) -> P``: how well each text belongs to its image, the logit of BLIP's evaluation."""
+        matching, texts = model.objectives[self.objective], model.data_preprocessor.inputs['text']
+        device = next(model.parameters()).device
+
+        @torch.no_grad()
+        def match(tokens: Sequence[Tensor], ids: Sequence[Tensor]) -> Tensor:
+            batch = texts.of_ids(list(ids)).to(device)
+            return matching.of_tokens(model, torch.stack(list(tokens)).to(device), batch)[:, 1].float().cpu()
+
+        return match
 
 
 @MODELS.register_module()

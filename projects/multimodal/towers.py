@@ -28,7 +28,7 @@ class ImageTower(Tower):
         super().__init__(init_cfg)
         self.backbone = MODELS.build(backbone)
         self.embed_dims = self.pooled_dims = backbone_spec(self.backbone).channels[-1]
-        self.has_tokens = getattr(self.backbone, 'out', 'map') in ('map', 'tokens')
+        self.has_tokens = getattr(self.backbone, 'out', 'map') in ('map', 'maps', 'tokens')
 
     def forward(self, batch: Tensor) -> State:
         """B C H W -> the state of the image."""

@@ -11,7 +11,8 @@ from pycocotools.coco import COCO
 
 from mmparts.datasets.shapes import CLASSES, STUFF_CLASSES, make_shapes
 from mmparts.datasets.shapes.captions import relations
-from mmparts.datasets.shapes.scene import MIN_PIXELS, MIN_VISIBLE, sample_scene, whole_area
+from mmparts.datasets.shapes.scene import COLOURS, MIN_PIXELS, MIN_VISIBLE, sample_scene, whole_area
+from mmparts.evaluation.captions import objects_of, singular, words
 
 TOOL = Path(__file__).parents[2] / 'tools' / 'make_shapes.py'
 SMALL = dict(images=4, val_images=2, size=48)
@@ -234,3 +235,47 @@ def test_names_kept_for_the_unseen_split(tmp_path):
         make_shapes(tmp_path / 'a', images=30, val_images=10, size=48, unseen=kept)
     with pytest.raises(ValueError, match="unseen: 'red dog' is none of the names"):
         make_shapes(tmp_path / 'b', unseen=('red dog',))
+
+
+def alone(content: dict):
+    """Objects that nothing stands before or beside, each with its image."""
+    images = {image['id']: image for image in content['images']}
+    counts = Counter(one['image_id'] for one in content['annotations'])
+    for one in content['annotations']:
+        if counts[one['image_id']] == 1 and one['visible'] > 0.95:
+            yield one, images[one['image_id']]
+
+
+def test_captions_that_name_alone(tmp_path):
+    """The same images; what is there by colour and kind, with textures, and by kind, without a place."""
+    for captions in ('names', 'sentences'):
+        few = dict(smallest=0.5, images=40, val_images=2, size=48, objects=2, unseen=('red circle',))
+        make_shapes(tmp_path / captions, captions=captions, **few)
+    read = {one: (tmp_path / one / 'annotations/captions_train.json').read_text() for one in ('names', 'sentences')}
+    named = json.loads((tmp_path / 'names/annotations/combinations_train.json').read_text())
+    shown = {image['id']: Counter() for image in named['images']}
+    for one in named['annotations']:
+        shown[one['image_id']][tuple(one['combination'].split())] += 1
+    first, kinds = {}, {number: Counter() for number in shown}
+    by_kind = []
+    for number, names in shown.items():
+        for (_, kind), count in names.items():
+            kinds[number][kind] += count
+    for one in json.loads(read['names'])['annotations']:
+        first.setdefault(one['image_id'], one['caption'])
+        said = words(one['caption'])
+        if set(said) & set(COLOURS) or not shown[one['image_id']]:
+            assert objects_of(one['caption']) == shown[one['image_id']]
+        else:  # of kinds alone
+            assert {singular(word) for word in said} & set(CLASSES) == set(kinds[one['image_id']])
+            by_kind.append(one['caption'])
+        assert not {'on', 'in', 'under', 'between', 'against', 'the'} & set(one['caption'].lower().split())
+    assert len(by_kind) > 30 and first.keys() == shown.keys() and 'No shapes.' in first.values()
+    for image in sorted((tmp_path / 'names/train').iterdir())[:3]:
+        assert image.read_bytes() == (tmp_path / 'sentences/train' / image.name).read_bytes()
+    widths = [max(one['bbox'][2:]) / (image['width'] * image['height']) ** 0.5 for one, image in alone(named)]
+    assert len(widths) > 10 and min(widths) > 0.3
+    with pytest.raises(ValueError, match='smallest=0.8 must lie'):
+        make_shapes(tmp_path / 'b', smallest=0.8)
+    with pytest.raises(ValueError, match="captions='long' is unknown"):
+        make_shapes(tmp_path / 'b', captions='long')

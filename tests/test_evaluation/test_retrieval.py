@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from mmparts.evaluation import RetrievalRecall
+from mmparts.evaluation import EqualTextRecall, RerankedRecall, RetrievalRecall
+from mmparts.evaluation.reranking import reranked
 from mmparts.evaluation.retrieval import joined, recalls
 
 
@@ -41,3 +42,77 @@ def test_metric_joins_items_of_one_image():
     images, texts, owner = joined(metric.results)
     assert images.shape == (2, 4) and texts.shape == (4, 4) and owner.tolist() == [0, 1, 1, 0]
     assert list(metric.compute_metrics(metric.results)) == metric.names() == ['image_R@1', 'text_R@1', 'mean_R']
+
+
+def samples(texts, dims=4, seed=0):
+    """Images with these texts, whose embeddings are random."""
+    draw = torch.Generator().manual_seed(seed)
+    made = []
+    for number, own in enumerate(texts):
+        image, rows = (F.normalize(torch.randn(count, dims, generator=draw), dim=-1) for count in (1, len(own)))
+        made.append(dict(img_id=number, gt_texts=own, pred_embeddings=dict(image=image[0], text=rows)))
+    return made
+
+
+def test_images_that_share_a_text_are_all_right():
+    texts = [['a ring'], ['a star', 'a red star'], ['a ring', 'a blue ring'], ['a star'], ['a cross']]
+    made = samples(texts)
+    vectors = {}  # the same text has the same embedding
+    for sample in made:
+        for row, text in enumerate(sample['gt_texts']):
+            sample['pred_embeddings']['text'][row] = vectors.setdefault(text, sample['pred_embeddings']['text'][row])
+    metric = EqualTextRecall(ks=(1, 2))
+    metric.process({}, made)
+    found = metric.compute_metrics(metric.results)
+
+    names, images = list(vectors), [sample['pred_embeddings']['image'] for sample in made]
+    for k in (1, 2):
+        hits = []
+        for name in names:
+            order = sorted(range(5), key=lambda i, name=name: -float(images[i] @ vectors[name]))[:k]
+            hits.append(any(name in texts[i] for i in order))
+        assert found[f'image_R@{k}'] == pytest.approx(100 * sum(hits) / len(names), abs=1e-3)
+        hits = []
+        for i, own in enumerate(texts):
+            order = sorted(names, key=lambda name, i=i: -float(images[i] @ vectors[name]))[:k]
+            hits.append(any(name in own for name in order))
+        assert found[f'text_R@{k}'] == pytest.approx(100 * sum(hits) / 5, abs=1e-3)
+    metric.results[0] = (metric.results[0][0], ('a ring', 'another'))
+    with pytest.raises(ValueError, match='2 texts and embeddings of 1'):
+        metric.compute_metrics(metric.results)
+
+
+def test_the_best_are_put_in_order_by_matching():
+    """Against one by one; those that are not among the best stay behind, in the order of their cosines."""
+    cosines = torch.randn(3, 7, generator=torch.Generator().manual_seed(1)).clamp(-1, 1)
+    logits = torch.randn(3, 7, generator=torch.Generator().manual_seed(2))
+    asked = []
+
+    def match(queries, keys):
+        asked.extend(zip(queries, keys))
+        return logits[queries, keys]
+
+    found = reranked(cosines, 3, match)
+    for query in range(3):
+        order = sorted(range(7), key=lambda key, query=query: -float(cosines[query, key]))
+        best = sorted(order[:3], key=lambda key, query=query: -float(cosines[query, key] + logits[query, key]))
+        assert found[query].argsort(descending=True).tolist() == best + order[3:]
+    assert len(asked) == 9
+
+
+def test_matching_that_knows_finds_all():
+    made = samples([['a'], ['b', 'c'], ['d']])
+    for number, sample in enumerate(made):
+        sample.update(
+            pred_tokens=torch.full((2, 3), number), pred_ids=[torch.tensor([number])] * len(sample['gt_texts'])
+        )
+    metric = RerankedRecall(best=4, ks=(1,))
+    metric.process({}, made)
+    with pytest.raises(RuntimeError, match='MatcherHook'):
+        metric.compute_metrics(metric.results)
+    metric.match = lambda tokens, ids: torch.tensor([5.0 * (t[0, 0] == i[0]) for t, i in zip(tokens, ids)])
+    assert metric.compute_metrics(metric.results) == dict(zip(metric.names(), (100.0, 100.0, 100.0)))
+    metric.match = lambda tokens, ids: torch.tensor([-5.0 * (t[0, 0] == i[0]) for t, i in zip(tokens, ids)])
+    assert metric.compute_metrics(metric.results)['mean_R'] == 0.0
+    with pytest.raises(ValueError, match='best=5'):
+        RerankedRecall(best=5)

@@ -534,3 +534,32 @@ def test_clip_with_captioning_and_blip_without_queue():
         losses = model(*batch(), mode='loss')
         sum(value for name, value in losses.items() if 'loss' in name).backward()
         assert not [name for name, p in model.named_parameters() if p.grad is None]
+
+
+def test_pairs_are_matched_after_all_were_seen():
+    """From the tokens and ids that samples carry: the logit is that of the pair itself, whatever stands beside it."""
+    model = pretraining(inference=dict(type='mmparts.MatchedEmbeddings')).eval()
+    inputs, samples = batch()
+    model.data_preprocessor.inputs['text'].of_ids = lambda ids: Texts(
+        torch.nn.utils.rnn.pad_sequence(ids, batch_first=True),
+        torch.nn.utils.rnn.pad_sequence([torch.ones_like(one) for one in ids], batch_first=True).bool(),
+    )
+    with torch.no_grad():
+        said = model(inputs, samples, mode='predict')
+        match = model.inference.matcher(model)
+        images, texts = [0, 2, 3, 1], [0, 1, 3, 0]
+        found = match([said[i].pred_tokens for i in images], [said[t].pred_ids[0] for t in texts])
+        numbers = torch.tensor(images)
+        kept = Texts(inputs['text'].ids[texts], inputs['text'].keep[texts])
+        wanted = model.objectives['matching'].of_pairs(States(model, inputs), numbers, kept)[:, 1]
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
+    assert set(said[0].pred_embeddings) == {'image', 'text'}
+    with pytest.raises(ValueError, match='must be a Matching'):
+        pretraining(inference=dict(type='mmparts.MatchedEmbeddings', objective='captioning'))
+
+
+def test_tokens_of_any_backbone_are_looked_at():
+    maps = dict(type='mmparts.ClipResNet', arch=dict(num_blocks=(1, 1), width=8, out_dims=8, image_size=32), out='maps')
+    tower = MODELS.build(dict(type='mmparts.ImageTower', backbone=dict(maps, out_indices=(1,))))
+    state = tower(torch.randn(2, 3, 32, 32))
+    assert tower.has_tokens and state.tokens.shape == (2, 16, 64) and state.pooled.shape == (2, 64)

@@ -12,8 +12,16 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import nn
 
-from mmparts.multimodal.objectives.contrastive import BatchKeys, Contrastive, LogitScale, OwnPair, gather
-from mmparts.multimodal.states import States
+from mmparts.multimodal.objectives.contrastive import (
+    BatchKeys,
+    Contrastive,
+    EqualTextKeys,
+    LogitScale,
+    OwnPair,
+    gather,
+    text_numbers,
+)
+from mmparts.multimodal.states import States, Texts
 
 BATCH, DIMS = 6, 5
 
@@ -111,6 +119,25 @@ def test_label_smoothing_is_that_of_torch():
     logits, own = image @ text.T / 0.07, torch.arange(BATCH)
     both = [F.cross_entropy(each, own, label_smoothing=0.1) for each in (logits, logits.T)]
     assert step(label_smoothing=0.1)[0] == pytest.approx((sum(both) / 2).item(), abs=1e-6)
+
+
+def test_equal_texts_are_right_in_equal_shares():
+    """However long the padding of each is."""
+    ids = torch.tensor([[2, 5, 3, 0], [2, 6, 3, 0], [2, 5, 3, 0], [2, 5, 5, 3]])
+    texts = Texts(ids, torch.tensor([[1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 0], [1, 1, 1, 1]]).bool())
+    states = States(Encoder(), dict(text=texts))
+    own = EqualTextKeys().own(states, 'image')
+    assert own.tolist() == [[0.5, 0, 0.5, 0], [0, 1, 0, 0], [0.5, 0, 0.5, 0], [0, 0, 0, 1]]
+    short = Texts(ids[:3, :3], texts.keep[:3, :3])
+    assert text_numbers(short).tolist() == text_numbers(texts).tolist()[:3]
+
+    states._embeddings = {name: F.normalize(torch.randn(4, DIMS), dim=-1) for name in ('image', 'text')}
+    losses = Contrastive(keys=dict(type=EqualTextKeys))(states)
+    logits = states._embeddings['image'] @ states._embeddings['text'].T / 0.07
+    wanted = -sum((own * each.log_softmax(1)).sum(1).mean() for each in (logits, logits.T)) / 2
+    torch.testing.assert_close(losses['loss'], wanted)
+    right = [(own.gather(1, each.argmax(1)[:, None]) > 0).float().mean() for each in (logits, logits.T)]
+    assert float(losses['accuracy']) == pytest.approx(float(sum(right)) / 2)
 
 
 def test_soft_targets_and_keys_with_a_queue_are_parts():

@@ -14,6 +14,7 @@ from mmparts.multimodal.tokenizers import (
     Gpt2Tokenizer,
     RobertaTokenizer,
     SentencePieceTokenizer,
+    WordTokenizer,
 )
 
 FROM_FILES = (ClipTokenizer, BertTokenizer, Gpt2Tokenizer, RobertaTokenizer, SentencePieceTokenizer)
@@ -176,3 +177,37 @@ def test_damaged_merges_are_named_with_their_line(tmp_path):
     path.write_text('no archive')
     with pytest.raises(ValueError, match='is no gzipped list of merges'):
         ClipTokenizer(str(path)).framed('a')
+
+
+def test_words_of_a_list():
+    tokenizer = WordTokenizer(('a', 'red', 'ring', '.', "it's"), context_length=7, extra=('[DEC]',))
+    ids = tokenizer.framed("A red [MASK]. It's").ids
+    assert ids == [2, 5, 6, 4, 8, 9, 3] and tokenizer.decode(ids) == "a red. it's"
+    assert tokenizer.framed('a dog [SEP] a').ids == [2, 5, 1, 3, 5, 3] and tokenizer.framed('a dog').words == [
+        -1,
+        0,
+        1,
+        -1,
+    ]
+    assert tokenizer.vocab_size == 11 and tokenizer.id_of('[DEC]') == 10
+    for wrong, why in ((('a', 'a'), "'a' is there twice"), (('red ring',), "'red ring' is no single word")):
+        with pytest.raises(ValueError, match=why):
+            WordTokenizer(wrong)
+
+
+def test_the_list_of_the_generated_set_has_all_its_words():
+    import numpy as np
+    from mmengine.config import Config
+
+    from mmparts.datasets.shapes.captions import STYLES
+    from mmparts.datasets.shapes.scene import sample_scene
+    from mmparts.registry import TASK_UTILS
+
+    tokenizer = TASK_UTILS.build(Config.fromfile('configs/_base_/models/shapes_words.py').tokenizer)
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        scene = sample_scene(rng, 64, 48, empty=seed % 20 == 0)
+        for text in [text for style in STYLES.values() for text in style(scene, rng)]:
+            ids = tokenizer.framed(text).ids
+            assert tokenizer.unk_id not in ids, text
+            assert tokenizer.decode(ids) == text.lower()

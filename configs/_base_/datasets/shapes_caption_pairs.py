@@ -1,5 +1,5 @@
 # The generated set "shapes", two captions in a text, with regions of a small DINO of ours:
-# python tools/make_shapes.py --out data/shapes_pairs --images 4000 --size 64 --objects 2
+# python tools/make_shapes.py --out data/shapes_pairs --images 4000 --size 64 --objects 2 --smallest 0.4
 # mmparts data regions configs/dino/dino-4scale_small_1xb8-9e_shapes.py DINO.pth data/shapes_pairs \
 #   --out data/shapes_pairs/regions
 # Another folder: --cfg-options data_root=FOLDER.

@@ -1,5 +1,7 @@
-# The generated set "shapes" with captions, one object an image; ten names of colour and kind are for the split
-# `unseen`: python tools/make_shapes.py --out data/shapes_captions --images 2000 --size 64 --objects 1 --unseen \
+# The generated set "shapes", one object an image, with captions that name it by colour and kind, with its texture, and
+# by kind alone; ten names of colour and kind are for the split `unseen`:
+# python tools/make_shapes.py --out data/shapes_captions --images 6000 --size 64 --objects 1 --smallest 0.5 \
+#   --captions names --unseen \
 #   "red circle, blue star, green ring, yellow cross, purple square, orange triangle, cyan circle, pink star, \
 #   white ring, black cross"
 # Another folder: --cfg-options data_root=FOLDER.
@@ -9,7 +11,8 @@ load = [
     dict(type='mmparts.LoadCheckedImage'),
     dict(type='mmcv.Resize', scale=(64, 64), interpolation='bicubic', backend='pillow'),
 ]
-train_pipeline = [*load, dict(type='RandomFlip', prob=0.5), dict(type='mmparts.PackMultimodal', texts='first')]
+flip = dict(type='RandomFlip', prob=0.5)
+train_pipeline = [*load, flip, dict(type='mmparts.PackMultimodal', texts='random')]
 test_pipeline = [*load, dict(type='mmparts.PackMultimodal')]
 train_dataloader = dict(
     batch_size=64,
@@ -36,5 +39,5 @@ val_dataloader = dict(
     ),
 )
 test_dataloader = val_dataloader
-val_evaluator = dict(type='mmparts.RetrievalRecall')
+val_evaluator = dict(type='mmparts.EqualTextRecall')
 test_evaluator = val_evaluator

@@ -1,7 +1,7 @@
-# A BLIP of a few minutes: images of 64 pixels, four layers of ViT and three of MED. Vocabulary: BERT's.
-_base_ = './blip_pretrain.py'
+# A BLIP of a few minutes: images of 64 pixels, four layers of ViT and three of MED, words of the generated set.
+_base_ = ['./blip_pretrain.py', './shapes_words.py']
 model = dict(
-    data_preprocessor=dict(inputs=dict(text=dict(tokenizer=dict(context_length=40)))),
+    data_preprocessor=dict(inputs=dict(text=dict(tokenizer=_base_.tokenizer))),
     towers=dict(
         image=dict(
             backbone=dict(

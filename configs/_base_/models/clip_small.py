@@ -9,4 +9,5 @@ model = dict(
         text=dict(embed_dims=128, num_layers=2, num_heads=4),
     ),
     projections=dict(text=128),
+    objectives=dict(contrastive=dict(keys=dict(type='mmparts.EqualTextKeys'))),
 )

@@ -1,6 +1,8 @@
 # A ONE-PEACE of a few minutes: images of 64 pixels, texts of bytes, sounds at 8 kHz; all three are trained together.
+# There are few texts, so that equal ones meet in a batch.
 _base_ = './one_peace.py'
 arch = dict(embed_dims=96, num_layers=4, num_heads=4, mlp_dims=192)
+keys = dict(type='mmparts.EqualTextKeys', gradient=False)
 projection = dict(type='mmparts.LinearProjection', out_dims=64)
 model = dict(
     data_preprocessor=dict(
@@ -18,10 +20,11 @@ model = dict(
     fusion=dict(arch=arch, drop_path=0.1, layer_scale=0.1),
     projections=dict(image=projection, text=projection, audio=projection),
     objectives=dict(
+        contrastive=dict(keys=keys),
         sound=dict(
             type='mmparts.Contrastive',
             between=('text', 'audio'),
-            keys=dict(type='mmparts.BatchKeys', gradient=False),
+            keys=keys,
             scale=dict(type='mmparts.LogitScale', least=1.0),
         ),
         denoising=dict(

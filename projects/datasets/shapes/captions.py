@@ -19,6 +19,17 @@ NOUNS = {'sky': 'a cloudy sky', 'grass': 'grass', 'brick': 'a brick wall', 'sand
 LARGE = 1.5  # a shape is called large beside one whose diameter is this many times smaller
 
 
+def names_only(scene: Scene, rng: np.random.Generator) -> list[str]:
+    """What is shown, counted by colour and kind, with textures, and by kind alone; no place and no relations."""
+    if not scene.shapes:
+        return ['No shapes.']
+    textured = Counter(noun(shape) for shape in scene.shapes)
+    plain = Counter(f'{shape.colour} {shape.kind}' for shape in scene.shapes)
+    kinds = Counter(shape.kind for shape in scene.shapes)
+    captions = [f'{enumerate_all(counts)}.' for counts in (plain, textured, kinds)]
+    return [caption[0].upper() + caption[1:] for caption in dict.fromkeys(captions)]
+
+
 def describe(scene: Scene, rng: np.random.Generator) -> list[str]:
     """Two to five different captions: counts by colour, counts by kind, and relations between pairs of shapes."""
     if not scene.shapes:
@@ -88,3 +99,6 @@ def relate(scene: Scene, names: list[str], near: int, far: int) -> str | None:
         return None
     side = ('to the right of' if dx > 0 else 'to the left of') if abs(dx) > abs(dy) else 'below' if dy > 0 else 'above'
     return f'{with_article(names[near])} is {side} {with_article(names[far])}.'
+
+
+STYLES = dict(sentences=describe, names=names_only)

@@ -110,10 +110,12 @@ class Rules:
 
     Args:
         objects: most of them.
+        smallest: least diameter, a share of sqrt(width * height), at most ``LARGEST``.
         only, never: names like ``red circle`` that objects must have, and must not have; empty: any, none.
     """
 
     objects: int = MAX_OBJECTS
+    smallest: float = SMALLEST
     only: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
 
@@ -161,7 +163,7 @@ def place_shapes(rng: np.random.Generator, width: int, height: int, rules: Rules
     side = np.sqrt(width * height)
     shapes = []
     for _ in range(rng.integers(1, rules.objects + 1)):
-        diameter = side * np.exp(rng.uniform(np.log(SMALLEST), np.log(LARGEST)))
+        diameter = side * np.exp(rng.uniform(np.log(rules.smallest), np.log(LARGEST)))
         margin = 0.4 * diameter  # at most a little of a shape leaves the image
         x, y = rng.uniform(margin, width - margin), rng.uniform(margin, height - margin)
         if shapes and rng.random() < 0.4:

@@ -27,8 +27,8 @@ from mmengine.logging import print_log
 from pycocotools import mask as rle
 
 from ..files import coco_mask, dump, save, whole_folder
-from .captions import describe
-from .scene import MAX_OBJECTS, OUTLINES, Rules, Scene, combinations, sample_scene
+from .captions import STYLES
+from .scene import LARGEST, MAX_OBJECTS, OUTLINES, SMALLEST, Rules, Scene, combinations, sample_scene
 from .texture import STUFF
 
 VERSION = 1  # raise it whenever an image or an annotation changes
@@ -78,11 +78,13 @@ class Manifest:
     name: str = 'shapes'
     objects: int = MAX_OBJECTS
     unseen: tuple[str, ...] = ()
+    captions: str = 'sentences'
+    smallest: float = SMALLEST
 
     def said(self) -> dict:
         """As it is written: what was added later, where it is not the default."""
         plain = asdict(self)
-        later = dict(objects=MAX_OBJECTS, unseen=())
+        later = dict(objects=MAX_OBJECTS, unseen=(), captions='sentences', smallest=SMALLEST)
         return {key: value for key, value in plain.items() if key not in later or value != later[key]}
 
     @property
@@ -95,8 +97,8 @@ class Manifest:
 
     def rules(self, split: str) -> Rules:
         if split == 'unseen':
-            return Rules(self.objects, only=self.unseen)
-        return Rules(self.objects, never=self.unseen)
+            return Rules(self.objects, self.smallest, only=self.unseen)
+        return Rules(self.objects, self.smallest, never=self.unseen)
 
 
 def make_shapes(
@@ -109,6 +111,8 @@ def make_shapes(
     workers: int = 1,
     objects: int = MAX_OBJECTS,
     unseen: Sequence[str] = (),
+    captions: str = 'sentences',
+    smallest: float = SMALLEST,
 ) -> bool:
     """Write the data set into the folder ``out``; do nothing when the same one is there.
 
@@ -122,6 +126,8 @@ def make_shapes(
         objects: most of them in an image.
         unseen: names like ``red circle`` that no object of ``train`` and ``val`` has; a third split, ``unseen``, as
             large as ``val``, has no others.
+        captions: 'sentences', which also say where and beside what, or 'names', which say what is shown alone.
+        smallest: least diameter of an object, a share of the side of the image, up to 0.7.
 
     Returns:
         True if it was written, False if it was there already.
@@ -138,7 +144,12 @@ def make_shapes(
         raise ValueError(f'unseen: {strange[0]!r} is none of the names, which are like {combinations()[0]!r}')
     if len(set(unseen)) == len(combinations()):
         raise ValueError('unseen: all names are, and none is left to train on')
-    manifest = Manifest(images, val_images, size, seed, objects=objects, unseen=tuple(unseen))
+    if captions not in STYLES:
+        raise ValueError(f'captions={captions!r} is unknown; choose from {", ".join(map(repr, STYLES))}')
+    if not 0.1 <= smallest <= LARGEST:
+        raise ValueError(f'smallest={smallest} must lie between 0.1 and {LARGEST}')
+    said = dict(objects=objects, unseen=tuple(unseen), captions=captions, smallest=smallest)
+    manifest = Manifest(images, val_images, size, seed, **said)
     out = Path(out).absolute()
     if is_there(out, manifest, overwrite):
         print_log(f'{out}: shapes version {VERSION} with {images} + {val_images} images is there already', 'current')
@@ -229,7 +240,7 @@ def write_picture(root: Path, split: str, manifest: Manifest, index: int) -> dic
     return dict(
         image=dict(id=image_id, file_name=f'{name}.jpg', width=width, height=height),
         segments=segments(scene, named=bool(manifest.unseen)),
-        captions=describe(scene, rng),
+        captions=STYLES[manifest.captions](scene, rng),
     )
 
 

@@ -2,7 +2,7 @@
 
 from .captioning import Captioning
 from .classes import AnswerClasses, JointClasses, JointHead
-from .contrastive import BatchKeys, Contrastive, OwnPair
+from .contrastive import BatchKeys, Contrastive, EqualTextKeys, OwnPair
 from .masked import ColourCodes, MaskedData, MaskedWords
 from .masking import BlockMasking, WordMasking
 from .matching import HardNegatives, Matching
@@ -15,6 +15,7 @@ __all__ = [
     'Captioning',
     'ColourCodes',
     'Contrastive',
+    'EqualTextKeys',
     'HardNegatives',
     'JointClasses',
     'JointHead',

@@ -6,6 +6,7 @@ momentum copy and a queue); `targets`, which of the keys are right (one's own; s
 """
 
 import math
+import zlib
 from collections.abc import Sequence
 
 import torch
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS, build_part
 from ..roles import Objective, Part
-from ..states import States
+from ..states import States, Texts
 
 
 @MODELS.register_module()
@@ -76,6 +77,25 @@ class BatchKeys(Keys):
 
     def own(self, states: States, name: str) -> Tensor:
         return super().own(states, name) + rank() * len(states.embedding(name))
+
+
+@MODELS.register_module()
+class EqualTextKeys(BatchKeys):
+    """The batch of all processes, in which all items whose texts read the same are right, in equal shares: small worlds
+    have few texts, and the same one twice is no negative of itself.
+
+    Args:
+        text: name of the modality whose texts are compared.
+    """
+
+    def __init__(self, text: str = 'text', gradient: bool = True, init_cfg: dict | None = None):
+        super().__init__(gradient, init_cfg)
+        self.text = text
+
+    def own(self, states: States, name: str) -> Tensor:
+        numbers = text_numbers(states.inputs[self.text])
+        same = (numbers[:, None] == gather(numbers)[None]).float()
+        return same / same.sum(1, keepdim=True)
 
 
 class Targets(Part):
@@ -152,6 +172,12 @@ def check_pairs(states: States, first: str, second: str):
     counts = [len(states.embedding(name)) for name in (first, second)]
     if counts[0] != counts[1]:
         raise ValueError(f'{counts[0]} of {first} and {counts[1]} of {second} in a batch: give each item one of both')
+
+
+def text_numbers(texts: Texts) -> Tensor:
+    """T: a number for each text, equal where texts are, however long the padding."""
+    rows = (ids[keep].tolist() for ids, keep in zip(texts.ids.cpu(), texts.keep.cpu()))
+    return torch.tensor([zlib.crc32(repr(row).encode()) for row in rows], device=texts.ids.device)
 
 
 def rank() -> int:

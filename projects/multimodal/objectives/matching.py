@@ -111,6 +111,12 @@ class Matching(Objective):
         numbers = torch.zeros(len(texts), dtype=torch.long, device=texts.ids.device)
         return self.of_pairs(States(model, inputs), numbers, texts).softmax(-1)[:, 1]
 
+    def of_tokens(self, model, tokens: Tensor, texts: Texts) -> Tensor:
+        """Logits P 2 of texts, each with the image whose tower gave these tokens, P S C."""
+        image, text = self.between
+        states = States(model, {text: texts}, towers={image: State(tokens)})
+        return self.head(states.joint(image, text).pooled)
+
     def of_pairs(self, states: States, images: Tensor, texts: Texts) -> Tensor:
         """Logits P 2 of texts, each with the image of the batch that ``images`` (P) numbers."""
         image, text = self.between

@@ -6,6 +6,7 @@ from .bytes import ByteTokenizer
 from .clip import ClipTokenizer
 from .gpt2 import Gpt2Tokenizer, RobertaTokenizer
 from .sentence_piece import SentencePieceTokenizer
+from .words import WordTokenizer
 
 __all__ = [
     'BertTokenizer',
@@ -16,4 +17,5 @@ __all__ = [
     'RobertaTokenizer',
     'SentencePieceTokenizer',
     'Tokenizer',
+    'WordTokenizer',
 ]

@@ -5,11 +5,11 @@ _base_ = [
     '../_base_/schedules/schedule_classify_small.py',
     '../_base_/multimodal_runtime.py',
 ]
-train_cfg = dict(max_epochs=8, val_interval=8)
-optim_wrapper = dict(optimizer=dict(lr=3e-3))
+train_cfg = dict(max_epochs=12, val_interval=6)
+optim_wrapper = dict(optimizer=dict(lr=2e-3))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=20),
-    dict(type='CosineAnnealingLR', by_epoch=True, eta_min_ratio=1e-3, begin=0, end=8, convert_to_iter_based=True),
+    dict(type='CosineAnnealingLR', by_epoch=True, eta_min_ratio=1e-3, begin=0, end=12, convert_to_iter_based=True),
 ]
-default_hooks = dict(checkpoint=dict(interval=8, save_best=None))
+default_hooks = dict(checkpoint=dict(interval=6, save_best=None))
 auto_scale_lr = dict(base_batch_size=64)
