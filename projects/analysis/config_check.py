@@ -28,7 +28,7 @@ Keys = tuple[str | int, ...]  # the way to an entry of a config
 
 # Entry of a config (a pattern) -> registries of its parts, and of parts under certain names below it.
 INIT = {'init_cfg': ('WEIGHT_INITIALIZERS',)}
-SOURCE = {'source': ('TASK_UTILS',)}
+SOURCE = dict.fromkeys(('source', 'tokenizer'), ('TASK_UTILS',))
 TRANSFORMS = {**dict.fromkeys(('pipeline', 'transforms', 'switch_pipeline'), ('TRANSFORMS',)), **SOURCE}
 ROOTS: dict[str, tuple[tuple[str, ...], dict[str, tuple[str, ...]]]] = {
     r'model|tta_model': (('MODELS', 'TASK_UTILS'), INIT),
