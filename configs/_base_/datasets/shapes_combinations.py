@@ -26,7 +26,9 @@ test_pipeline = [_base_.load_image, resize, _base_.load_boxes, _base_.pack_test]
 of_seen = dict(data_root=data_root, metainfo=dict(classes=seen), ignore_categories='*', allow_missing='*')
 train_dataloader = dict(
     batch_size=16,
-    dataset=dict(ann_file='annotations/combinations_train.json', indices=2000, pipeline=train_pipeline, **of_seen),
+    dataset=dict(
+        ann_file='annotations/combinations_train.json', indices=list(range(2000)), pipeline=train_pipeline, **of_seen
+    ),
 )
 val_dataloader = dict(
     batch_size=16, dataset=dict(ann_file='annotations/combinations_val.json', pipeline=test_pipeline, **of_seen)
