@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from ..registry import TASKS
+from ..visualization.bars import bars
 from .classification import Classification
 from .modalities import Modalities
 
@@ -146,4 +147,8 @@ class Grounding(Modalities):
         return [(0, None) for _ in info.get('phrases', ())]
 
     def views(self, image: np.ndarray, sample, prefix: str, classes, score_thr) -> list[tuple[str, Image.Image]]:
-        return []
+        if prefix == 'gt':
+            return [(next(iter(sample.get('gt_texts') or ()), 'no sentence'), self.plain(image))]
+        looks = [row.max(0) for row in sample.get('pred_phrase_regions', ())]
+        rows = [(f'phrase {number}: region {int(best)}', float(value)) for number, (value, best) in enumerate(looks)]
+        return [('image', self.plain(image)), *([('the best region of each phrase', bars(rows))] if rows else [])]
