@@ -1,16 +1,20 @@
 """Hyperspectral cubes: formats that hold the same, bad files, mmseg's transforms on many bands."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 from mmengine.dataset import Compose
+from mmengine.registry import DefaultScope
 from volume_files import REAL
 
 from mmparts.datasets.check_classes import warn_of_overlap
 from mmparts.datasets.cubes import INTERLEAVES, CubeDataset, LoadCube, read_cube
 from mmparts.datasets.volumes import BadVolume
+from mmparts.registry import DATASETS, METRICS
 
 MUUFL = REAL / 'muufl_hyperspectral' / 'muufl_dev.npz'
 
@@ -156,6 +160,39 @@ def test_rows_of_one_scene_train_and_others_validate(tmp_path):
     train = load(dict(img_path=tmp_path / 'c.npz', rows=(0, 45)))
     val = load(dict(img_path=tmp_path / 'c.npz', rows=(45, 60)))
     assert train['img'].shape == (45, 90, 64) and val['img'].shape == (15, 90, 64) == (*val['ori_shape'], 64)
+
+
+@pytest.mark.skipif(not MUUFL.is_file(), reason='needs the real data')
+def test_a_linear_classifier_of_what_networks_see_names_the_materials():
+    """Nothing that a network needs is lost on the way from the file to the metric."""
+    cfg = Config.fromfile(Path(__file__).parents[2] / 'configs' / '_base_' / 'datasets' / 'muufl_hyperspectral.py')
+    parts = []
+    with DefaultScope.overwrite_default_scope('mmseg'):
+        for loader in (cfg.train_dataloader, cfg.val_dataloader):
+            how = dict(data_root=str(MUUFL.parent), repeats=1, pipeline=[cfg.load_cube, cfg.pack])
+            parts.append(DATASETS.build({**loader.dataset, **how}))
+        metric = METRICS.build({**cfg.val_evaluator, 'collect_device': 'cpu'})
+    (train,), (val,) = parts
+
+    known = (train['data_samples'].gt_sem_seg.data[0] != 255).flatten()
+    spectra, truth = train['inputs'].flatten(1).T[known], train['data_samples'].gt_sem_seg.data.flatten()[known].long()
+    linear = torch.nn.Linear(64, 5)
+    optimiser = torch.optim.LBFGS(linear.parameters(), max_iter=500, line_search_fn='strong_wolfe')
+
+    def loss():
+        optimiser.zero_grad()
+        decay = linear.weight.square().sum() / 2 / len(truth)  # what scikit-learn calls C = 1
+        value = torch.nn.functional.cross_entropy(linear(spectra), truth) + decay
+        value.backward()
+        return value
+
+    optimiser.step(loss)
+    sample = val['data_samples']
+    guess = linear(val['inputs'].movedim(0, -1)).argmax(-1)
+    metric.dataset_meta = parts[1].metainfo
+    metric.process({}, [dict(sample.to_dict(), pred_sem_seg=dict(data=guess[None]))])
+    found = metric.evaluate(1)
+    assert found['aAcc'] >= 98 and found['mDice'] >= 95
 
 
 # holds: missing, empty, truncated, a web page

@@ -54,9 +54,25 @@ def test_trains_on_odd_cubes(cfg):
     trains(build(cfg), [(20, 27), (16, 25)], num_classes=2)
 
 
+@pytest.mark.parametrize(('num_groups', 'seen'), [(None, False), (1, True)])
+def test_without_norms_a_pixel_does_not_see_the_other_end_of_a_patch(num_groups, seen):
+    """Each map but the finest has half the bands of the one before; all have the places of the image."""
+    how = dict(channels=(4, 8), num_heads=2, dropout=0.0, pool_places=False, num_groups=num_groups)
+    encoder = build(spectr(bands=18, **how)).encoder.eval()
+    image = torch.randn(1, 18, 5, 24)
+    other = image.clone()
+    other[..., -1] += 5
+    with torch.no_grad():
+        for stride, before, after in zip((1, 2), encoder(image), encoder(other)):
+            assert before.shape[2:] == (18 // stride, 5, 24)
+            assert not before[..., -4:].isclose(after[..., -4:]).all()
+            assert before[..., :12].allclose(after[..., :12], atol=1e-6) != seen
+    assert encoder.strides == ((1, 1, 1), (2, 1, 1))
+
+
 def test_a_cube_that_is_too_small_is_refused():
     model = build(spectr(bands=6, **SMALL))
-    with pytest.raises(ValueError, match='6 bands and 20x20 pixels is too small for its 4 levels; at least 8'):
+    with pytest.raises(ValueError, match='6 bands and 20x20 pixels is too small for its 4 levels; at least 8 bands'):
         model(torch.randn(1, 6, 20, 20))
 
 

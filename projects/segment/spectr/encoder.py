@@ -3,7 +3,7 @@ https://arxiv.org/abs/2103.03604; journal version of 2023).
 
 What differs from the official codes: pooling halves bands, rows and columns, whatever the size, where they pool to a
 configured size with rows and columns swapped; convolutions do not pad the bands (``band_padding=1`` does as the demo of
-2021 does, whose first level grows by two bands a convolution).
+2021 does, whose first level grows by two bands a convolution). Pooling can spare the places, and norms can be left out.
 """
 
 from collections.abc import Sequence
@@ -18,15 +18,17 @@ from .attention import SpectralTransformer
 GROUPS = 8
 
 
-def group_norm(channels: int, num_groups: int = GROUPS) -> nn.GroupNorm:
-    """Of so many groups, or of one where there are fewer channels."""
+def group_norm(channels: int, num_groups: int | None = GROUPS) -> nn.Module:
+    """Of so many groups, or of one where there are fewer channels; None: no norm."""
+    if num_groups is None:
+        return nn.Identity()
     return nn.GroupNorm(num_groups if channels >= num_groups else 1, channels)
 
 
 class BandNorm(nn.Module):
     """A group norm of each band by itself; all bands share its factors. B C S H W."""
 
-    def __init__(self, channels: int, num_groups: int = GROUPS):
+    def __init__(self, channels: int, num_groups: int | None = GROUPS):
         super().__init__()
         self.norm = group_norm(channels, num_groups)
 
@@ -41,7 +43,7 @@ class CubeConv(nn.Module):
     Args:
         band_norm: a norm of each band before the convolution ('scr', 2023); else a group norm of the cube after it
             ('cgr', 2021).
-        num_groups: of the norm.
+        num_groups: of the norm; None: a bias in its place.
     """
 
     def __init__(
@@ -51,11 +53,11 @@ class CubeConv(nn.Module):
         kernel: Sequence[int],
         padding: Sequence[int],
         band_norm: bool,
-        num_groups: int = GROUPS,
+        num_groups: int | None = GROUPS,
     ):
         super().__init__()
         self.band_norm = band_norm
-        self.conv = nn.Conv3d(in_channels, out_channels, kernel, padding=padding, bias=False)
+        self.conv = nn.Conv3d(in_channels, out_channels, kernel, padding=padding, bias=num_groups is None)
         self.norm = BandNorm(in_channels, num_groups) if band_norm else group_norm(out_channels, num_groups)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -67,7 +69,7 @@ class CubeConvs(nn.Sequential):
     """Two convolutions of a cube with group norm and ReLU: a block of the way up."""
 
     def __init__(
-        self, in_channels: int, out_channels: int, dims: int = 3, kernel_size: int = 3, num_groups: int = GROUPS
+        self, in_channels: int, out_channels: int, dims: int = 3, kernel_size: int = 3, num_groups: int | None = GROUPS
     ):
         how = ((kernel_size,) * 3, (kernel_size // 2,) * 3, False, num_groups)
         super().__init__(CubeConv(in_channels, out_channels, *how), CubeConv(out_channels, out_channels, *how))
@@ -82,8 +84,11 @@ class SpectralEncoder(BaseModule):
         channels: of the levels, fine to coarse.
         band_norm: see :class:`CubeConv`.
         band_padding: see above.
-        num_groups: of the norms, 8 in the official code, whose narrowest map has 64 channels. A norm with a group for
-            each channel forgets how much of a patch is of one material: narrow nets take one.
+        num_groups: of the norms, 8 in the official code, whose narrowest map has 64 channels; None: no norms ('cr').
+            A norm forgets what all of a patch has in common, its brightness, and with a group for each channel also how
+            much of it is of one material.
+        pool_places: whether pooling halves rows and columns, too; else bands alone, so that a transformer sees the
+            spectrum of each pixel, not the largest of several.
         transformer: of the levels from the second; its ``embed_dims`` are those of the level.
     """
 
@@ -93,7 +98,8 @@ class SpectralEncoder(BaseModule):
         channels: Sequence[int] = (64, 128, 256, 512),
         band_norm: bool = False,
         band_padding: int = 0,
-        num_groups: int = GROUPS,
+        num_groups: int | None = GROUPS,
+        pool_places: bool = True,
         num_heads: int = 8,
         num_layers: int = 1,
         dropout: float = 0.1,
@@ -107,7 +113,7 @@ class SpectralEncoder(BaseModule):
     ):
         super().__init__(init_cfg)
         self.in_channels, self.channels = in_channels, tuple(channels)
-        self.strides = tuple((2**i,) * 3 for i in range(len(channels)))
+        self.strides = tuple((2**i,) * 3 if pool_places else (2**i, 1, 1) for i in range(len(channels)))
         self.convs, self.transformers = nn.ModuleList(), nn.ModuleList()
         for i, (before, out) in enumerate(zip((1, *channels), channels)):
             middle = max(out // 2, before)
@@ -129,15 +135,17 @@ class SpectralEncoder(BaseModule):
         size = images.shape[1:]
         for index, (convs, transformer) in enumerate(zip(self.convs, self.transformers)):
             if index:
-                x = F.adaptive_max_pool3d(x, [max(1, side // 2**index) for side in size])
+                x = F.adaptive_max_pool3d(
+                    x, [max(1, side // stride) for side, stride in zip(size, self.strides[index])]
+                )
             x = transformer(convs(x))
             maps.append(x)
         return maps
 
     def check_size(self, size: Sequence[int]):
-        least = 2 ** (len(self.channels) - 1)
-        if min(self.in_channels, *size) < least:
+        bands, *places = self.strides[-1]
+        if self.in_channels < bands or min(size) < min(places):
             raise ValueError(
                 f'a cube of {self.in_channels} bands and {size[0]}x{size[1]} pixels is too small for its '
-                f'{len(self.channels)} levels; at least {least} of each'
+                f'{len(self.channels)} levels; at least {bands} bands and {places[0]}x{places[1]} pixels'
             )
