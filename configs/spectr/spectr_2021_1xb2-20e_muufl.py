@@ -7,11 +7,12 @@ _base_ = [
     '../_base_/schedules/schedule_volume_small.py',
     '../_base_/segmentation_runtime.py',
 ]
+init = dict(type='Kaiming', layer='Conv3d', mode='fan_in', distribution='normal')  # of deep nets without norms
 model = dict(
     in_channels=64,
     num_classes=5,
-    encoder=dict(channels=(16, 32), num_heads=2, num_groups=None, pool_places=False, dropout=0.0),
-    decoder=dict(level=dict(block=dict(type='mmparts.CubeConvs', num_groups=None))),
+    encoder=dict(channels=(16, 32), num_heads=2, num_groups=None, pool_places=False, dropout=0.0, init_cfg=init),
+    decoder=dict(level=dict(block=dict(type='mmparts.CubeConvs', num_groups=None)), init_cfg=init),
     head=dict(_delete_=True, type='mmparts.SpectralSoftmaxHead', dims=3),
     terms=[dict(type='mmparts.CrossEntropyTerm'), dict(type='mmparts.SoftDiceTerm', smooth_nr=1.0, smooth_dr=1.0)],
 )

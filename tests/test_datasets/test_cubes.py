@@ -172,7 +172,7 @@ def test_a_linear_classifier_of_what_networks_see_names_the_materials():
             how = dict(data_root=str(MUUFL.parent), repeats=1, pipeline=[cfg.load_cube, cfg.pack])
             parts.append(DATASETS.build({**loader.dataset, **how}))
         metric = METRICS.build({**cfg.val_evaluator, 'collect_device': 'cpu'})
-    (train,), (val,) = parts
+    train, val = (part[0] for part in parts)
 
     known = (train['data_samples'].gt_sem_seg.data[0] != 255).flatten()
     spectra, truth = train['inputs'].flatten(1).T[known], train['data_samples'].gt_sem_seg.data.flatten()[known].long()
