@@ -31,8 +31,9 @@ MODULES = {
         'evaluation.panoptic_quality', 'evaluation.top_k', 'evaluation.volumetric.metric',
     ),
     'Around training': (
-        'engine.checkpoint_hook', 'engine.fine_tune', 'engine.freeze', 'engine.paramwise', 'engine.nan_guard',
-        'engine.report_hook', 'engine.report', 'engine.val_loop', 'engine.views', 'engine.interrupt',
+        'engine.checkpoints.checkpoint_hook', 'engine.initialisation.fine_tune', 'engine.initialisation.freeze',
+        'engine.optim.paramwise', 'engine.faults.nan_guard', 'engine.reporting.report_hook',
+        'engine.reporting.report', 'engine.val_loop', 'engine.views', 'engine.faults.interrupt',
     ),
     'Using a model': (
         'inference.detector', 'inference.inferencer', 'inference.predictions', 'inference.video',

@@ -12,7 +12,7 @@ os.environ.setdefault('OMP_NUM_THREADS', '1')
 import pytest
 
 import mmparts  # noqa: F401
-from mmparts.engine.signals import stop
+from mmparts.engine.faults.signals import stop
 
 TOOLS = Path(__file__).resolve().parents[1] / 'tools'
 

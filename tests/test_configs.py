@@ -10,7 +10,7 @@ from mmengine.config import Config
 from tiny import CONFIGS, build, flat, total, without_gradient
 from torch import nn
 
-from mmparts.analysis.config_files import shipped
+from mmparts.analysis.config_checks.config_files import shipped
 from mmparts.tasks import Task, task_of
 
 NAMES = [str(path.relative_to(CONFIGS)) for path in shipped(CONFIGS)]

@@ -11,7 +11,7 @@ from mmengine.config import Config
 from recipes import TABLE, default, facts, own, table
 from tiny import CONFIGS
 
-from mmparts.analysis.config_files import shipped
+from mmparts.analysis.config_checks.config_files import shipped
 
 NAMES = [path.relative_to(CONFIGS).with_suffix('').as_posix() for path in shipped(CONFIGS)]
 ROWS = table()

@@ -12,11 +12,11 @@ from mmengine.config import Config, DictAction
 from mmengine.device import get_device
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.analysis import benchmark
-from mmparts.analysis.benchmark_table import print_report
 from mmparts.analysis.complexity import build_on_meta, count_macs, count_parameters
-from mmparts.analysis.timing import race
-from mmparts.analysis.transformers_peer import Contest, inference_contest, training_contest
+from mmparts.analysis.races import benchmark
+from mmparts.analysis.races.benchmark_table import print_report
+from mmparts.analysis.races.timing import race
+from mmparts.analysis.races.transformers_peer import Contest, inference_contest, training_contest
 from mmparts.engine import cli
 from mmparts.options import device, whole
 from mmparts.tasks import task_of

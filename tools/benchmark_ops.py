@@ -1,6 +1,6 @@
 """Time operators, matching and evaluation against those of peers: `python tools/benchmark_ops.py`."""
 
-from mmparts.analysis.race import main
+from mmparts.analysis.races.race import main
 from mmparts.ops.mmcv.torchvision_guard import declare_ops_where_broken
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import DictAction
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.analysis.budget import read, table, train, write
+from mmparts.analysis.comparisons.budget import read, table, train, write
 from mmparts.engine import cli
 from mmparts.options import whole
 

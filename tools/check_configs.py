@@ -11,9 +11,8 @@ from rich.markup import escape
 from rich.table import Table
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.analysis import model_cards, paper_map, paper_table
-from mmparts.analysis.config_check import ConfigCheck, Finding
-from mmparts.analysis.config_files import (
+from mmparts.analysis.config_checks.config_check import ConfigCheck, Finding
+from mmparts.analysis.config_checks.config_files import (
     between,
     check_folder,
     check_header,
@@ -25,6 +24,7 @@ from mmparts.analysis.config_files import (
     shipped,
     with_table,
 )
+from mmparts.analysis.tables import model_cards, paper_map, paper_table
 from mmparts.engine import cli
 from mmparts.tasks import task_of
 

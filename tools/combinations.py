@@ -7,9 +7,9 @@ from pathlib import Path
 
 from rich.progress import track
 
-from mmparts.analysis import backbone_combinations
-from mmparts.analysis.combinations import TOLERANCE, every, table, try_out
-from mmparts.analysis.config_files import between
+from mmparts.analysis.comparisons import backbone_combinations
+from mmparts.analysis.comparisons.combinations import TOLERANCE, every, table, try_out
+from mmparts.analysis.config_checks.config_files import between
 from mmparts.engine import cli
 
 README = Path(__file__).resolve().parents[1] / 'configs' / 'combined' / 'README.md'

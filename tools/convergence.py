@@ -7,8 +7,8 @@ import sys
 from mmengine.config import DictAction
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.analysis.convergence import Budget, compare, load_configs
-from mmparts.analysis.convergence_report import write_report
+from mmparts.analysis.comparisons.convergence import Budget, compare, load_configs
+from mmparts.analysis.comparisons.convergence_report import write_report
 from mmparts.engine import cli
 from mmparts.options import whole
 

@@ -10,7 +10,7 @@ import time
 import mmparts  # noqa: F401  registers the parts
 from mmparts.datasets import make_shapes
 from mmparts.engine import cli
-from mmparts.engine.lock import unused
+from mmparts.engine.resuming.lock import unused
 from mmparts.options import whole
 from mmparts.visualization import read_scalars
 

@@ -6,7 +6,7 @@ import warnings
 from pathlib import Path
 
 import mmparts  # noqa: F401  makes mmparts configs and parts known
-from mmparts.analysis.model_cards import COLUMNS, cards, cell, scientific
+from mmparts.analysis.tables.model_cards import COLUMNS, cards, cell, scientific
 from mmparts.engine import cli
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -27,8 +27,8 @@ from ..ops.deform_attn.api import ms_deform_attn, ms_deform_attn_reference
 from ..ops.nms.api import nms, nms_reference
 from ..ops.table import gradients_of, operators, relative_error
 from ..tasks import task_of
-from .benchmark import build_untrained, environment, measure_training
-from .timing import measure
+from .races.benchmark import build_untrained, environment, measure_training
+from .races.timing import measure
 
 # Of outputs and gradients, relative, in the 2-norm, against float64 of the same (rounded) inputs.
 TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2}

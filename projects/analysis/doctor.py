@@ -137,7 +137,7 @@ def trial(cfg: Config, options: dict | None = None) -> Iterator[Line]:
     from ..engine import outside
     from ..tasks import task_of
     from .complexity import build_on_meta, count_macs, count_parameters
-    from .preflight import refuse
+    from .config_checks.preflight import refuse
 
     yield tried('config', lambda: refuse(cfg, options or ()) or 'every entry is known')
     yield tried('weights', lambda: outside.require(cfg, fetches=False) or f'{len(outside.needs(cfg))} files, all there')
@@ -184,7 +184,7 @@ def data(cfg: Config) -> Iterator[Line]:
 
 def step(cfg: Config, size: tuple[int, ...], macs: int) -> Iterator[Line]:
     """A training step and an evaluation on noise, with their time and memory; on a slow machine of a smaller image."""
-    from .benchmark import measure_inference, measure_training
+    from .races.benchmark import measure_inference, measure_training
 
     device = torch.device(get_device())
     batch = (cfg.get('train_dataloader') or {}).get('batch_size', 1)

@@ -7,8 +7,8 @@ import torch
 from mmengine.registry import init_default_scope
 from mmengine.runner import autocast
 
-from ..engine.forensics import Diagnosis, diagnose
-from ..engine.plain import restored
+from ..engine.checkpoints.plain import restored
+from ..engine.faults.forensics import Diagnosis, diagnose
 from ..registry import MODELS
 from ..weights.torch_file import read_torch
 

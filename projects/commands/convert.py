@@ -78,7 +78,7 @@ def main(args: argparse.Namespace) -> None:
 
     from ..analysis.fitting_config import fitting
     from ..engine import cli
-    from ..engine.convert import save_weights
+    from ..engine.initialisation.convert import save_weights
     from ..registry import MODELS
     from ..weights.containers import unwrap
     from ..weights.convert import account

@@ -17,7 +17,8 @@ def parser() -> Parser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from ..engine import cli, shards
+    from ..engine import cli
+    from ..engine.checkpoints import shards
 
     if not shards.is_sharded(args.folder):
         raise FileNotFoundError(f'{args.folder} is no checkpoint in shards: it has no {shards.INDEX}')

@@ -52,7 +52,7 @@ def parser() -> Parser:
 
 def main(args: argparse.Namespace) -> int:
     from ..engine import cli
-    from ..engine.report import threshold_beside
+    from ..engine.reporting.report import threshold_beside
     from ..inference.detector import find_images
     from ..inference.video import is_video
     from ..inference.volumes import takes_volumes
@@ -105,7 +105,7 @@ def run_images(args: argparse.Namespace, cfg, paths: list[str]) -> int:
 def save_coco(records: list[dict], classes: list[str] | None, path: str) -> None:
     import json
 
-    from ..engine.checkpoint import write_atomically
+    from ..engine.checkpoints.checkpoint import write_atomically
     from ..inference.coco_json import coco_of
 
     write_atomically(json.dumps(coco_of(records, classes)).encode(), path)

@@ -16,7 +16,7 @@ def parser() -> Parser:
 
 
 def main(args: argparse.Namespace) -> None:
-    from ..analysis.config_origin import lines_of, part
+    from ..analysis.config_checks.config_origin import lines_of, part
     from ..engine import cli
 
     cfg = cli.load_config(args.config, args.cfg_options)

@@ -20,7 +20,7 @@ def parser() -> Parser:
 
 def main(args: argparse.Namespace) -> None:
     from ..engine import cli
-    from ..engine.publish import publish
+    from ..engine.checkpoints.publish import publish
 
     path = cli.require_file(args.checkpoint, 'checkpoint')
     cli.refuse_outputs({'OUT': args.out}, {'checkpoint': path})

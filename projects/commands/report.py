@@ -25,8 +25,8 @@ def parser() -> Parser:
 
 def main(args: argparse.Namespace) -> None:
     from ..engine import cli
-    from ..engine.report import write_report
-    from ..engine.report_run import has_record, validate
+    from ..engine.reporting.report import write_report
+    from ..engine.reporting.report_run import has_record, validate
 
     if args.checkpoint or not has_record(args.work_dir):
         checkpoint = cli.require_file(args.checkpoint, 'checkpoint') if args.checkpoint else None

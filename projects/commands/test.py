@@ -33,9 +33,9 @@ def main(args: argparse.Namespace) -> None:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from ..analysis.preflight import check_or_exit
+    from ..analysis.config_checks.preflight import check_or_exit
     from ..engine import cli
-    from ..engine.picture_hook import draw_test_images
+    from ..engine.reporting.picture_hook import draw_test_images
     from ..engine.views import look_several_times
     from ..inference.predictions import dump_metric
     from ..tasks import task_of

@@ -72,11 +72,11 @@ def main(args: argparse.Namespace) -> str:
     from mmengine.registry import RUNNERS
     from mmengine.runner import Runner
 
-    from ..analysis.preflight import check_or_exit
+    from ..analysis.config_checks.preflight import check_or_exit
     from ..engine import cli, outside
-    from ..engine.checkpoint import load_checkpoint_file
-    from ..engine.consensus import decided
-    from ..engine.signals import stop
+    from ..engine.checkpoints.checkpoint import load_checkpoint_file
+    from ..engine.faults.consensus import decided
+    from ..engine.faults.signals import stop
     from ..weights.torch_file import trusted
 
     stop.listen(until_exit=True)
@@ -99,7 +99,7 @@ def main(args: argparse.Namespace) -> str:
     if args.max_requeues is not None:
         cfg.merge_from_dict({'default_hooks.interrupt.max_requeues': args.max_requeues})
     if args.start:
-        from ..engine.transfer import fine_tune
+        from ..engine.initialisation.transfer import fine_tune
 
         path = cli.require_file(args.start, 'checkpoint')
         fine_tune(cfg, path, load_checkpoint_file(path, 'cpu', trusted()), args.old_rate, args.freeze)
@@ -141,7 +141,7 @@ def train(data: str, **options):
         TypeError: an option that there is not.
     """
     from ..engine import cli
-    from ..engine.signals import stop
+    from ..engine.faults.signals import stop
     from ..inference.model import load
 
     args = parser().parse_args([str(data)])

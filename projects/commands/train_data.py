@@ -38,8 +38,8 @@ def estimate(cfg) -> None:
     from mmengine.device import get_device
     from mmengine.dist import is_main_process
 
-    from ..analysis.benchmark import measure_training
-    from ..engine.live_bar import duration
+    from ..analysis.races.benchmark import measure_training
+    from ..engine.reporting.live_bar import duration
     from ..tasks import task_of
 
     if not is_main_process() or cfg.get('launcher', 'none') != 'none':

@@ -1,39 +1,39 @@
 """What runs around a model: checkpoints, hooks, mixed precision, the command line.
 
-Importing this package makes mmengine load checkpoints safely, see :mod:`.checkpoint`.
+Importing this package makes mmengine load checkpoints safely, see :mod:`.checkpoints.checkpoint`.
 """
 
 from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit
 from ..weights.torch_file import trusted
-from .amp import Bfloat16OptimWrapper
-from .buffers import BufferHook
-from .checkpoint import install, load_checkpoint_file
-from .checkpoint_hook import SafeCheckpointHook
-from .consensus import ConsensusHook
+from .checkpoints.checkpoint import install, load_checkpoint_file
+from .checkpoints.checkpoint_hook import SafeCheckpointHook
+from .checkpoints.find import find_resumable
+from .checkpoints.find import install as install_find
 from .console import install as install_console
-from .convert import OfficialWeights
-from .find import find_resumable
-from .find import install as install_find
-from .fine_tune import FineTuneHook
-from .fit import Fit, load_and_account
-from .freeze import Freeze
-from .interrupt import Interrupted, InterruptHook
-from .lamb import Lamb
-from .layer_decay import LayerDecayConstructor
-from .live_bar import LiveBarHook
+from .faults.consensus import ConsensusHook
+from .faults.interrupt import Interrupted, InterruptHook
+from .faults.nan_guard import NanGuardHook, NonFiniteLoss
+from .faults.watchdog import WatchdogHook
+from .initialisation.convert import OfficialWeights
+from .initialisation.fine_tune import FineTuneHook
+from .initialisation.fit import Fit, load_and_account
+from .initialisation.freeze import Freeze
+from .initialisation.transfer import TransferHook
 from .loops import EpochLoop, IterLoop
-from .nan_guard import NanGuardHook, NonFiniteLoss
+from .optim.amp import Bfloat16OptimWrapper
+from .optim.lamb import Lamb
+from .optim.layer_decay import LayerDecayConstructor
+from .optim.paramwise import ParamwiseConstructor
+from .optim.sharded import ShardedRunner
 from .outside import install as install_outside
-from .paramwise import ParamwiseConstructor
-from .picture_hook import PictureHook, draw_test_images
-from .progress import ProgressHook
-from .report_hook import ReportHook
-from .seed import StepSeedHook
-from .sharded import ShardedRunner
-from .transfer import TransferHook
+from .reporting.live_bar import LiveBarHook
+from .reporting.picture_hook import PictureHook, draw_test_images
+from .reporting.report_hook import ReportHook
+from .resuming.buffers import BufferHook
+from .resuming.progress import ProgressHook
+from .resuming.seed import StepSeedHook
 from .val_loop import ValidationLoop
 from .views import ViewsHook
-from .watchdog import WatchdogHook
 
 install()
 install_find()

@@ -23,16 +23,17 @@ from ..shipped import config as shipped
 from ..weights.errors import CorruptCheckpoint, UnsafeCheckpoint, WeightsDoNotFit
 from ..weights.readers import whole_wanted
 from ..weights.torch_file import TRUST_VARIABLE
-from . import shards, slurm
-from .consensus import Disagreement, control, decided
+from .checkpoints import shards
 from .errors import config_place, explain, foreseen
-from .fit import MINIMUM_VARIABLE
-from .interrupt import Interrupted
-from .lock import WorkDirInUse, WorkDirLock
-from .nan_guard import NonFiniteLoss
-from .plan import PlanChanged
-from .resume import choose_checkpoint
-from .signals import stop
+from .faults import slurm
+from .faults.consensus import Disagreement, control, decided
+from .faults.interrupt import Interrupted
+from .faults.nan_guard import NonFiniteLoss
+from .faults.signals import stop
+from .initialisation.fit import MINIMUM_VARIABLE
+from .resuming.lock import WorkDirInUse, WorkDirLock
+from .resuming.plan import PlanChanged
+from .resuming.resume import choose_checkpoint
 
 # Hooks that mmengine adds by itself: None in a config takes them away. For all others it does not accept None.
 MMENGINE_HOOKS = ('runtime_info', 'timer', 'sampler_seed', 'logger', 'param_scheduler', 'checkpoint')

@@ -13,7 +13,7 @@ from mmengine.logging import MMLogger
 from mmengine.model import BaseModule
 from mmengine.runner import Runner
 
-from .lock import checkpoints_of
+from .resuming.lock import checkpoints_of
 
 # How records begin that the log file alone keeps.
 LONG = ('System environment:', 'Config:', 'Hooks will be executed in the following order:')

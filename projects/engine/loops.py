@@ -10,8 +10,8 @@ from typing import Any
 from mmengine.runner import BaseLoop, EpochBasedTrainLoop, IterBasedTrainLoop
 
 from ..registry import LOOPS
-from .samples import Batches, Loader, SeededSamples
-from .signals import end_workers, stop
+from .faults.signals import end_workers, stop
+from .resuming.samples import Batches, Loader, SeededSamples
 
 
 class Resumable:

@@ -14,7 +14,7 @@ from torch.hub import get_dir
 from ..weights.fetch import FetchFailed, fetch, find, folders
 from ..weights.index import Published, published
 from ..weights.torch_file import trusted
-from .checkpoint import load_checkpoint_file
+from .checkpoints.checkpoint import load_checkpoint_file
 
 TORCHVISION = ('torchvision://', 'modelzoo://')
 # Of mmengine: torchvision's names -> addresses, so that torchvision itself is not needed.

@@ -13,7 +13,7 @@ from ..datasets.members import members
 from ..evaluation.check_metrics import same_random_numbers
 from ..registry import LOOPS
 from ..tasks import task_of
-from .samples import seed_all
+from .resuming.samples import seed_all
 
 NAME = 'val/loss'
 

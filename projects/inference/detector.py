@@ -15,8 +15,8 @@ from mmengine.registry import init_default_scope
 
 from ..datasets.members import classes_of, members, pipeline_of
 from ..datasets.unlabelled import SUFFIXES
-from ..engine.checkpoint import load_checkpoint_file
-from ..engine.fit import load_and_account
+from ..engine.checkpoints.checkpoint import load_checkpoint_file
+from ..engine.initialisation.fit import load_and_account
 from ..registry import DATASETS, resolve
 from ..tasks import task_of
 from ..weights.torch_file import trusted

@@ -11,7 +11,7 @@ from PIL import Image
 from pycocotools import mask as rle
 
 from ..engine import cli
-from ..engine.find import find_resumable
+from ..engine.checkpoints.find import find_resumable
 from ..shipped import config as shipped
 from ..tasks import task_of
 from ..visualization.pictures import save

@@ -10,7 +10,7 @@ from mmdet.evaluation import DumpDetResults
 from mmengine.dist import get_rank
 from mmengine.evaluator import BaseMetric
 
-from ..engine.checkpoint import write_atomically
+from ..engine.checkpoints.checkpoint import write_atomically
 from ..tasks import Task
 
 FORMATS = ('.json', '.pkl', '.pickle')

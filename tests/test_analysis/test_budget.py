@@ -9,8 +9,8 @@ import torch
 from mmengine.config import Config
 from torch.utils.data import Dataset
 
-from mmparts.analysis import budget
-from mmparts.analysis.budget import Result, factor, read, table, train, weights_of, write
+from mmparts.analysis.comparisons import budget
+from mmparts.analysis.comparisons.budget import Result, factor, read, table, train, weights_of, write
 from mmparts.registry import DATASETS, MODELS
 
 TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'budget.py'

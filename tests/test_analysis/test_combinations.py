@@ -8,8 +8,8 @@ import pytest
 import torch
 from tiny import CONFIGS
 
-from mmparts.analysis import combinations
-from mmparts.analysis.combinations import CROSS_ATTENTION, GROUPS, QUERIES, Outcome, every, table, try_out
+from mmparts.analysis.comparisons import combinations
+from mmparts.analysis.comparisons.combinations import CROSS_ATTENTION, GROUPS, QUERIES, Outcome, every, table, try_out
 from mmparts.detr import detector
 from mmparts.detr.structures import Run
 from mmparts.registry import MODELS

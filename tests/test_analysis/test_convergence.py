@@ -10,8 +10,8 @@ import pytest
 from mmengine.config import Config
 from PIL import Image
 
-from mmparts.analysis.convergence import Budget, Run, budgeted, compare, load_configs, name_of
-from mmparts.analysis.convergence_report import reached, table, write_report
+from mmparts.analysis.comparisons.convergence import Budget, Run, budgeted, compare, load_configs, name_of
+from mmparts.analysis.comparisons.convergence_report import reached, table, write_report
 from mmparts.datasets import make_shapes
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from mmparts.analysis import paper_map
-from mmparts.analysis.model_cards import COLUMNS, card, cards, check_cards, counted, reference, systems, table
+from mmparts.analysis.tables import paper_map
+from mmparts.analysis.tables.model_cards import COLUMNS, card, cards, check_cards, counted, reference, systems, table
 
 ROOT = Path(__file__).resolve().parents[2]
 REFERENCES = {

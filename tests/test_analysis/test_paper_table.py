@@ -4,7 +4,7 @@ import pytest
 import tiny
 from mmengine.config import ConfigDict
 
-from mmparts.analysis.paper_table import HEAD, TRANSFORMER, bases, parent, part, table, tables
+from mmparts.analysis.tables.paper_table import HEAD, TRANSFORMER, bases, parent, part, table, tables
 
 FOLDER = tiny.CONFIGS / '_base_' / 'models'
 MODELS = bases(FOLDER)

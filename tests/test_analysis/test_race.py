@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from mmparts.analysis import race as benchmark
-from mmparts.analysis.race import Workload, cases, chosen, main, measure
+from mmparts.analysis.races import race as benchmark
+from mmparts.analysis.races.race import Workload, cases, chosen, main, measure
 
 
 def workload(answer: float, peers: dict[str, float], **options) -> dict:

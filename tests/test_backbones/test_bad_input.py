@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from mmparts.analysis.backbone_combinations import ADAPTER, BACKBONES
+from mmparts.analysis.comparisons.backbone_combinations import ADAPTER, BACKBONES
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.fit import load_and_account
+from mmparts.engine.initialisation.fit import load_and_account
 from mmparts.registry import MODELS
 
 BARE = {name: BACKBONES[name] for name in ('ViT', 'Swin', 'SwinV2', 'InternImage')}

@@ -4,7 +4,7 @@ import pytest
 import torch
 from parity import close
 
-from mmparts.analysis.backbone_combinations import BACKBONES
+from mmparts.analysis.comparisons.backbone_combinations import BACKBONES
 from mmparts.registry import MODELS
 
 DINOV3 = dict(BACKBONES['ViT'], class_token=True, num_registers=2, position='rotary', layer_scale=1.0)

@@ -7,7 +7,7 @@ import torch
 from mmengine.config import Config
 
 from mmparts.analysis.complexity import build_on_meta, count_macs
-from mmparts.analysis.model_cards import systems
+from mmparts.analysis.tables.model_cards import systems
 from mmparts.registry import MODELS
 
 ROOT = Path(__file__).resolve().parents[2]

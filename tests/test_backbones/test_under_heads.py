@@ -5,8 +5,8 @@ import runpy
 import pytest
 from tiny import CONFIGS
 
-from mmparts.analysis.backbone_combinations import BACKBONES, HEADS, every, table, try_out
-from mmparts.analysis.combinations import Outcome
+from mmparts.analysis.comparisons.backbone_combinations import BACKBONES, HEADS, every, table, try_out
+from mmparts.analysis.comparisons.combinations import Outcome
 
 TOOL = runpy.run_path(str(CONFIGS.parent / 'tools' / 'combinations.py'))
 

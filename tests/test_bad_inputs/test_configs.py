@@ -11,10 +11,10 @@ import pytest
 from mmengine.config import Config
 
 import mmparts
-from mmparts.analysis.config_sources import set_by
-from mmparts.analysis.preflight import ConfigErrors, refuse
+from mmparts.analysis.config_checks.config_sources import set_by
+from mmparts.analysis.config_checks.preflight import ConfigErrors, refuse
 from mmparts.datasets.root import merge_options
-from mmparts.engine.paramwise import check_keys
+from mmparts.engine.optim.paramwise import check_keys
 
 ROOT = Path(__file__).parents[2]
 BASE = mmparts.config('dino/dino-4scale_small_2xb4-7e_shapes.py')

@@ -16,7 +16,7 @@ from mmparts.datasets import CheckedCocoDataset, ProposalFile
 from mmparts.datasets.files import refuse_inputs
 from mmparts.datasets.members import data_folders
 from mmparts.engine import cli
-from mmparts.engine.checkpoint import load_from_url
+from mmparts.engine.checkpoints.checkpoint import load_from_url
 from mmparts.inference.inferencer import Inferencer
 from mmparts.inference.predictions import Records
 from mmparts.weights.errors import CorruptCheckpoint

@@ -57,8 +57,8 @@ def test_large_models_are_timed_on_small_images(monkeypatch):
         seen['size'] = size
         return dict(seconds_median=2.0, peak_memory_bytes=2**30)
 
-    monkeypatch.setattr('mmparts.analysis.benchmark.measure_training', measure)
-    monkeypatch.setattr('mmparts.analysis.benchmark.measure_inference', measure)
+    monkeypatch.setattr('mmparts.analysis.races.benchmark.measure_training', measure)
+    monkeypatch.setattr('mmparts.analysis.races.benchmark.measure_inference', measure)
     cfg = Config(dict(train_dataloader=dict(batch_size=2)))
     train, _ = doctor.step(cfg, (800, 1344), int(267e9 * 10))
     assert seen['size'] == (160, 288)

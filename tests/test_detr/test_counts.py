@@ -5,7 +5,7 @@ import tiny
 from mmengine.config import Config
 
 from mmparts.analysis.complexity import Parameters, build_on_meta
-from mmparts.analysis.model_cards import reference, systems
+from mmparts.analysis.tables.model_cards import reference, systems
 
 # What the authors' codes count, from the metafiles: (config, count, options of the model).
 REFERENCES = [

@@ -9,7 +9,7 @@ from tiny import CONFIGS
 from torch import nn
 
 from mmparts.analysis.complexity import build_on_meta
-from mmparts.analysis.config_files import shipped
+from mmparts.analysis.config_checks.config_files import shipped
 from mmparts.detr.detector import QueryDetector
 from mmparts.registry import resolve
 

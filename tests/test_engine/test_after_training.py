@@ -11,8 +11,8 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from pycocotools.coco import COCO
 
-from mmparts.analysis.config_origin import lines_of, part
-from mmparts.engine.report import read_record
+from mmparts.analysis.config_checks.config_origin import lines_of, part
+from mmparts.engine.reporting.report import read_record
 from mmparts.engine.val_loop import truth_of_file
 from mmparts.inference.detector import Detector
 from mmparts.registry import DATASETS

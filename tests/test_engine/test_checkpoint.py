@@ -13,8 +13,9 @@ from mmengine.logging import HistoryBuffer
 from mmengine.model import BaseModule
 from mmengine.runner import CheckpointLoader, load_checkpoint
 
-from mmparts.engine import CorruptCheckpoint, UnsafeCheckpoint, checkpoint, find_resumable, load_checkpoint_file
-from mmparts.engine.checkpoint import load_from_url, plain, write_atomically
+from mmparts.engine import CorruptCheckpoint, UnsafeCheckpoint, find_resumable, load_checkpoint_file
+from mmparts.engine.checkpoints import checkpoint
+from mmparts.engine.checkpoints.checkpoint import load_from_url, plain, write_atomically
 from mmparts.registry import LOCATIONS
 
 # More epochs than the checkpoint was saved with.

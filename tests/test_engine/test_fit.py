@@ -8,7 +8,7 @@ from mmengine.runner import load_checkpoint
 from torch import nn
 
 from mmparts.engine import WeightsDoNotFit, load_and_account
-from mmparts.engine.fit import last_fit
+from mmparts.engine.initialisation.fit import last_fit
 
 
 class Net(BaseModule):

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 
 from mmparts.engine import NonFiniteLoss, cli
-from mmparts.engine.interrupt import EXIT_REQUEUE
+from mmparts.engine.faults.interrupt import EXIT_REQUEUE
 
 
 def test_nan_guard_names_term_and_images(make_runner):

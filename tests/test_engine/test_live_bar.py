@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import torch
 
-from mmparts.engine import live_bar
-from mmparts.engine.live_bar import LiveBarHook, duration, said
+from mmparts.engine.reporting import live_bar
+from mmparts.engine.reporting.live_bar import LiveBarHook, duration, said
 
 LOSSES = {name: torch.tensor(value) for name, value in (('loss', 9.0), ('loss_cls', 5.0), ('d0.loss_cls', 3.0))}
 

@@ -14,8 +14,8 @@ from toy import Toy
 
 from mmparts.analysis.replay import replay
 from mmparts.engine import NonFiniteLoss
-from mmparts.engine.forensics import diagnose, random_states, tensors
-from mmparts.engine.plain import plain, restored
+from mmparts.engine.checkpoints.plain import plain, restored
+from mmparts.engine.faults.forensics import diagnose, random_states, tensors
 
 
 class Root(nn.Module):

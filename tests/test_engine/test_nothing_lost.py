@@ -19,8 +19,9 @@ from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 from toy import steps
 
-from mmparts.engine import NonFiniteLoss, checkpoint, cli, find_resumable
-from mmparts.engine.lock import NAME, WorkDirInUse, WorkDirLock, process_start, unused
+from mmparts.engine import NonFiniteLoss, cli, find_resumable
+from mmparts.engine.checkpoints import checkpoint
+from mmparts.engine.resuming.lock import NAME, WorkDirInUse, WorkDirLock, process_start, unused
 
 EXTEND = dict(progress=dict(resume_schedule='extend'))
 

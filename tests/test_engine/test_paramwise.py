@@ -7,7 +7,7 @@ import torch
 from mmengine.optim import DefaultOptimWrapperConstructor
 from torch import nn
 
-from mmparts.engine.paramwise import ParamwiseConstructor, regroup
+from mmparts.engine.optim.paramwise import ParamwiseConstructor, regroup
 
 PARAMWISE = dict(norm_decay_mult=0.0, custom_keys={'backbone': dict(lr_mult=0.1), 'head.2': dict(decay_mult=0.0)})
 WRAPPER = dict(type='OptimWrapper', optimizer=dict(type='AdamW', lr=1e-2, weight_decay=0.1))
@@ -95,7 +95,7 @@ def test_a_fused_step_is_asked_for_only_where_there_is_one():
 
 def test_one_line_says_what_groups_there_are(capsys, caplog):
     both_lines = []
-    import mmparts.engine.paramwise as module
+    import mmparts.engine.optim.paramwise as module
 
     original, module.print_log = module.print_log, lambda text, *args: both_lines.append(text)
     try:

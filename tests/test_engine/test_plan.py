@@ -3,9 +3,10 @@
 import pytest
 from toy import steps
 
-from mmparts.engine import Interrupted, progress
-from mmparts.engine.consensus import Disagreement
-from mmparts.engine.plan import PlanChanged
+from mmparts.engine import Interrupted
+from mmparts.engine.faults.consensus import Disagreement
+from mmparts.engine.resuming import progress
+from mmparts.engine.resuming.plan import PlanChanged
 
 LENGTH = 16
 COSINE = [

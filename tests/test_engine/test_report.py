@@ -11,8 +11,8 @@ import torch
 from mmengine.config import Config
 from tiny import CONFIGS
 
-from mmparts.engine import report
-from mmparts.engine.data_summary import doubles
+from mmparts.engine.reporting import report
+from mmparts.engine.reporting.data_summary import doubles
 from mmparts.tasks import Classification, Detection, Segmentation
 from mmparts.visualization.report import Album
 

@@ -8,7 +8,7 @@ import torch
 from toy import Score, steps
 
 from mmparts.engine import Interrupted
-from mmparts.engine.samples import Batches, Draw, SeededSamples
+from mmparts.engine.resuming.samples import Batches, Draw, SeededSamples
 
 EPOCHS, LENGTH = 4, 21  # 11 batches an epoch, the last one of a single image
 pytestmark = pytest.mark.long  # minutes: several trainings each

@@ -10,7 +10,7 @@ import torch
 from mmengine.config import Config
 from toy import Toy, steps
 
-from mmparts.engine.sharded import shard
+from mmparts.engine.optim.sharded import shard
 
 ROOT = Path(__file__).resolve().parents[2]
 

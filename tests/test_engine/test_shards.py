@@ -12,12 +12,12 @@ from mmengine.config import Config
 from mmengine.hooks import Hook
 from mmengine.registry import HOOKS
 
-from mmparts.engine import shards
-from mmparts.engine.checkpoint import load_checkpoint_file, write_atomically
+from mmparts.engine.checkpoints import shards
+from mmparts.engine.checkpoints.checkpoint import load_checkpoint_file, write_atomically
+from mmparts.engine.checkpoints.find import find_resumable
 from mmparts.engine.cli import require_file
-from mmparts.engine.find import find_resumable
-from mmparts.engine.lock import WorkDirInUse, require_unused
-from mmparts.engine.sharded import ShardedRunner, gathered_tensors
+from mmparts.engine.optim.sharded import ShardedRunner, gathered_tensors
+from mmparts.engine.resuming.lock import WorkDirInUse, require_unused
 from mmparts.weights.errors import CorruptCheckpoint
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -17,7 +17,8 @@ from mmengine.config import Config
 from mmengine.registry import MODELS, init_default_scope
 
 from mmparts.datasets import UnlabelledImages, make_shapes
-from mmparts.engine import cli, slurm
+from mmparts.engine import cli
+from mmparts.engine.faults import slurm
 from mmparts.inference.detector import Detector, find_images
 from mmparts.inference.inferencer import Inferencer
 

@@ -8,8 +8,8 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
-from mmparts.engine.fit import last_fit, load_and_account
-from mmparts.engine.transfer import class_rows, fine_tune, plan_transfer, shapes_of, take
+from mmparts.engine.initialisation.fit import last_fit, load_and_account
+from mmparts.engine.initialisation.transfer import class_rows, fine_tune, plan_transfer, shapes_of, take
 
 OLD, NEW = ['circle', 'square', 'star', 'ring'], ['ring', 'moon', 'circle']
 FAMILIES = ('dino_r50', 'detr_r50', 'dn_detr_r50', 'mask_dino_r50', 'h_detr_r50')

@@ -13,11 +13,11 @@ import torch
 from mmengine.config import Config
 from torch import nn
 
-from mmparts.analysis import benchmark
 from mmparts.analysis.complexity import build_on_meta, count_macs, count_parameters
-from mmparts.analysis.timing import PeakMemory, Race, Timing, measure, race
-from mmparts.analysis.transformers_names import to_transformers
-from mmparts.analysis.transformers_peer import inference_contest, training_contest, transformers_peer
+from mmparts.analysis.races import benchmark
+from mmparts.analysis.races.timing import PeakMemory, Race, Timing, measure, race
+from mmparts.analysis.races.transformers_names import to_transformers
+from mmparts.analysis.races.transformers_peer import inference_contest, training_contest, transformers_peer
 from mmparts.detr.structures import Memory
 from mmparts.layers.deformable import DeformableAttention
 from mmparts.tasks import task_of

@@ -13,8 +13,8 @@ from mmengine.config import Config
 from mmengine.registry import DefaultScope
 
 from mmparts.analysis.complexity import Parameters, build_on_meta
-from mmparts.analysis.config_check import ConfigCheck
-from mmparts.analysis.config_files import (
+from mmparts.analysis.config_checks.config_check import ConfigCheck
+from mmparts.analysis.config_checks.config_files import (
     TABLE,
     check_folder,
     check_header,

@@ -18,7 +18,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from ...engine.checkpoint import write_atomically
+from ...engine.checkpoints.checkpoint import write_atomically
 from ...ops.dcnv3.api import VARIANTS as DCN
 from ...ops.deform_attn.api import VARIANTS as DEFORM
 from ...ops.deform_attn.fused import VARIANTS as FUSED

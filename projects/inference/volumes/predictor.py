@@ -13,8 +13,8 @@ from torch import Tensor, nn
 
 from ...datasets.members import members, pipeline_of
 from ...datasets.volumes.check import compare
-from ...engine.checkpoint import load_checkpoint_file
-from ...engine.fit import load_and_account
+from ...engine.checkpoints.checkpoint import load_checkpoint_file
+from ...engine.initialisation.fit import load_and_account
 from ...registry import MODELS
 from ...structures import LabelTable, VolumeSample
 from ...weights.torch_file import trusted

@@ -7,7 +7,7 @@ import sys
 import numpy as np
 from mmengine.config import Config
 
-from ...engine.checkpoint import write_atomically
+from ...engine.checkpoints.checkpoint import write_atomically
 from ...evaluation import VolumeMetric
 from ...structures import LabelTable, VolumeSample
 from ...tasks import task_of

@@ -10,7 +10,7 @@ from mmparts.analysis.complexity import Parameters, build_on_meta
 from mmparts.detr.pretraining.detector import Embeddings, pooled
 from mmparts.detr.pretraining.detreg import EmbeddingTerm
 from mmparts.detr.structures import Matches, PredictionSet, Targets
-from mmparts.engine.fine_tune import FineTuneHook
+from mmparts.engine.initialisation.fine_tune import FineTuneHook
 
 FOLDER = tiny.CONFIGS / 'detreg'
 

@@ -15,7 +15,7 @@ from mmparts.detr.pretraining.pre_norm import PreNormDecoderLayer, PreNormEncode
 from mmparts.detr.pretraining.up_detr import PatchPrompt, ReconstructionTerm
 from mmparts.detr.structures import Matches, Memory, QueryGroup, Run, Targets
 from mmparts.engine import WeightsDoNotFit
-from mmparts.engine.fine_tune import FineTuneHook
+from mmparts.engine.initialisation.fine_tune import FineTuneHook
 from mmparts.registry import WEIGHT_LAYOUTS
 
 UP = tiny.CONFIGS / 'up_detr'
@@ -242,7 +242,7 @@ class Runner:
 
 def test_fine_tuning_takes_the_detector_and_says_what_it_leaves(monkeypatch):
     lines = []
-    monkeypatch.setattr('mmparts.engine.fine_tune.print_log', lambda text, *_: lines.append(text))
+    monkeypatch.setattr('mmparts.engine.initialisation.fine_tune.print_log', lambda text, *_: lines.append(text))
     trained = tiny.build(small('up_detr/up-detr-pretrain_small_1xb8-9e_shapes.py'), seed=1)
     cfg = Config.fromfile(UP / 'up-detr_small_1xb8-9e_shapes.py')
     model = tiny.build(tiny.tiny(cfg), seed=2)

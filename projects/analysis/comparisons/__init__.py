@@ -1,0 +1,1 @@
+"""Several configs trained, or built, under one rule."""

@@ -1,0 +1,1 @@
+"""Time and memory, alone and side by side with peers."""

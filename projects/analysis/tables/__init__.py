@@ -1,0 +1,1 @@
+"""Generated tables: model cards, papers x parts, where a paper is."""

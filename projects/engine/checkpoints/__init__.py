@@ -1,0 +1,1 @@
+"""Files of a run: saved whole or in shards, found, loaded without running code, published."""

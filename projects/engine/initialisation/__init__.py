@@ -1,0 +1,1 @@
+"""The weights a run begins with: official files, earlier checkpoints, rows by class name; what is frozen."""

@@ -1,0 +1,1 @@
+"""Optimizers, their groups and rates, mixed precision, weights shared out among processes."""

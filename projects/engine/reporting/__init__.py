@@ -1,0 +1,1 @@
+"""What a run shows: the live bar, pictures, the report and the numbers of its data."""
