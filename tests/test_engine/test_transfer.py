@@ -9,7 +9,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 
 from mmparts.engine.initialisation.fit import last_fit, load_and_account
-from mmparts.engine.initialisation.transfer import class_rows, fine_tune, plan_transfer, shapes_of, take
+from mmparts.engine.initialisation.transfer import fine_tune, plan_transfer, rows_of, shapes_of, take
 
 OLD, NEW = ['circle', 'square', 'star', 'ring'], ['ring', 'moon', 'circle']
 FAMILIES = ('dino_r50', 'detr_r50', 'dn_detr_r50', 'mask_dino_r50', 'h_detr_r50')
@@ -68,6 +68,23 @@ def test_another_order_of_the_same_classes_is_a_permutation():
     assert torch.equal(state[name][0], model.state_dict()[name][3]) and not plan.fresh()
 
 
+@pytest.mark.parametrize('base', sorted({*FAMILIES} - {'mask_dino_r50'}))  # whose queries are all of the encoder
+@pytest.mark.parametrize('number', [5, 23])
+def test_another_number_of_queries_takes_the_slots_in_turn(base, number):
+    cfg, old = models(base)[0]
+    other = tiny.base(base, num_classes=len(OLD), num_queries=number)
+    new, state = tiny.build(other, 1), dict(old.state_dict())
+    plan = plan_transfer(other, state, OLD, OLD)
+    differing = {name for name, value in new.state_dict().items() if value.shape != state[name].shape}
+    assert set(plan.slots) == differing and differing and not plan.fresh() and 'in turn' in str(plan)
+    take(new, state, plan)
+    load_and_account(new, state)
+    for name in differing:
+        source, made = old.state_dict()[name], new.state_dict()[name]
+        for slot in range(number):
+            assert torch.equal(made[slot], source[slot % len(source)]), name
+
+
 def test_what_does_not_fit_is_listed_with_its_reason():
     (_, old), (cfg, _) = models('dino_r50')
     state = dict(old.state_dict(), **{'old.part': torch.zeros(2)})
@@ -105,5 +122,5 @@ def test_rates_and_freezing_are_written_into_the_config():
 def test_what_fine_tuning_of_pre_trained_models_leaves_out_covers_every_class_tensor(base):
     patterns = Config.fromfile(tiny.CONFIGS / '_base_' / 'fine_tune.py').fine_tune.leave_out
     cfg = tiny.base(base, num_classes=4)
-    found = class_rows(cfg, shapes_of(cfg))
+    found = rows_of(cfg, shapes_of(cfg), 'num_classes')
     assert found and not [name for name in found if not any(re.fullmatch(pattern, name) for pattern in patterns)]

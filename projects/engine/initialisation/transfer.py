@@ -3,7 +3,8 @@ classes that both know.
 
 Which tensors stand for classes is not listed anywhere: the model is built once more, without memory, for some classes
 more, and what grows with them is it, in whatever part (class branches of the encoder's and the decoder's predictions,
-label embeddings of denoising, heads of other families).
+label embeddings of denoising, heads of other families). Tensors of query slots are found the same way; where a model
+has another number of queries, its slots take those of the checkpoint in turn.
 """
 
 import copy
@@ -25,13 +26,13 @@ from ...registry import HOOKS, MODELS, keywords, resolve
 from ...weights.errors import WeightsDoNotFit
 from .fit import IGNORED, partly
 
-MORE = 7  # classes of the second model
+MORE = 7  # classes, or queries, of the second model
 
 
 @dataclass
 class Rows:
-    """The dimension of a tensor that stands for classes, and how many of its rows are for something else (no object,
-    a spare one); these come after the classes."""
+    """The dimension of a tensor that stands for classes (or query slots), and how many of its rows are for something
+    else (no object, a spare one); these come after the classes."""
 
     dim: int
     spare: int
@@ -42,13 +43,14 @@ class Transfer:
     """What becomes of a checkpoint in a model.
 
     whole: tensors that are taken as they are; rows: tensor -> the place of each class row (new -> old), spare rows
-    included; new: tensors that stay as initialised, and why; unused: tensors of the file that the model has not.
-    shared, added, gone: class names.
+    included; slots: tensors of query slots -> their dimension; new: tensors that stay as initialised, and why; unused:
+    tensors of the file that the model has not. shared, added, gone: class names.
     """
 
     whole: list[str] = field(default_factory=list)
     rows: dict[str, dict[int, int]] = field(default_factory=dict)
     dims: dict[str, int] = field(default_factory=dict)
+    slots: dict[str, int] = field(default_factory=dict)
     new: dict[str, str] = field(default_factory=dict)
     unused: list[str] = field(default_factory=list)
     shared: list[str] = field(default_factory=list)
@@ -66,6 +68,8 @@ class Transfer:
                 f'of {len(self.rows)} that stand for classes the rows are matched by name: {names(self.shared)}; '
                 f'new, as the mean of the old: {names(self.added)}; left behind: {names(self.gone)}'
             )
+        if self.slots:
+            lines.append(f'another number of queries, so the slots of the checkpoint in turn: {names([*self.slots])}')
         lines += [f'as initialised: {name} ({why})' for name, why in self.new.items()]
         if self.unused:
             lines.append(f'not in this model: {names(self.unused)}')
@@ -80,7 +84,7 @@ def plan_transfer(model: dict, state: dict[str, Tensor], old: Sequence[str] | No
         old, new: class names of the checkpoint (None: it does not say) and of the data.
     """
     shapes = shapes_of(model)
-    classes = class_rows(model, shapes)
+    classes, slots = rows_of(model, shapes, 'num_classes'), rows_of(model, shapes, 'num_queries')
     place = {name: index for index, name in enumerate(old or ())}
     found = Transfer(unused=[name for name in state if name not in shapes and not name.endswith(IGNORED)])
     found.shared = [name for name in new if name in place]
@@ -104,6 +108,8 @@ def plan_transfer(model: dict, state: dict[str, Tensor], old: Sequence[str] | No
                 found.rows[name] |= {len(new) + i: len(old) + i for i in range(rows.spare)}
         elif given == shape:
             found.whole.append(name)
+        elif name in slots and not slots[name].spare and same_but(slots[name].dim, given, shape):
+            found.slots[name] = slots[name].dim
         else:
             found.new[name] = f'{given} in the checkpoint, {shape} here'
     return found
@@ -125,12 +131,12 @@ def light(model: dict) -> nn.Module:
         return MODELS.build(model)
 
 
-def class_rows(model: dict, shapes: dict[str, tuple[int, ...]]) -> dict[str, Rows]:
-    """Tensors that grow with the number of classes."""
-    model, number = with_number(model)
-    if number is None:
+def rows_of(model: dict, shapes: dict[str, tuple[int, ...]], number: str) -> dict[str, Rows]:
+    """Tensors that grow with a number of the config, ``num_classes`` or ``num_queries``."""
+    model, value = with_number(model, number)
+    if value is None:
         return {}
-    larger = with_classes(model, number, number + MORE)
+    larger = replaced(model, number, value, value + MORE)
     found = {}
     for name, shape in shapes_of(larger).items():
         before = shapes.get(name)
@@ -138,43 +144,48 @@ def class_rows(model: dict, shapes: dict[str, tuple[int, ...]]) -> dict[str, Row
             continue
         grown = [dim for dim, (a, b) in enumerate(zip(before, shape)) if a != b]
         if len(grown) == 1 and shape[grown[0]] - before[grown[0]] == MORE:
-            found[name] = Rows(grown[0], before[grown[0]] - number)
+            found[name] = Rows(grown[0], before[grown[0]] - value)
     return found
 
 
-def with_number(model: dict) -> tuple[dict, int | None]:
-    """A model's config with its number of classes, and that number; a default of its class is written down."""
-    number = next(found_numbers(model), None)
-    if number is None and 'num_classes' in keywords(resolve(model)).names:
-        parameter = inspect.signature(resolve(model)).parameters.get('num_classes')
+def same_but(dim: int, given: Sequence[int], shape: Sequence[int]) -> bool:
+    """Whether two shapes differ in one dimension alone."""
+    return len(given) == len(shape) and all(a == b for i, (a, b) in enumerate(zip(given, shape)) if i != dim)
+
+
+def with_number(model: dict, key: str) -> tuple[dict, int | None]:
+    """A model's config with its number of classes or queries, and that number; a default of its class is written."""
+    number = next(found_numbers(model, key), None)
+    if number is None and key in keywords(resolve(model)).names:
+        parameter = inspect.signature(resolve(model)).parameters.get(key)
         if parameter is not None and isinstance(parameter.default, int):
             number = parameter.default
-            model = dict(model, num_classes=number)
+            model = dict(model, **{key: number})
     return model, number
 
 
-def found_numbers(node):
-    """Every ``num_classes`` within a config, that of a backbone (its pre-training) left out."""
+def found_numbers(node, key: str):
+    """Every entry of that name within a config, that of a backbone (its pre-training) left out."""
     if isinstance(node, dict):
-        if isinstance(node.get('num_classes'), int):
-            yield node['num_classes']
-        for key, value in node.items():
-            if key != 'backbone':
-                yield from found_numbers(value)
+        if isinstance(node.get(key), int):
+            yield node[key]
+        for name, value in node.items():
+            if name != 'backbone':
+                yield from found_numbers(value, key)
     elif isinstance(node, (list, tuple)):
         for value in node:
-            yield from found_numbers(value)
+            yield from found_numbers(value, key)
 
 
-def with_classes(node, old: int, new: int):
-    """A config with another number of classes; a backbone keeps its own."""
+def replaced(node, key: str, old: int, new: int):
+    """A config with another number of classes or queries; a backbone keeps its own."""
     if isinstance(node, dict):
-        made = {key: value if key == 'backbone' else with_classes(value, old, new) for key, value in node.items()}
-        if made.get('num_classes') == old:
-            made['num_classes'] = new
+        made = {name: value if name == 'backbone' else replaced(value, key, old, new) for name, value in node.items()}
+        if made.get(key) == old:
+            made[key] = new
         return ConfigDict(made)
     if isinstance(node, (list, tuple)):
-        return type(node)(with_classes(value, old, new) for value in node)
+        return type(node)(replaced(value, key, old, new) for value in node)
     return copy.deepcopy(node)
 
 
@@ -238,6 +249,9 @@ def take(model: nn.Module, state: dict[str, Tensor], plan: Transfer) -> None:
             merged.index_copy_(dim, here, state[name].to(merged.dtype).index_select(dim, there))
         state[name] = merged
         counted[name] = (len(rows), merged.shape[dim])
+    for name, dim in plan.slots.items():
+        here, there = own[name].shape[dim], state[name].shape[dim]
+        state[name] = state[name].index_select(dim, torch.arange(here) % there)
     for name in [name for name in state if name in plan.new or name in plan.unused]:
         del state[name]
     partly[model] = {name: pair for name, pair in counted.items() if pair[0] < pair[1]}
