@@ -4,4 +4,8 @@ model = dict(
     num_levels=5, backbone={{_base_.swin_l}}, neck=dict(encode_finest=True), queries=dict(last_pixel=True)
 )  # attention reaches the level at stride 4 too
 train_dataloader = dict(batch_size=1)
-optim_wrapper = dict(paramwise_cfg=dict(spare_norms=True, no_decay=('relative_position_bias_table',)))
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        spare_norms=True, no_decay=(*_base_.optim_wrapper.paramwise_cfg.no_decay, 'relative_position_bias_table')
+    )
+)

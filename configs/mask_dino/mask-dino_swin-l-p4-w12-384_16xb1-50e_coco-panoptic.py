@@ -7,4 +7,8 @@ model = dict(
     queries=dict(boxes_from_masks=True, last_pixel=True),
 )
 train_dataloader = dict(batch_size=1)
-optim_wrapper = dict(paramwise_cfg=dict(spare_norms=True, no_decay=('relative_position_bias_table',)))
+optim_wrapper = dict(
+    paramwise_cfg=dict(
+        spare_norms=True, no_decay=(*_base_.optim_wrapper.paramwise_cfg.no_decay, 'relative_position_bias_table')
+    )
+)

@@ -14,7 +14,8 @@ model = dict(
     decoder=dict(level=dict(block=dict(type='mmparts.CubeConvs', num_groups=None)), init_cfg=init),
     head=dict(_delete_=True, type='mmparts.SpectralSoftmaxHead', dims=3),
     terms=[dict(type='mmparts.CrossEntropyTerm'), dict(type='mmparts.SoftDiceTerm', smooth_nr=1.0, smooth_dr=1.0)],
+    inference=dict(type='mmparts.WholeInference', mirror_axes=(0, 1)),
 )
-train_dataloader = dict(batch_size=2, dataset=dict(repeats=178))
+train_dataloader = dict(batch_size=2, dataset=dict(repeats=256))
 optim_wrapper = dict(optimizer=dict(lr=6e-3))
 train_cfg = dict(max_epochs=20, val_interval=5)

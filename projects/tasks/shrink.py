@@ -58,6 +58,7 @@ LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
     'mmdet.CascadeRCNN': lambda cfg: on_pyramid(cfg),
     'mmdet.HybridTaskCascade': lambda cfg: on_pyramid(cfg),
     'mmdet.ConvFCBBoxHead': lambda cfg: box_head(cfg),
+    'mmdet.HTCMaskHead': dict(num_convs=1),  # adds the features of the stage before to its input: the same channels
     'mmdet.FCNMaskHead': dict(num_convs=1, conv_out_channels=16),
     'mmdet.Mask2Former': lambda cfg: mask2former(cfg),
 }
