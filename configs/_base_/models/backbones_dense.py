@@ -16,24 +16,46 @@ vit_b = dict(  # MAE's, with the windows of ViTDet; a map of stride 16
 vit_b_pyramid = dict(  # the same with ViTDet's simple pyramid: 256 channels at the strides 4, 8, 16, 32
     _delete_=True, type='mmparts.PyramidBackbone', backbone={k: v for k, v in vit_b.items() if k != '_delete_'}
 )
+windowed = dict(  # the ViT of the adapters that detect
+    type='mmparts.ViT',
+    class_token=False,
+    final_norm=False,
+    layer_scale=1.0,
+    resize='dinov2',
+    window_size=14,
+    window_pad='qkv',
+    global_blocks=(2, 5, 8, 11),
+)
+vit_adapter_t = dict(  # on DeiT's ViT-Ti with windows
+    _delete_=True,
+    type='mmparts.ViTAdapter',
+    num_heads=6,
+    drop_path=0.1,
+    vit=dict(
+        **windowed,
+        arch='tiny',
+        drop_path=0.1,
+        init_cfg=dict(type='mmparts.OfficialWeights', checkpoint='data/pretrained/deit_tiny_patch16_224-a1311bcf.pth'),
+    ),
+)
 vit_adapter_s = dict(  # on DeiT's ViT-S with windows
     _delete_=True,
     type='mmparts.ViTAdapter',
     num_heads=6,
     drop_path=0.2,
     vit=dict(
-        type='mmparts.ViT',
+        **windowed,
         arch='small',
-        class_token=False,
-        final_norm=False,
-        layer_scale=1.0,
-        resize='dinov2',
-        window_size=14,
-        window_pad='qkv',
-        global_blocks=(2, 5, 8, 11),
         drop_path=0.2,
         init_cfg=dict(type='mmparts.OfficialWeights', checkpoint='data/pretrained/deit_small_patch16_224-cd65a155.pth'),
     ),
+)
+swin_t = dict(  # ImageNet-1k
+    _delete_=True,
+    type='mmparts.Swin',
+    arch='tiny',
+    drop_path=0.2,
+    init_cfg=dict(type='mmparts.OfficialWeights', checkpoint='data/pretrained/swin_tiny_patch4_window7_224.pth'),
 )
 swin_v2_b = dict(  # ImageNet-22k, windows of 12 taken to 16
     _delete_=True,
