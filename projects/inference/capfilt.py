@@ -36,7 +36,7 @@ class Filter(Detector):
     @torch.no_grad()
     def probabilities(self, path: str, texts: Sequence[str]) -> list[float] | Failure:
         """How probable it is that each text belongs to the image."""
-        item = self._prepare(path)
+        item = self.prepare(path)
         if isinstance(item, Failure) or not texts:
             return item if isinstance(item, Failure) else []
         device = next(self.model.parameters()).device

@@ -38,7 +38,7 @@ class Detector:
         checkpoint: Its weights.
         device: Where it runs.
         texts: What images are compared with: names for a model that goes by names (zero-shot, open vocabulary), texts
-            for one that embeds both.
+            for one that embeds both; a question.
 
     Attributes:
         classes: Names of the labels: from the checkpoint, else from the config; None where neither has them.
@@ -53,6 +53,7 @@ class Detector:
         self.task = task_of(self.model)
         self.classes = class_names(cfg, loaded)
         self.texts = tuple(texts)
+        self.suffix = next(members(cfg.test_dataloader.dataset)).get('suffix', '')  # of questions
         if self.texts and named(self.model):
             self.classes = list(self.texts)
         if self.classes and named(self.model):
@@ -68,14 +69,21 @@ class Detector:
         Images that are of one size after the pipeline share a batch: padding would reach the features beside it, in
         these models as in the papers' codes, and change scores with the neighbours of an image.
         """
-        yield from in_batches((self._prepare(path) for path in paths), self.predict_batch, batch_size)
+        yield from in_batches((self.prepare(path) for path in paths), self.predict_batch, batch_size)
 
-    def _prepare(self, path: str) -> dict | Failure:
+    def prepare(self, path: str) -> dict | Failure:
+        """What the pipeline makes of an image, and of the texts."""
         try:
-            data = self.pipeline(dict(img_path=path, img_id=0, **(dict(texts=self.texts) if self.texts else {})))
+            data = self.pipeline(dict(img_path=path, img_id=0, **self._said()))
         except Exception as error:
             return Failure(path, f'{type(error).__name__}: {error}')
         return Failure(path, 'the pipeline skipped it') if data is None else data
+
+    def _said(self) -> dict:
+        """The texts as entries of an item, under the names that data sets have for them."""
+        if not self.texts:
+            return {}
+        return dict(texts=self.texts, question=self.texts[0] + self.suffix, phrases=[])
 
     @torch.no_grad()
     def predict_batch(self, batch: list[dict]) -> list[DetDataSample]:

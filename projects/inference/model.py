@@ -142,7 +142,7 @@ class Model(Detector):
 
     @torch.no_grad()
     def _results(self, given: list[Input], threshold: float, batch_size: int, order: str) -> Iterator[Result]:
-        prepared = (self._prepare(each) if isinstance(each, str) else self._from_memory(each, order) for each in given)
+        prepared = (self.prepare(each) if isinstance(each, str) else self._from_memory(each, order) for each in given)
         for each, sample in zip(given, in_batches(prepared, self.predict_batch, batch_size)):
             name = each if isinstance(each, str) else None
             if isinstance(sample, Failure):

@@ -28,6 +28,7 @@ ARCHS = {
     'base': dict(embed_dims=768, num_layers=12, num_heads=12),
     'large': dict(embed_dims=1024, num_layers=24, num_heads=16),
 }
+TINY = dict(embed_dims=32, num_layers=2, num_heads=2)
 TWINS = (None, 'mean', 'merge')
 
 

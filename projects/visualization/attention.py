@@ -68,6 +68,11 @@ class Watch:
 
     def __init__(self, model: nn.Module, layer: int = -1, kind: str | None = None):
         layers, self.head = self._parts(model)
+        if not len(layers):
+            raise ValueError(
+                f'{type(model).__name__} has no decoder to look at; attention is drawn of the DETR family, '
+                'Mask2Former, Perceivers, and models that read words and regions in one stream'
+            )
         if not -len(layers) <= layer < len(layers):
             raise ValueError(f'{type(model).__name__} has {len(layers)} decoder layers; there is no layer {layer}')
         self.layer = layer - len(layers) if layer >= 0 else layer

@@ -40,7 +40,7 @@ def run(made, out, model='one'):
 
 def test_regions_are_the_best_queries_with_their_last_states(made):
     detector, root = made
-    item = detector._prepare(str(root / 'images/a.png'))
+    item = detector.prepare(str(root / 'images/a.png'))
     data = detector.model.data_preprocessor(
         dict(inputs=[item['inputs']], data_samples=[item['data_samples']]), training=False
     )

@@ -46,7 +46,7 @@ def test_the_probability_is_that_of_the_matching_head(made):
     path = str(root / 'images/a.png')
     both, one = judge.probabilities(path, TEXTS['a']), judge.probabilities(path, TEXTS['a'][1:])
     torch.testing.assert_close(torch.tensor(both[1:]), torch.tensor(one), atol=1e-5, rtol=1e-4)
-    item = judge._prepare(path)
+    item = judge.prepare(path)
     data = judge.model.data_preprocessor(
         dict(inputs=[dict(item['inputs'], text=TEXTS['a'][0])], data_samples=[item['data_samples']])
     )

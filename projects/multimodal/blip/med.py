@@ -12,11 +12,9 @@ import torch
 from torch import Tensor
 
 from ...registry import MODELS
-from ..bert import Bert, BertWriter, WordHead
+from ..bert import TINY, Bert, BertWriter, WordHead
 from ..roles import Decoder, Fusion, Tower
 from ..states import State, States, Texts
-
-TINY = dict(embed_dims=32, num_layers=2, num_heads=2)
 
 
 @MODELS.register_module()

@@ -9,7 +9,7 @@ from torch import nn
 from ...layers.mlp import Mlp
 from ...layers.token_block import TokenBlock, TokenBlocks
 from ...registry import MODELS
-from ..bert import Pooler, bert_arch, init_bert
+from ..bert import TINY, Pooler, bert_arch, init_bert
 from ..roles import Fusion
 from ..states import State, States
 
@@ -27,6 +27,7 @@ class OneStream(Fusion):
 
     gives = ('joint', 'alone')
     alone = True
+    tiny = dict(arch=TINY)
 
     def __init__(
         self,

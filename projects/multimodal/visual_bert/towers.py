@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ...structures import ItemRegions
-from ..bert import BertEmbeddings, bert_arch, init_bert
+from ..bert import TINY, BertEmbeddings, bert_arch, init_bert
 from ..preprocessor import Inputs
 from ..roles import Tower
 from ..states import State, Texts
@@ -98,6 +98,8 @@ class BertWords(Tower):
         segments: tokens after the first [SEP] are of the second segment.
     """
 
+    tiny = dict(arch=TINY)
+
     def __init__(
         self,
         vocab_size: int = 30522,
@@ -142,6 +144,8 @@ class RegionTower(Tower):
         dims: channels of the features.
         text: name of the text tower, whose table of places is used for alignment.
     """
+
+    tiny = dict(arch=TINY)
 
     def __init__(
         self,
