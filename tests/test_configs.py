@@ -54,6 +54,10 @@ def test_parses(name):
 @pytest.mark.parametrize('name', DISTINCT)
 def test_trains_a_step_and_predicts(name):
     task, model = small(name)
+    count = sum(each.numel() for each in model.parameters())
+    assert count < 5e6, (
+        f'{count:,} parameters are not tiny: the class of a part needs an attribute `tiny`, see tasks/shrink.py'
+    )
     data = task.batch(model)
     losses = model(**data, mode='loss')
     total(losses).backward()

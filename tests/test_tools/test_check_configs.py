@@ -104,6 +104,16 @@ def test_nothing_is_wrong_with_what_is_shipped(tool):
             'custom_keys',
         ),
         ("param_scheduler = [dict(type='MultiStepLR', milestone=[1])]", 'param_scheduler[0].milestone', '`milestones`'),
+        (
+            "param_scheduler = [dict(type='PolyLR', begin=0.8, by_epoch=True)]",
+            'param_scheduler[0].begin',
+            'whole number',
+        ),
+        (
+            "param_scheduler = [dict(type='PolyLR', begin=-0.8, by_epoch=True, convert_to_iter_based=True)]",
+            'param_scheduler[0].begin',
+            'a number from 0',
+        ),
         ('train_cfg = dict(max_epoch=1)', 'train_cfg.max_epoch', '`max_epochs`'),
         (
             'default_hooks = dict(checkpoint=dict(max_keep_ckpt=3))',
@@ -140,6 +150,7 @@ def test_what_another_backbone_leaves_over_is_explained(tmp_path):
         "train_dataloader = dict(dataset=dict(_delete_=True, type='RepeatDataset', times=2, dataset=dict("
         "type='CocoDataset', ann_file='a.json', pipeline=[dict(type='RandomResize', scale=(9, 9), keep_ratio=True)])))",
         "param_scheduler = [dict(type='LinearLR', start_factor=0.1, end=2, by_epoch=True, convert_to_iter_based=True)]",
+        "param_scheduler = [dict(type='PolyLR', begin=0.8, end=8, by_epoch=True, convert_to_iter_based=True)]",
         "custom_hooks = [dict(type='EMAHook', ema_type='ExpMomentumEMA', momentum=0.1, gamma=2, priority=49)]",
         "optim_wrapper = dict(type='AmpOptimWrapper', loss_scale='dynamic', accumulative_counts=2)",
         'my_number = 3\n_mine = []\nmodel = dict(num_queries=my_number)',

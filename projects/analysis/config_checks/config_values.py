@@ -34,6 +34,7 @@ NOT_NEGATIVE = {
     'start_factor',
     'end_factor',
     'box_noise',
+    'epochs',
 }
 SHARES = {'drop_path', 'dropout', 'drop_path_rate', 'drop_rate', 'attn_drop_rate', 'prob', 'eta_min_ratio'}
 GROUPS = {'Denoising': {'num': 1}}  # type -> key -> the least that means something
@@ -46,7 +47,9 @@ def faults(value, keys: Keys = ()) -> Iterator[tuple[Keys, str]]:
         for key, item in value.items():
             if key in least and is_number(item) and not item >= least[key]:
                 yield (*keys, key), f'is {item}; at least {least[key]} is needed'
-            fault = None if isinstance(item, (dict, list, tuple)) else fault_of(key, item)
+            # Epochs that become iterations may be parts of one.
+            word = 'epochs' if key == 'begin' and value.get('convert_to_iter_based') else key
+            fault = None if isinstance(item, (dict, list, tuple)) else fault_of(word, item)
             if fault:
                 yield (*keys, key), f'is {item!r}; {fault}'
             yield from faults(item, (*keys, key))
