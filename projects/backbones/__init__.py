@@ -6,6 +6,7 @@ from .hybrid_resnet import HybridResNet
 from .intern_image import InternImage
 from .intern_image_layout import InternImageLayout
 from .others import HFBackbone, TimmBackbone
+from .remembered import RememberedMaps
 from .simple_pyramid import PyramidBackbone, SimplePyramid
 from .swin import Swin
 from .swin_v2 import SwinV2
@@ -30,6 +31,7 @@ __all__ = [
     'ClipResNet',
     'HybridResNet',
     'PyramidBackbone',
+    'RememberedMaps',
     'SimplePyramid',
     'Swin',
     'SwinLayout',

@@ -36,13 +36,15 @@ class SimplePyramid(BaseModule):
     """Deconvolutions for finer maps, pooling for coarser ones; then two convolutions with norms for each.
 
     Args:
-        in_channels: of the backbone's maps; the last is taken.
+        in_channels: of the backbone's maps.
+        maps: for each scale, which of the backbone's maps it is made of; default: the last for all. Frozen backbones
+            keep what is small in earlier blocks.
         scales: sizes of the outputs over that of the map, finest first. On patches of 16 the default gives the strides
             4, 8, 16, 32; detectors that begin at 8 take ``(2, 1, 0.5, 0.25)``.
         num_outs: more outputs than scales are every second pixel of the last one.
 
     Raises:
-        ValueError: an unknown scale; fewer outputs than scales.
+        ValueError: an unknown scale; fewer outputs than scales; `maps` that are no number of a map for each scale.
 
     >>> pyramid = SimplePyramid([32], out_channels=16)
     >>> [tuple(level.shape[2:]) for level in pyramid([torch.zeros(1, 32, 4, 6)])]
@@ -55,15 +57,20 @@ class SimplePyramid(BaseModule):
         out_channels: int = 256,
         scales: Sequence[float] = (4, 2, 1, 0.5),
         num_outs: int | None = None,
+        maps: Sequence[int] | None = None,
         init_cfg: dict | list | None = None,
     ):
         super().__init__(init_cfg)
+        self.maps = tuple(maps) if maps is not None else (-1,) * len(scales)
+        count = len(in_channels)
+        if len(self.maps) != len(scales) or not all(-count <= number < count for number in self.maps):
+            raise ValueError(f'maps={self.maps} must name, for each of the scales {tuple(scales)}, one of {count} maps')
         self.num_outs = num_outs or len(scales)
         if self.num_outs < len(scales):
             raise ValueError(f'{len(scales)} scales {tuple(scales)}, but only {self.num_outs} outputs are asked for')
         self.levels = nn.ModuleList()
-        for scale in scales:
-            layers, channels = rescale(in_channels[-1], scale)
+        for scale, number in zip(scales, self.maps):
+            layers, channels = rescale(in_channels[number], scale)
             for kernel in (1, 3):
                 conv = nn.Conv2d(channels, out_channels, kernel, padding=kernel // 2, bias=False)
                 layers += [conv, ChannelNorm(out_channels, eps=1e-6)]
@@ -71,7 +78,7 @@ class SimplePyramid(BaseModule):
             self.levels.append(nn.Sequential(*layers))
 
     def forward(self, maps: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        outs = [level(maps[-1]) for level in self.levels]
+        outs = [level(maps[number]) for level, number in zip(self.levels, self.maps)]
         while len(outs) < self.num_outs:
             outs.append(F.max_pool2d(outs[-1], 1, 2))
         return tuple(outs)
