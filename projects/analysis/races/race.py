@@ -18,7 +18,7 @@ from .timing import PeakMemory
 
 # Each of these has CASES, functions that yield the arguments of `Workload`.
 MODULES = ('race_deform_attn', 'race_dcnv3', 'race_window', 'race_matching', 'race_coco')
-NETS = ('race_models', 'race_clip', 'race_perceiver')  # whole nets, which take minutes
+NETS = ('race_models', 'race_clip', 'race_blip', 'race_perceiver')  # whole nets, which take minutes
 
 
 @dataclass
