@@ -123,8 +123,8 @@ class MultimodalModel(BaseModel):
         return self._layers() + 2
 
     def layer_id(self, name: str) -> int:
-        """How deep a parameter lies, for a rate that decays towards the inputs: towers and positions are 0, the blocks
-        of a fusion that all modalities go through follow, all else is last.
+        """How deep a parameter lies, for a rate that decays towards the inputs: towers and positions are 0 where they
+        do not say it, the blocks of a fusion that all modalities go through follow, all else is last.
 
         Raises:
             ValueError: another fusion, or none.
@@ -132,7 +132,8 @@ class MultimodalModel(BaseModel):
         last = self._layers() + 1
         group, _, rest = name.partition('.')
         if group == 'towers':
-            return 0
+            tower, _, own = rest.partition('.')
+            return self.towers[tower].layer_id(own) if hasattr(self.towers[tower], 'layer_id') else 0
         return self.fusion.layer_id(rest) if group == 'fusion' else last
 
     def _layers(self) -> int:

@@ -44,14 +44,15 @@ class State:
         keep: B S, bool, True where there is a token; None: everywhere.
         pooled: B C', the one vector of the whole that a projection reads.
         parts: name of a modality -> the slice of `tokens` that is its own, where a fusion has put several together.
-        bias: heads S S, or B heads S S, to be added to the logits of attention among the tokens (ONE-PEACE).
+        bias: heads S S, or B heads S S, to be added to the logits of attention among the tokens (ONE-PEACE); a tuple of
+            them where each layer has its own.
     """
 
     tokens: Tensor | None = None
     keep: Tensor | None = None
     pooled: Tensor | None = None
     parts: Mapping[str, slice] | None = None
-    bias: Tensor | None = None
+    bias: Tensor | tuple[Tensor, ...] | None = None
 
 
 class States:

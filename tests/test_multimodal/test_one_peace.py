@@ -80,6 +80,23 @@ def test_counts():
     assert count(vision.towers) + count(vision.fusion) == 1_514_569_056
 
 
+def test_counts_of_tasks():
+    """The parts of the sheet's table, with 39 tables more of 24 heads, and the head of the answers."""
+
+    def count(name):
+        with torch.device('meta'), DefaultScope.overwrite_default_scope('mmdet'):
+            return sum(parameter.numel() for parameter in MODELS.build(whole(name)).parameters())
+
+    ffn, projection, norm = 1_133_015_040, 1536 * 1537, 2 * 1536
+    image, text, audio = (39 * 24 * rows for rows in (31**2 + 3, 2 * 256 + 2, 2 * 512 + 2))
+    without_sound = 3_884_740_545 - ffn - 19_040_816 - projection - norm
+    assert count('one_peace_retrieval') == without_sound + image + text
+    assert count('one_peace_sound_retrieval') == 3_884_740_545 - ffn - 3_390_816 - projection - norm + audio + text
+    pooling = 1536 + 1536**2 + 2 * projection
+    head = norm + projection + 1537 * 3072 + 2 * 3072 + 3073 * 3129
+    assert count('one_peace_vqa') == without_sound + image + text - 1 - 2 * projection + pooling + head
+
+
 # ------------------------------------------------------------------------------------------------ the layer
 
 
@@ -164,7 +181,8 @@ def official(model) -> dict[str, torch.Tensor]:
 
 
 def by_hand(state, x, spans, bias, heads=2, prefix='encoder_wrapper.fusion_model.', layers=2):
-    """Section 10.2 of the sheet, T B C as there, from official names: (heads N N) ``bias``; no padding."""
+    """Section 10.2 of the sheet, T B C as there, from official names: ``bias`` heads N N, or a list, one a
+    layer; no padding."""
 
     def norm(x, name):
         return F.layer_norm(x, x.shape[-1:], state[name + '.weight'], state[name + '.bias'], 1e-5)
@@ -179,7 +197,8 @@ def by_hand(state, x, spans, bias, heads=2, prefix='encoder_wrapper.fusion_model
         )
         length, batch, dims = q.shape
         q, k, v = (each.reshape(length, batch * heads, dims // heads).transpose(0, 1) for each in (q, k, v))
-        logits = q @ k.transpose(1, 2) / math.sqrt(dims // heads) + bias.repeat(batch, 1, 1)
+        own = bias[number] if isinstance(bias, list) else bias
+        logits = q @ k.transpose(1, 2) / math.sqrt(dims // heads) + own.repeat(batch, 1, 1)
         h = (logits.softmax(-1) @ v).transpose(0, 1).reshape(length, batch, dims)
         h = norm(h, layer + 'self_attn.ln')
         h = F.linear(h, state[layer + 'self_attn.out_proj.weight'], state[layer + 'self_attn.out_proj.bias'])
@@ -474,3 +493,107 @@ def test_nonsense_is_refused_at_build(changes, said):
     cfg.objectives.denoising.update(changes)
     with pytest.raises(ValueError, match=said):
         build(cfg)
+
+
+# ------------------------------------------------------------------------------------------------ tasks
+
+
+def tuned(task: str = 'retrieval'):
+    """A small one with a table of distances for each layer."""
+    cfg, own = config(), whole(f'one_peace_{task}')
+    for name in cfg.towers:
+        cfg.towers[name].layer_tables = True
+    cfg.objectives, cfg.projections = own.objectives, None if task == 'vqa' else cfg.projections
+    if task == 'vqa':
+        cfg.inference = own.inference
+        cfg.objectives.answers.update(answers=('yes', 'no'), read=dict(type='mmparts.QueryPooling', num_heads=4))
+        cfg.objectives.answers.head.hidden_dims = 24
+    return cfg
+
+
+def test_layers_begin_with_copies_of_the_shared_table():
+    """A task starts as the pre-training ended: the same embeddings, with padding, and the same joint tokens."""
+    before = build(config()).eval()
+    after = build(tuned(), seed=1).eval()
+    made = OnePeaceLayout.convert(official(before), after)
+    assert not (made.missing or made.refused or made.unexpected or made.initialised)
+    after.load_state_dict(made.state, strict=False)
+    data = inputs(before)
+    with torch.no_grad():
+        one, two = before(data), after(data)
+        joint = [States(model, data).joint('text', 'image').tokens for model in (before, after)]
+    assert one.keys() == two.keys()
+    for name in one:
+        torch.testing.assert_close(one[name], two[name])
+    torch.testing.assert_close(*joint)
+
+
+def test_each_layer_reads_its_own_table():
+    """By hand, with the file of a fine-tuned model, whose tables differ."""
+    model = build(tuned()).eval()
+    state = official(build(config()))
+    for name in ('image', 'text'):
+        key = f'encoder_wrapper.{name}_adapter.rel_pos_table_list.'
+        for layer in range(2):
+            state[f'{key}{layer}.weight'] = torch.randn_like(state[key + '0.weight'])
+    made = OnePeaceLayout.convert(state, model)
+    assert not (made.missing or made.refused or made.unexpected or made.initialised)
+    model.load_state_dict(made.state, strict=False)
+    data = inputs(model)
+    data['text'] = model.data_preprocessor.inputs['text'](['a ring', 'a star'], 'cpu')
+    with torch.no_grad():
+        states = States(model, data)
+        text, image = states.tower('text'), states.tower('image')
+        assert not text.bias[0].equal(text.bias[1])
+        bias = [torch.stack([torch.block_diag(*pair) for pair in zip(*each)]) for each in zip(text.bias, image.bias)]
+        spans = [('text', text.tokens.shape[1]), ('image', image.tokens.shape[1])]
+        wanted = by_hand(state, torch.cat([text.tokens, image.tokens], 1), spans, bias)
+        found = states.joint('text', 'image').tokens
+        kept, index = seen(image, torch.rand(image.tokens.shape[:2]).gt(2))
+    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-4)
+    assert len(kept.bias) == 2 and kept.bias[1][0].equal(image.bias[1])
+
+
+def test_rates_grow_with_the_layers_and_tables_go_with_theirs():
+    model = build(tuned('vqa'))
+    ids = {name: model.layer_id(name) for name, _ in model.named_parameters()}
+    assert model.num_layer_ids == 4 and set(ids.values()) == {0, 1, 2, 3}
+    assert ids['towers.text.bias.0.table'] == ids['fusion.blocks.0.attn.part.in_proj_weight'] == 1
+    assert ids['towers.image.bias.1.table'] == 2 and ids['towers.image.positions'] == 0
+    assert ids['objectives.answers.pooling.query'] == 3
+    shared = build(config())
+    assert shared.layer_id('towers.text.bias.table') == 0
+
+
+def test_a_query_pools_the_words():
+    """By hand: no scale, no key bias, heads joined; the first token, the image and padding are not seen."""
+    model = build(tuned('vqa')).eval()
+    pooling, data = model.objectives['answers'].pooling, inputs(model)
+    with torch.no_grad():
+        joint = States(model, data).joint('image', 'text')
+        words, keep = joint.tokens[:, joint.parts['text']][:, 1:], joint.keep[:, joint.parts['text']][:, 1:]
+        found = pooling(joint)
+        for row in range(2):
+            tokens, said = words[row][keep[row]], []
+            keys, values = tokens @ pooling.key.weight.T, pooling.value(tokens)
+            for head in range(4):
+                part = slice(8 * head, 8 * head + 8)
+                said.append((keys[:, part] @ pooling.query[part]).softmax(0) @ values[:, part])
+            torch.testing.assert_close(found[row], pooling.out(torch.cat(said)), atol=1e-5, rtol=1e-4)
+    assert not keep.all(), 'one text is shorter than the other'
+
+
+def test_a_task_takes_the_pretraining_but_its_head():
+    model = build(tuned('vqa'))
+    made = OnePeaceLayout.convert(official(build(config())), model)
+    assert not (made.missing or made.refused or made.unexpected)
+    assert all(name.startswith('objectives.answers.') for name in made.initialised) and made.initialised
+
+
+def test_tables_of_another_number_of_layers_are_refused():
+    cfg = tuned()
+    cfg.towers.image.arch = dict(ARCH, num_layers=3)
+    cfg.towers.text.arch = dict(ARCH, num_layers=3)
+    with pytest.raises(ValueError, match='3 tables of distances for 2 layers'):
+        model = build(cfg)
+        model(inputs(model))

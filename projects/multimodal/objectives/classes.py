@@ -1,6 +1,6 @@
 """Classes of what a model has seen together: is a sentence true, which of the known answers is it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -65,7 +65,8 @@ class JointClasses(Objective):
         between: what is seen together; one name: the state of that modality.
         head: see :class:`JointHead`; it is told `in_dims` and `num_classes`.
         read: what it reads: 'pooled', the pooled vector; 'mean', the mean of all tokens but the first (BEiT-3 on
-            images); 'mask', the text's last token but one, where a question ends in a mask (VisualBERT).
+            images); 'mask', the text's last token but one, where a question ends in a mask (VisualBERT). A part is told
+            `embed_dims` and called with the joint state, as `QueryPooling` (ONE-PEACE).
     """
 
     def __init__(
@@ -74,14 +75,15 @@ class JointClasses(Objective):
         between: Sequence[str] = ('image', 'text'),
         head: dict = dict(type=JointHead),
         label_smoothing: float = 0.0,
-        read: str = 'pooled',
+        read: str | dict = 'pooled',
         joint_dims: int | None = None,
         weight: float = 1.0,
         init_cfg: dict | None = None,
     ):
         super().__init__(weight, init_cfg)
-        if read not in READS:
-            raise ValueError(f'read={read!r} is unknown; choose from {", ".join(map(repr, READS))}')
+        self.pooling = build_part(read, embed_dims=joint_dims or 1) if isinstance(read, Mapping) else None
+        if self.pooling is None and read not in READS:
+            raise ValueError(f'read={read!r} is unknown; choose from {", ".join(map(repr, READS))}, or give a part')
         self.read = read
         self.between = self.needs = tuple(between)
         self.uses = ('joint',)
@@ -94,6 +96,8 @@ class JointClasses(Objective):
 
     def vector(self, joint: State) -> Tensor:
         """B C, what the head reads."""
+        if self.pooling is not None:
+            return self.pooling(joint)
         if self.read == 'pooled':
             return joint.pooled
         if self.read == 'mean':

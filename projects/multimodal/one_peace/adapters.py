@@ -6,7 +6,7 @@ padding are zero in each of the convolutions that place them, so that the length
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -34,18 +34,40 @@ def checked_arch(arch: str | dict) -> dict:
     return dict(mlp_dims=4 * arch['embed_dims']) | dict(arch)
 
 
+class LayerTables(nn.ModuleList):
+    """A table of distances for each layer: called as one, it gives a tuple of biases."""
+
+    def forward(self, *args) -> tuple[Tensor, ...]:
+        return tuple(table(*args) for table in self)
+
+
 class Adapter(Tower):
-    """Base: tokens behind a class token; ``State.bias`` is added to the logits of attention among them."""
+    """Base: tokens behind a class token; ``State.bias`` is added to the logits of attention among them.
+
+    Args:
+        layer_tables: each layer has a table of distances of its own, as in the fine-tuning to tasks, where all start as
+            copies of the one of pre-training.
+    """
 
     gives = ('adapter',)
     tiny = dict(arch=TINY)
 
-    def __init__(self, arch: str | dict, init_cfg: dict | None = None):
+    def __init__(self, arch: str | dict, layer_tables: bool = False, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         arch = checked_arch(arch)
+        self.tables = arch['num_layers'] if layer_tables else None
         self.embed_dims, self.num_heads = arch['embed_dims'], arch['num_heads']
         self.class_token = nn.Parameter(torch.zeros(self.embed_dims))
         nn.init.trunc_normal_(self.class_token, std=0.02)
+
+    def distances(self, make: Callable[[], nn.Module]) -> nn.Module:
+        """The table of distances, or one a layer."""
+        return make() if self.tables is None else LayerTables(make() for _ in range(self.tables))
+
+    def layer_id(self, name: str) -> int:
+        """How deep a parameter lies: the table of a layer with the layer, all else before the first."""
+        first, _, rest = name.partition('.')
+        return int(rest.split('.')[0]) + 1 if first == 'bias' and self.tables is not None else 0
 
     def behind_class(self, tokens: Tensor) -> Tensor:
         return torch.cat([self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1), tokens], 1)
@@ -90,10 +112,13 @@ class StemTower(Adapter):
     Args:
         arch: of the whole model.
         image_size: that the places and the bias were learned on.
+        layer_tables: see :class:`Adapter`.
     """
 
-    def __init__(self, arch: str | dict = '4b', image_size: int = 256, init_cfg: dict | None = None):
-        super().__init__(arch, init_cfg)
+    def __init__(
+        self, arch: str | dict = '4b', image_size: int = 256, layer_tables: bool = False, init_cfg: dict | None = None
+    ):
+        super().__init__(arch, layer_tables, init_cfg)
         dims, quarter = self.embed_dims, self.embed_dims // 4
         self.stem = nn.Sequential(
             nn.Conv2d(3, quarter, 4, 4),
@@ -107,7 +132,8 @@ class StemTower(Adapter):
         side = image_size // 16
         self.positions = nn.Parameter(torch.empty(1 + side * side, dims))
         nn.init.trunc_normal_(self.positions, std=0.02)
-        self.bias = RelativeBiasTable(self.num_heads, (side, side), class_token=True)
+        self.window = (side, side)
+        self.bias = self.distances(partial(RelativeBiasTable, self.num_heads, self.window, class_token=True))
 
     def grid(self, images: Tensor) -> tuple[int, int]:
         """Rows and columns of tokens."""
@@ -120,7 +146,7 @@ class StemTower(Adapter):
         maps = self.stem(batch)
         size = maps.shape[2:]
         tokens = self.behind_class(maps.flatten(2).transpose(1, 2))
-        grid = resize_grid(self.positions[1:].unflatten(0, self.bias.window), size).flatten(0, 1)
+        grid = resize_grid(self.positions[1:].unflatten(0, self.window), size).flatten(0, 1)
         return State(tokens + torch.cat([self.positions[:1], grid]), bias=self.bias(size))
 
 
@@ -138,7 +164,7 @@ class PlacedWords(Adapter):
     Args:
         vocab_size: rows of the table; the published one lacks the mask at the end of RoBERTa's vocabulary.
         max_length: places, the class token's included.
-        buckets: see :class:`SequenceBias`.
+        buckets: see :class:`SequenceBias`; layer_tables: see :class:`Adapter`.
     """
 
     def __init__(
@@ -147,14 +173,15 @@ class PlacedWords(Adapter):
         arch: str | dict = '4b',
         max_length: int = 514,
         buckets: int = 256,
+        layer_tables: bool = False,
         init_cfg: dict | None = None,
     ):
-        super().__init__(arch, init_cfg)
+        super().__init__(arch, layer_tables, init_cfg)
         self.words = nn.Embedding(vocab_size, self.embed_dims)
         self.positions = nn.Parameter(torch.empty(max_length, self.embed_dims))
         nn.init.normal_(self.words.weight, std=self.embed_dims**-0.5)
         nn.init.trunc_normal_(self.positions, std=0.02)
-        self.bias = SequenceBias(self.num_heads, buckets)
+        self.bias = self.distances(partial(SequenceBias, self.num_heads, buckets))
 
     def forward(self, batch: Texts) -> State:
         length = batch.ids.shape[1] + 1
@@ -221,7 +248,7 @@ class WaveTower(Adapter):
     Args:
         conv_dims: channels of the seven.
         kernel_size, groups: of the five.
-        buckets: see :class:`SequenceBias`.
+        buckets: see :class:`SequenceBias`; layer_tables: see :class:`Adapter`.
     """
 
     tiny = dict(arch=TINY, conv_dims=16)
@@ -234,9 +261,10 @@ class WaveTower(Adapter):
         groups: int = 16,
         num_places: int = 5,
         buckets: int = 512,
+        layer_tables: bool = False,
         init_cfg: dict | None = None,
     ):
-        super().__init__(arch, init_cfg)
+        super().__init__(arch, layer_tables, init_cfg)
         dims = self.embed_dims
         widths = [1] + [conv_dims] * len(CONVS)
         self.convs = nn.ModuleList(
@@ -249,7 +277,7 @@ class WaveTower(Adapter):
         self.class_place = nn.Parameter(torch.zeros(dims))
         self.mask_token = nn.Parameter(torch.zeros(dims), requires_grad=False)  # dead, also in the published code
         nn.init.trunc_normal_(self.class_place, std=0.02)
-        self.bias = SequenceBias(self.num_heads, buckets)
+        self.bias = self.distances(partial(SequenceBias, self.num_heads, buckets))
 
     def forward(self, batch: Waves) -> State:
         x, counts = batch.samples[:, None], batch.lengths

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from functools import partial
 
 from torch import Size, Tensor, nn
 
@@ -55,6 +56,7 @@ def adapter_rules(state: Mapping[str, Tensor], encoder: str) -> list[Rule]:
         rules += [
             Rule(rf'towers\.{name}\.class_token', [adapter + 'cls_embedding'], flat),
             Rule(rf'towers\.{name}\.bias\.table', [table or adapter + 'rel_pos_table_list.0.weight']),
+            Rule(rf'towers\.{name}\.bias\.(\d+)\.table', partial(table_of_layer, state, adapter, table)),
         ]
     image, text, audio = (f'{encoder}{name}_adapter.' for name in MODALITIES)
     return rules + [
@@ -74,6 +76,12 @@ def adapter_rules(state: Mapping[str, Tensor], encoder: str) -> list[Rule]:
         Rule(r'towers\.audio\.class_place', [audio + 'cls_pos_embed'], flat),
         Rule(r'towers\.audio\.mask_token', [audio + 'mask_embedding'], flat),
     ]
+
+
+def table_of_layer(state: Mapping[str, Tensor], adapter: str, shared: str, match: re.Match) -> list[str]:
+    """A layer's own table in a file of fine-tuning, else the one that all layers share."""
+    own = f'{adapter}rel_pos_table_list.{match[1]}.weight'
+    return [own if own in state else shared or own]
 
 
 class OnePeaceLayouts(WeightLayout):
@@ -156,4 +164,6 @@ class OnePeaceLayout(OnePeaceLayouts):
             drop[r'decoder_.*|.*_mask_(token|head).*'] = 'of pre-training'
         if 'contrastive' not in model.objectives:
             drop['logit_scale'] = 'this model has no joint space'
+        if not model.projections:
+            drop[r'(image|text|audio)_proj\..*'] = 'this model has no joint space'
         return drop

@@ -111,17 +111,36 @@ class SharedFusion(Fusion):
 def through(blocks: TokenBlocks, norm: Multiway | None, x: Tensor, parts: Mapping[str, State], keep, bias) -> Tensor:
     """Tokens of modalities, one behind the other, through blocks and the last norms; padding is looked at by nobody."""
     spans = [(name, part.tokens.shape[1]) for name, part in parts.items()]
+    own = isinstance(bias, tuple)  # of each layer
+    if own and len(bias) != len(blocks):
+        raise ValueError(f'{len(bias)} tables of distances for {len(blocks)} layers; each layer needs one')
+    hidden = None
     if keep is not None:
         hidden = torch.zeros(keep.shape, dtype=x.dtype, device=x.device).masked_fill(~keep, -torch.inf)[:, None, None]
-        bias = hidden if bias is None else bias + hidden
-    for block in blocks:
-        x = blocks.run(block, x, spans, bias=bias)
+    bias = bias if own else summed(bias, hidden)
+    for index, block in enumerate(blocks):
+        x = blocks.run(block, x, spans, bias=summed(bias[index], hidden) if own else bias)
     return x if norm is None else norm(x, spans)
 
 
-def joint_bias(parts: Mapping[str, State]) -> Tensor | None:
-    """(B) heads N N: the bias of each modality in its own block, 0 between them; None where none has one."""
+def summed(first: Tensor | None, second: Tensor | None) -> Tensor | None:
+    """Of two biases, of which either may be none."""
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second
+
+
+def joint_bias(parts: Mapping[str, State]) -> Tensor | tuple[Tensor, ...] | None:
+    """(B) heads N N: the bias of each modality in its own block, 0 between them; None where none has one. A tuple of
+    them where each layer has its own."""
     biases = [part.bias for part in parts.values()]
+    if all(isinstance(bias, tuple) for bias in biases):
+        return tuple(in_blocks(layer) for layer in zip(*biases, strict=True))
+    return in_blocks(biases)
+
+
+def in_blocks(biases: Sequence[Tensor | None]) -> Tensor | None:
+    """Of one layer."""
     if all(bias is None for bias in biases):
         return None
     if len(biases) == 1:
@@ -152,9 +171,16 @@ def seen(state: State, hidden: Tensor) -> tuple[State, Tensor]:
     index = (~left).to(torch.uint8).argsort(dim=1, stable=True)[:, :count]
     tokens = state.tokens.gather(1, index[..., None].expand(-1, -1, state.tokens.shape[-1]))
     bias = state.bias
-    if bias is not None:
-        bias = bias.expand(len(index), *bias.shape[-3:])
-        rows = index[:, None, :, None].expand(-1, bias.shape[1], -1, bias.shape[-1])
-        columns = index[:, None, None].expand(-1, bias.shape[1], count, -1)
-        bias = bias.gather(2, rows).gather(3, columns)
+    if isinstance(bias, tuple):
+        bias = tuple(rows_and_columns(layer, index) for layer in bias)
+    elif bias is not None:
+        bias = rows_and_columns(bias, index)
     return State(tokens, left.gather(1, index), bias=bias), index
+
+
+def rows_and_columns(bias: Tensor, index: Tensor) -> Tensor:
+    """(B) heads N N at the numbers B K -> B heads K K."""
+    bias = bias.expand(len(index), *bias.shape[-3:])
+    rows = index[:, None, :, None].expand(-1, bias.shape[1], -1, bias.shape[-1])
+    columns = index[:, None, None].expand(-1, bias.shape[1], index.shape[1], -1)
+    return bias.gather(2, rows).gather(3, columns)
