@@ -71,7 +71,7 @@ def main(args: argparse.Namespace) -> None:
     from ..engine import cli
     from ..inference.detector import Detector, Failure
     from ..visualization import read_rgb
-    from ..visualization.attention_figure import Frame, draw_looks, save_figure
+    from ..visualization.attention_figure import Frame, draw_looks
     from ..visualization.latent_attention import latents_of
     from ..visualization.masked_attention import watch
     from ..visualization.word_attention import stream_of
@@ -107,9 +107,16 @@ def main(args: argparse.Namespace) -> None:
         raise SystemExit(f'error: {error}') from error
 
     figure = draw_looks(read_rgb(path), Frame.of(result), look, objects, detector.classes, args.heads)
-    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
-    save_figure(figure, args.out)
+    write(figure, args.out)
     print(f'{len(objects)} objects: {args.out} (--kind {watched.kind}; the config offers: {", ".join(watched.kinds)})')
+
+
+def write(figure, path: str) -> None:
+    """The picture, into a folder that need not be there."""
+    from ..visualization.attention_figure import save_figure
+
+    os.makedirs(osp.dirname(osp.abspath(path)), exist_ok=True)
+    save_figure(figure, path)
 
 
 def read_regions_from(folder: str, cfg, path: str) -> None:
@@ -132,7 +139,6 @@ def draw_stream(detector, stream, path: str, args: argparse.Namespace) -> None:
     from ..inference.detector import Failure
     from ..structures import ItemRegions
     from ..visualization import read_rgb
-    from ..visualization.attention_figure import save_figure
     from ..visualization.word_attention import StreamWatch, draw_words, rows_of
 
     odd = [f'--{name.replace("_", "-")}' for name in ('query', 'score_thr', 'kind') if getattr(args, name) is not None]
@@ -148,7 +154,7 @@ def draw_stream(detector, stream, path: str, args: argparse.Namespace) -> None:
     name, regions = next(((name, one) for name, one in inputs.items() if isinstance(one, ItemRegions)), (None, None))
     if regions is None or regions.boxes is None:
         raise SystemExit(f'error: the pipeline gives {", ".join(inputs)}; regions with boxes (LoadRegions) are needed')
-    if isinstance(inputs[stream.text], str) and len(args.text) > 1:
+    if isinstance(inputs.get(stream.text), str) and len(args.text) > 1:
         raise SystemExit(f'error: the model reads one text, these are {len(args.text)}; put it into quotes')
     try:
         with StreamWatch(stream, name) as watched:
@@ -158,8 +164,7 @@ def draw_stream(detector, stream, path: str, args: argparse.Namespace) -> None:
     except ValueError as error:
         raise SystemExit(f'error: {error}') from error
     figure = draw_words(read_rgb(path), looks.words, rows, regions.boxes)
-    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
-    save_figure(figure, args.out)
+    write(figure, args.out)
     print(
         f'{len(looks.words)} words on {len(regions.boxes)} regions: {args.out} ({len(looks.layers)} layers of '
         f'{len(looks.layers[0])} heads)'
@@ -170,7 +175,6 @@ def draw_perceiver(detector, perceiver, path: str, args: argparse.Namespace) -> 
     """What its latents look at, layer by layer."""
     from ..inference.detector import Failure
     from ..visualization import read_rgb
-    from ..visualization.attention_figure import save_figure
     from ..visualization.latent_attention import LatentWatch, draw_latents
 
     with LatentWatch(perceiver) as watched:
@@ -181,8 +185,7 @@ def draw_perceiver(detector, perceiver, path: str, args: argparse.Namespace) -> 
     if args.query is not None and not 0 <= args.query < len(looks[0]):
         raise SystemExit(f'error: there is no latent {args.query}; the model has {len(looks[0])}')
     figure = draw_latents(read_rgb(path), looks, None if args.query is None else [args.query])
-    os.makedirs(osp.dirname(osp.abspath(args.out)), exist_ok=True)
-    save_figure(figure, args.out)
+    write(figure, args.out)
     print(f'{len(looks)} cross-attends of {len(looks[0])} latents: {args.out}')
 
 

@@ -30,8 +30,8 @@ def main(args: argparse.Namespace) -> int:
     from .search import name_of
 
     cfg = cli.prepare(args)
-    inputs = {'config': args.config, 'checkpoint': args.checkpoint, 'folder': args.folder}
-    cli.refuse_outputs({'--out': args.out}, inputs, cfg)
+    # Its files may lie beside the images, which is where configs look for them: they have names of their own.
+    cli.refuse_outputs({'--out': args.out}, {'config': args.config, 'checkpoint': args.checkpoint})
     cli.require_whole_model()
     detector = RegionDetector(cfg, cli.require_file(args.checkpoint, 'checkpoint'), device_of(args))
     detector.most = args.regions

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 
 import cv2
 import numpy as np
@@ -10,6 +11,7 @@ import torch
 from mmengine.config import Config
 from tiny import CONFIGS, build, tiny
 
+from mmparts import commands
 from mmparts.datasets import BadAnnotations, LoadRegions
 from mmparts.datasets.region_files import read_regions
 from mmparts.inference.regions import RegionDetector, write_regions
@@ -87,6 +89,22 @@ def test_an_image_that_cannot_be_read_is_named(made, tmp_path):
     shutil.copy(made[1] / 'images/b.png', images)
     found = dict(write_regions(made[0], str(images), str(tmp_path / 'out'), 'one'))
     assert found['b.png'] is None and 'bad.png' in found['bad.png'] and not (tmp_path / 'out/bad.png.npz').exists()
+
+
+def test_the_command_writes_where_configs_look(made, tmp_path, monkeypatch):
+    """Into a folder below that of the images, as the README of VisualBERT says."""
+    config = CONFIGS / 'dino/dino-4scale_small_1xb8-9e_shapes.py'
+    torch.save(build(Config.fromfile(config).model).state_dict(), tmp_path / 'dino.pth')
+    shutil.copytree(made[1] / 'images', tmp_path / 'images/val')
+    images, words = tmp_path / 'images', ['mmparts', 'data', 'regions', '--regions', '5', '--device', 'cpu']
+    for _ in range(2):  # the second call finds them, and takes none for an image
+        line = [*words, config, tmp_path / 'dino.pth', images, '--out', images / 'regions']
+        monkeypatch.setattr(sys, 'argv', [str(word) for word in line])
+        with pytest.raises(SystemExit) as stop:
+            commands.main()
+        assert not stop.value.code
+    found = sorted(path.name for path in (images / 'regions').rglob('*.npz'))
+    assert found == ['a.png.npz', 'b.png.npz', 'c.png.npz']
 
 
 def test_files_become_the_inputs_of_visual_bert(made, tmp_path):
