@@ -23,6 +23,7 @@ from .loops import EpochLoop, IterLoop
 from .optim.amp import Bfloat16OptimWrapper
 from .optim.lamb import Lamb
 from .optim.layer_decay import LayerDecayConstructor
+from .optim.memory_format import ChannelsLastHook
 from .optim.paramwise import ParamwiseConstructor
 from .optim.sharded import ShardedRunner
 from .outside import install as install_outside
@@ -48,6 +49,7 @@ __all__ = [
     'EpochLoop',
     'FineTuneHook',
     'Fit',
+    'ChannelsLastHook',
     'Freeze',
     'InterruptHook',
     'Lamb',

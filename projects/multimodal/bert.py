@@ -30,16 +30,17 @@ ARCHS = {
 }
 TINY = dict(embed_dims=32, num_layers=2, num_heads=2)
 TWINS = (None, 'mean', 'merge')
+INIT_STD = 0.02  # BERT's; at small widths attention stays blind for long with it, 1 / sqrt(embed_dims) learns sooner
 
 
 def bert_arch(arch: str | dict) -> dict:
-    """The entry of :data:`ARCHS`, or a checked dict."""
+    """The entry of :data:`ARCHS`, or a checked dict; ``init_std`` is that of all matrices, see :data:`INIT_STD`."""
     if isinstance(arch, str):
         if arch not in ARCHS:
             raise ValueError(f'arch={arch!r} is unknown; choose from {list(ARCHS)} or give a dict like {ARCHS["base"]}')
         return dict(ARCHS[arch])
-    if set(arch) - {'mlp_dims'} != set(ARCHS['base']):
-        raise ValueError(f'arch={dict(arch)} must hold {", ".join(ARCHS["base"])}, and may hold mlp_dims')
+    if set(arch) - {'mlp_dims', 'init_std'} != set(ARCHS['base']):
+        raise ValueError(f'arch={dict(arch)} must hold {", ".join(ARCHS["base"])}, and may hold mlp_dims, init_std')
     return dict(arch)
 
 
@@ -171,7 +172,7 @@ class Bert(nn.Module):
             )
 
         self.layers = TokenBlocks(depth, make=block, with_cp=with_cp)
-        self.apply(init_bert)
+        init_bert(self, arch)
 
     def forward(
         self,
@@ -256,13 +257,21 @@ class WordHead(nn.Module):
 
     Args:
         words: table of the embeddings, which is shared; None: a matrix of its own.
+        arch: of its BERT, for ``init_std``.
     """
 
-    def __init__(self, embed_dims: int, vocab_size: int, words: nn.Embedding | None = None, norm_eps: float = 1e-12):
+    def __init__(
+        self,
+        embed_dims: int,
+        vocab_size: int,
+        words: nn.Embedding | None = None,
+        norm_eps: float = 1e-12,
+        arch: str | dict = 'base',
+    ):
         super().__init__()
         self.dense, self.norm = nn.Linear(embed_dims, embed_dims), nn.LayerNorm(embed_dims, eps=norm_eps)
         self.decoder = nn.Linear(embed_dims, vocab_size)
-        self.apply(init_bert)
+        init_bert(self, arch)
         if words is not None:
             self.decoder.weight = words.weight
 
@@ -299,21 +308,23 @@ class BertWriter:
 class Pooler(nn.Module):
     """Dense and tanh of the first token."""
 
-    def __init__(self, embed_dims: int):
+    def __init__(self, embed_dims: int, arch: str | dict = 'base'):
         super().__init__()
         self.dense = nn.Linear(embed_dims, embed_dims)
-        self.apply(init_bert)
+        init_bert(self, arch)
 
     def forward(self, states: Tensor) -> Tensor:
         """B T C -> B C."""
         return self.dense(states[:, 0]).tanh()
 
 
-def init_bert(module: nn.Module):
-    """As the official code: normal of deviation 0.02, no biases."""
-    if isinstance(module, (nn.Linear, nn.Embedding)):
-        nn.init.normal_(module.weight, std=0.02)
-        if isinstance(module, nn.Linear) and module.bias is not None:
-            nn.init.zeros_(module.bias)
-    elif isinstance(module, MultiheadAttention) and module.fused:
-        nn.init.normal_(module.in_proj_weight, std=0.02)
+def init_bert(module: nn.Module, arch: str | dict = 'base'):
+    """All below a module as the official code: normal of deviation 0.02, or the arch's ``init_std``, no biases."""
+    std = bert_arch(arch).get('init_std', INIT_STD)
+    for part in module.modules():
+        if isinstance(part, (nn.Linear, nn.Embedding)):
+            nn.init.normal_(part.weight, std=std)
+            if isinstance(part, nn.Linear) and part.bias is not None:
+                nn.init.zeros_(part.bias)
+        elif isinstance(part, MultiheadAttention) and part.fused:
+            nn.init.normal_(part.in_proj_weight, std=std)

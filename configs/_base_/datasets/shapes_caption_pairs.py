@@ -1,7 +1,11 @@
 # The generated set "shapes", two captions in a text, with regions of a small DINO of ours:
-# python tools/make_shapes.py --out data/shapes_pairs --images 4000 --size 64 --objects 2 --smallest 0.4
-# mmparts data regions configs/dino/dino-4scale_small_1xb8-9e_shapes.py DINO.pth data/shapes_pairs \
-#   --out data/shapes_pairs/regions
+# python tools/make_shapes.py --out data/shapes_pairs --images 8000 --size 64 --objects 2 --smallest 0.4
+# python tools/train.py configs/dino/dino-4scale_small_1xb8-3e_shapes-pairs.py
+# for split in train val; do
+#   mmparts data regions configs/dino/dino-4scale_small_1xb8-3e_shapes-pairs.py \
+#     work_dirs/dino-4scale_small_1xb8-3e_shapes-pairs/epoch_3.pth data/shapes_pairs/$split --regions 10 \
+#     --out data/shapes_pairs/regions/$split
+# done
 # Another folder: --cfg-options data_root=FOLDER.
 _base_ = './caption_pairs.py'
 data_root = 'data/shapes_pairs/'

@@ -180,7 +180,7 @@ class MedDecoder(Decoder, FirstToken):
         known = joint_dims if len(self.reads) > 1 else (widths or {}).get(self.reads[0])
         memory_dims = memory_dims or known or 768
         self.bert = Bert(arch, vocab_size, max_length, 0, memory_dims, dropout=dropout, with_cp=with_cp)
-        self.head = WordHead(self.bert.embed_dims, vocab_size, self.bert.embeddings.words)
+        self.head = WordHead(self.bert.embed_dims, vocab_size, self.bert.embeddings.words, arch=arch)
 
     def bind(self, model):
         self.bind_first(model)

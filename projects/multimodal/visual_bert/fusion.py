@@ -57,8 +57,8 @@ class OneStream(Fusion):
             )
 
         self.layers = TokenBlocks(arch['num_layers'], make=block, with_cp=with_cp)
-        self.pooler = Pooler(dims) if pooler else None
-        self.apply(init_bert)
+        self.pooler = Pooler(dims, arch) if pooler else None
+        init_bert(self, arch)
 
     def forward(self, states: States, names: Sequence[str]) -> State:
         owner = getattr(states.inputs.get(self.text), 'owner', None) if self.text in names else None

@@ -114,7 +114,7 @@ class BertWords(Tower):
         whole = BertEmbeddings(vocab_size, self.embed_dims, max_length, num_types)
         self.words, self.positions, self.types = whole.words, whole.positions, whole.types
         self.segments, self.end = segments, None
-        self.apply(init_bert)
+        init_bert(self, arch)
 
     def bind(self, model):
         self.end = getattr(model.tokenizer, 'eos_id', None)
@@ -162,7 +162,7 @@ class RegionTower(Tower):
         self.positions = nn.Embedding(max_length, self.embed_dims)
         self.types = nn.Embedding(num_types, self.embed_dims)
         self.text, self.dims = text, dims
-        self.apply(init_bert)
+        init_bert(self, arch)
 
     def bind(self, model):
         tower = dict(model.towers.items()).get(self.text)
