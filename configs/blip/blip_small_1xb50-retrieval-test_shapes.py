@@ -1,5 +1,5 @@
 # The small BLIP finds images and texts: the best 50 by cosine are put in order by matching.
-_base_ = './blip_small_1xb32-10e_shapes.py'
+_base_ = './blip_small_1xb32-12e_shapes.py'
 model = dict(inference=dict(_delete_=True, type='mmparts.MatchedEmbeddings'))
 test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal')]
 test_dataloader = dict(dataset=dict(pipeline=test_pipeline))

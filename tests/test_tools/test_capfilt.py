@@ -23,7 +23,7 @@ TEXTS = {'a': ['a red circle', 'nothing'], 'b': ['two stars'], 'c': []}
 def made(tmp_path_factory):
     """A tiny BLIP that captions and matches, and three images, one without a text."""
     root = tmp_path_factory.mktemp('capfilt')
-    cfg = Config.fromfile(CONFIGS / 'blip/blip_small_1xb32-10e_shapes.py')
+    cfg = Config.fromfile(CONFIGS / 'blip/blip_small_1xb32-12e_shapes.py')
     cfg.model = tiny(cfg)
     torch.save(dict(state_dict=build(cfg.model).state_dict(), meta={}), root / 'blip.pth')
     (root / 'images').mkdir()
@@ -126,7 +126,7 @@ def test_a_filter_without_matching_is_refused(made):
 
 def test_the_command_writes_records_captions_and_statistics(made, tmp_path, run_tool, capsys):
     root = made[2]
-    cfg = Config.fromfile(CONFIGS / 'blip/blip_small_1xb32-10e_shapes.py')
+    cfg = Config.fromfile(CONFIGS / 'blip/blip_small_1xb32-12e_shapes.py')
     cfg.model = tiny(cfg)
     cfg.model.data_preprocessor.inputs.text.tokenizer.type = 'mmparts.ByteTokenizer'  # a class cannot be written
     cfg.dump(tmp_path / 'blip.py')

@@ -1,5 +1,5 @@
 # The generated set "shapes", one or two objects an image, with a caption that counts them by colour and kind:
-# python tools/make_shapes.py --out data/shapes_named --images 4000 --size 64 --objects 2 --smallest 0.4 \
+# python tools/make_shapes.py --out data/shapes_named --images 8000 --size 64 --objects 2 --smallest 0.4 \
 #   --captions names
 # Another folder: --cfg-options data_root=FOLDER.
 _base_ = './shapes_captions.py'
