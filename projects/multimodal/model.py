@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from mmengine.model import BaseModel, ModuleDict
 from torch import Tensor, nn
 
+from ..layers.feature_spec import backbone_spec
 from ..registry import MODELS, build_part
 from .compatibility import check
 from .inference import Embeddings
@@ -40,9 +42,16 @@ class MultimodalModel(BaseModel):
 
     @staticmethod
     def tiny(cfg: dict) -> dict:
-        """A joint space of 16, see tasks/shrink.py."""
+        """A joint space of 16, cross-attention to an image tower that has become small; see tasks/shrink.py."""
         widths = cfg.get('projections') or {}
-        return dict(projections={name: 16 if isinstance(each, int) else each for name, each in widths.items()})
+        small = dict(projections={name: 16 if isinstance(each, int) else each for name, each in widths.items()})
+        if 'backbone' not in cfg['towers'].get('image', ()):
+            return small
+        with torch.device('meta'):
+            memory = dict(memory_dims=backbone_spec(MODELS.build(cfg['towers']['image']['backbone'])).channels[-1])
+        readers = {name: memory for name, tower in cfg['towers'].items() if tower.get('memory_dims')}
+        decoder = dict(decoder=memory) if (cfg.get('decoder') or {}).get('memory_dims') else {}
+        return dict(small, towers=readers, **decoder)
 
     def __init__(
         self,

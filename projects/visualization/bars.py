@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw
 
-from .pictures import BLACK, PANEL, PAPER, font
+from .pictures import BLACK, PANEL, PAPER, font, printable
 
 ROW, BAR, LETTERS = 34, (66, 133, 190), 15
 
@@ -23,7 +23,7 @@ def bars(
     for index, (name, value) in enumerate(rows):
         top = 6 + index * (ROW + 14)
         share = min(max((value - lowest) / (highest - lowest), 0.0), 1.0)
-        draw.text((8, top), shortened(name, letters, width - 16), fill=BLACK, font=letters)
+        draw.text((8, top), shortened(printable(name), letters, width - 16), fill=BLACK, font=letters)
         draw.rectangle((8, top + 22, 8 + max(1, round(room * share)), top + 38), fill=BAR)
         draw.text((14 + round(room * share), top + 20), f'{value:.2f}', fill=BLACK, font=letters)
     return panel

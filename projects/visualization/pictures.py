@@ -122,13 +122,18 @@ def _upright(box: np.ndarray, scale: float) -> tuple[float, float, float, float]
 def _name(draw: ImageDraw.ImageDraw, box: tuple, text: str, colour: tuple, size: tuple, unit: float) -> None:
     """Above a box, or in it where there is no room."""
     left, top, _, _ = box
-    letters = font(round(15 * unit))
+    text, letters = printable(text), font(round(15 * unit))
     _, _, wide, high = draw.textbbox((0, 0), text, font=letters)
     x = min(max(left, 0), max(size[0] - wide - 4, 0))
     y = top - high - 3 if top - high - 3 >= 0 else min(top, size[1] - high - 3)
     draw.rectangle((x, y, x + wide + 4, y + high + 3), fill=colour)
     dark = sum(part * weight for part, weight in zip(colour, (0.3, 0.59, 0.11))) < 140
     draw.text((x + 2, y), text, font=letters, fill=WHITE if dark else BLACK)
+
+
+def printable(text: str) -> str:
+    """With a dot for each character that has no shape: what a model writes may hold some, and fonts fail on them."""
+    return ''.join(each if each.isprintable() else '\N{MIDDLE DOT}' for each in text)
 
 
 def page(views: list[tuple[str, Image.Image]], title: str = '') -> Image.Image:
@@ -146,7 +151,7 @@ def page(views: list[tuple[str, Image.Image]], title: str = '') -> Image.Image:
     draw, x = ImageDraw.Draw(made), 0
     for heading, panel in views:
         made.paste(panel, (x, header))
-        text = f'{title}  {heading}' if title and x == 0 else heading
+        text = printable(f'{title}  {heading}' if title and x == 0 else heading)
         draw.text((x + 4, round(5 * unit)), text, font=font(round(17 * unit)), fill=BLACK)
         x += panel.width + gap
     return made

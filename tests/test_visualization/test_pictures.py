@@ -7,6 +7,7 @@ from mmengine.structures import InstanceData
 from PIL import Image
 
 from mmparts.visualization import Objects, draw_map, draw_objects, page, sheet
+from mmparts.visualization.bars import bars
 from mmparts.visualization.pictures import PANEL, file_name, palette
 
 GREY = 128
@@ -103,3 +104,11 @@ def test_sheet_places_pictures_of_unequal_sizes():
 def test_names_stay_apart():
     used = set()
     assert [file_name(path, used) for path in ('x/a.jpg', 'y/a.jpg', 'z/y/a.png')] == ['a.jpg', 'y_a.jpg', 'y_a_1.jpg']
+
+
+def test_what_a_model_writes_is_drawn_even_with_control_characters():
+    written, panel = 'prediction: \x19\r\x1c\ud800 a ring', Image.new('RGB', (300, 40))
+    dotted = page([('prediction: \N{MIDDLE DOT}\N{MIDDLE DOT}\N{MIDDLE DOT}\N{MIDDLE DOT} a ring', panel)])
+    assert page([(written, panel)]) == dotted
+    assert bars([(written, 0.5)]).size[0] == PANEL
+    draw_objects(grey(), objects(), ['disc', written])

@@ -30,8 +30,8 @@ class MedTower(Tower):
 
     @staticmethod
     def tiny(cfg: dict) -> dict:
-        """Two layers; the width of an image tower that has become small."""
-        return dict(arch=dict(TINY), **({'memory_dims': 32} if cfg.get('memory_dims') else {}))
+        """Two layers."""
+        return dict(arch=dict(TINY))
 
     def __init__(
         self,
@@ -155,8 +155,8 @@ class MedDecoder(Decoder, FirstToken):
 
     @staticmethod
     def tiny(cfg: dict) -> dict:
-        """Two layers; the width of an image tower that has become small."""
-        return dict(arch=dict(TINY), **({'memory_dims': 32} if cfg.get('memory_dims') else {}))
+        """Two layers."""
+        return dict(arch=dict(TINY))
 
     def __init__(
         self,
