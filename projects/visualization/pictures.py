@@ -145,16 +145,31 @@ def page(views: list[tuple[str, Image.Image]], title: str = '') -> Image.Image:
     if not views:
         raise ValueError('a page needs at least one picture')
     unit = max(1.0, views[0][1].width / 700)
-    header, gap = round(HEADER * unit), round(8 * unit)
+    gap, letters, line = round(8 * unit), font(round(17 * unit)), round(21 * unit)
+    headings = [f'{title}  {views[0][0]}' if title else views[0][0], *(heading for heading, _ in views[1:])]
+    texts = [wrapped(printable(text), letters, panel.width - 8) for text, (_, panel) in zip(headings, views)]
+    header = round(HEADER * unit) + line * (max(map(len, texts)) - 1)
     width = sum(panel.width for _, panel in views) + gap * (len(views) - 1)
     made = Image.new('RGB', (width, max(panel.height for _, panel in views) + header), PAPER)
     draw, x = ImageDraw.Draw(made), 0
-    for heading, panel in views:
+    for lines, (_, panel) in zip(texts, views):
         made.paste(panel, (x, header))
-        text = printable(f'{title}  {heading}' if title and x == 0 else heading)
-        draw.text((x + 4, round(5 * unit)), text, font=font(round(17 * unit)), fill=BLACK)
+        for number, text in enumerate(lines):
+            draw.text((x + 4, round(5 * unit) + number * line), text, font=letters, fill=BLACK)
         x += panel.width + gap
     return made
+
+
+def wrapped(text: str, letters: ImageFont.FreeTypeFont, width: int) -> list[str]:
+    """A text as lines of so many pixels, cut between words; a word that is wider has a line of its own."""
+    lines = ['']
+    for word in text.split(' '):
+        longer = f'{lines[-1]} {word}' if lines[-1] else word
+        if lines[-1] and letters.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def sheet(pages: list[Image.Image], columns: int = 2, cell_width: int = 640) -> Image.Image:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from mmparts.visualization import Objects, draw_map, draw_objects, page, sheet
 from mmparts.visualization.bars import bars
-from mmparts.visualization.pictures import PANEL, file_name, palette
+from mmparts.visualization.pictures import PANEL, file_name, font, palette, wrapped
 
 GREY = 128
 
@@ -112,3 +112,14 @@ def test_what_a_model_writes_is_drawn_even_with_control_characters():
     assert page([(written, panel)]) == dotted
     assert bars([(written, 0.5)]).size[0] == PANEL
     draw_objects(grey(), objects(), ['disc', written])
+
+
+def test_a_long_heading_is_wrapped_within_its_panel():
+    panel, caption = Image.new('RGB', (300, 40)), 'prediction: a red square and a yellow circle and a blue ring.'
+    made, short = page([(caption, panel)], '000001000010.jpg'), page([('prediction', panel)])
+    assert made.width == panel.width and made.height > short.height
+    letters = font(17)
+    lines = wrapped(f'000001000010.jpg  {caption}', letters, 292)
+    assert ' '.join(lines) == f'000001000010.jpg  {caption}' and len(lines) == 3
+    assert all(letters.getlength(line) <= 292 for line in lines)
+    assert wrapped('a' * 200, letters, 50) == ['a' * 200]
