@@ -1,5 +1,6 @@
 """Every shipped config, of any kind: it parses; at tiny size it trains, predicts, is recorded, drawn and resumed."""
 
+import copy
 import json
 from functools import cache
 
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
 from tiny import CONFIGS, build, flat, total, without_gradient
 from torch import nn
 
@@ -76,6 +78,18 @@ def test_trains_a_step_and_predicts(name):
     shape = results[0].ori_shape
     image = np.zeros((1, *shape) if len(shape) == 3 else (*shape[:2], 3), np.uint8)
     assert np.asarray(task.draw(image, results[0])).std() > 0
+
+
+@pytest.mark.parametrize('name', [name for name in DISTINCT if 'optim_wrapper' in load(name)])
+def test_the_optimizer_of_the_config_holds_each_parameter_once(name):
+    """By its own constructor; tied weights, which have two names, are where constructors fail."""
+    wrapper = copy.deepcopy(load(name).optim_wrapper)
+    wrapper = {word: value for word, value in wrapper.items() if word not in ('dtype', 'loss_scale')}
+    _, model = small(name)
+    optimizer = build_optim_wrapper(model, wrapper | dict(type='OptimWrapper')).optimizer
+    held = [id(each) for group in optimizer.param_groups for each in group['params']]
+    assert len(held) == len(set(held))
+    assert {id(each) for each in model.parameters() if each.requires_grad} <= set(held)
 
 
 @pytest.mark.parametrize('name', DISTINCT)

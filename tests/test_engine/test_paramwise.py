@@ -119,3 +119,14 @@ def test_a_run_of_before_resumes_through_the_runner(make_runner):
     assert len(resumed.optim_wrapper.optimizer.param_groups) < len(straight.optim_wrapper.optimizer.param_groups)
     for a, b in zip(straight.model.parameters(), resumed.model.parameters()):
         assert torch.allclose(a, b, atol=1e-6)
+
+
+def test_tied_weights_are_one_parameter():
+    """mmengine's constructor hands them to the optimizer under both names, which refuses them."""
+    model = net()
+    model.head[2].weight, model.backbone[2].weight = (nn.Parameter(torch.ones(8, 8)),) * 2
+    with pytest.raises(ValueError, match='more than one parameter group'):
+        DefaultOptimWrapperConstructor(copy.deepcopy(WRAPPER), copy.deepcopy(PARAMWISE))(model)
+    groups = ParamwiseConstructor(copy.deepcopy(WRAPPER), copy.deepcopy(PARAMWISE))(model).optimizer.param_groups
+    held = [id(each) for group in groups for each in group['params']]
+    assert sorted(held) == sorted(id(each) for each in model.parameters() if each.requires_grad)

@@ -22,7 +22,7 @@ from ...registry import OPTIM_WRAPPER_CONSTRUCTORS
 
 Built = TypeVar('Built')
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, _BatchNorm, _InstanceNorm)
-NOISE = ('paramwise_options -- ', 'is skipped since its')  # mmengine's lines, one for each tensor
+NOISE = ('paramwise_options -- ', 'is skipped since its', 'is duplicate')  # mmengine's lines, one for each tensor
 
 
 @OPTIM_WRAPPER_CONSTRUCTORS.register_module()
@@ -52,6 +52,7 @@ class ParamwiseConstructor(DefaultOptimWrapperConstructor):
 
     def _build(self, model: nn.Module, optimizer_cfg: dict) -> OptimWrapper:
         self.optimizer_cfg = optimizer_cfg
+        self.paramwise_cfg = {'bypass_duplicate': True, **self.paramwise_cfg}  # tied weights are one, under either name
         return super().__call__(model)
 
     def add_params(self, params: list[dict], module: nn.Module, prefix: str = '', is_dcn_module=None) -> None:
