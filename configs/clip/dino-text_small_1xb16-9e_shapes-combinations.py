@@ -1,5 +1,5 @@
 # DINO, small, whose classes are texts of a small CLIP: trained on 50 names of colour and kind, tested on 10 others.
-# The text tower is that of clip_small_1xb64-12e_shapes, as data/pretrained/clip_small_shapes.pth.
+# The text tower is that of clip_small_1xb64-2e_shapes, as data/pretrained/clip_small_shapes.pth.
 _base_ = [
     '../_base_/models/dino_small.py',
     '../_base_/datasets/shapes_combinations.py',

@@ -1,6 +1,6 @@
 # The generated set "shapes", one object an image, with captions that name it by colour and kind, with its texture, and
 # by kind alone; ten names of colour and kind are for the split `unseen`:
-# python tools/make_shapes.py --out data/shapes_captions --images 6000 --size 64 --objects 1 --smallest 0.5 \
+# python tools/make_shapes.py --out data/shapes_captions --images 60000 --size 64 --objects 1 --smallest 0.5 \
 #   --captions names --unseen \
 #   "red circle, blue star, green ring, yellow cross, purple square, orange triangle, cyan circle, pink star, \
 #   white ring, black cross"
