@@ -3,6 +3,7 @@
 import copy
 import re
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
 
 import torch
 from mmengine.dist import all_reduce
@@ -67,7 +68,7 @@ class ValidationLoop(ValLoop):
         if truth_of_file(self.dataloader.dataset):
             task = task_of(model)
             samples = [task.resized_truth(one, image.shape[1:]) for one, image in zip(samples, data_batch['inputs'])]
-        data = model.data_preprocessor(dict(inputs=list(data_batch['inputs']), data_samples=samples), False)
+        data = model.data_preprocessor(dict(inputs=copied(data_batch['inputs']), data_samples=samples), False)
         with same_random_numbers():
             seed_all(0, idx)
             total, terms = model.parse_losses(model(**data, mode='loss'))
@@ -88,6 +89,13 @@ class ValidationLoop(ValLoop):
         sums = torch.tensor([*(self.sums[name] for name in names), float(self.images)], dtype=torch.float64)
         all_reduce(sums)
         return {f'val/{name}': round(float(value / sums[-1]), 4) for name, value in zip(names, sums)}
+
+
+def copied(inputs: Sequence | Mapping[str, Sequence]) -> list | dict[str, list]:
+    """New lists of the inputs of a batch, which a preprocessor may write in; of several modalities one each."""
+    if isinstance(inputs, Mapping):
+        return {name: list(given) for name, given in inputs.items()}
+    return list(inputs)
 
 
 def truth_of_file(dataset) -> bool:

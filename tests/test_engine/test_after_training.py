@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
+from mmengine.model import BaseModel
 from mmengine.registry import init_default_scope
+from mmengine.runner import Runner
+from mmengine.structures import BaseDataElement
 from pycocotools.coco import COCO
 
 from mmparts.analysis.config_checks.config_origin import lines_of, part
@@ -147,3 +150,36 @@ def test_parts_of_a_config():
     cfg = Config(dict(model=dict(parts=[dict(width=3)])))
     assert part(cfg, 'model.parts.0.width') == 3
     assert list(lines_of(cfg, 'model')) == ['model.parts.0.width = 3  # unknown']
+
+
+class Pairs(BaseModel):
+    """A model of two modalities, whose loss tells what it was given."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.ones(()))
+
+    def forward(self, inputs, data_samples, mode):
+        if mode == 'loss':
+            length = torch.tensor(float(len(inputs['text'][0])))
+            return dict(loss_image=self.weight * torch.stack(inputs['image']).mean(), loss_text=length)
+        return data_samples
+
+
+def test_losses_of_a_validation_of_several_modalities(tmp_path):
+    items = [
+        dict(inputs=dict(image=torch.full((2,), float(i)), text='ab'), data_samples=BaseDataElement())
+        for i in (1, 3, 5)
+    ]
+    loader = dict(dataset=items, batch_size=2, sampler=dict(type='DefaultSampler', shuffle=False))
+    runner = Runner(
+        Pairs(),
+        str(tmp_path),
+        val_dataloader=dict(loader, collate_fn=dict(type='pseudo_collate')),
+        val_cfg=dict(type='mmparts.ValidationLoop', loss=True),
+        val_evaluator=[],
+        experiment_name='pairs',
+        log_level='ERROR',
+    )
+    metrics = runner.val()
+    assert metrics['val/loss_image'] == pytest.approx(3) and metrics['val/loss_text'] == pytest.approx(2)
