@@ -54,6 +54,7 @@ def test_whole_nets_run_only_where_asked_for():
         'unetr',
         'swin-unetr',
         'clip',
+        'blip-captions',
         'perceiver-io',
     ]
 
