@@ -18,6 +18,7 @@ WITH_EXAMPLES = [
 
 # A part of each role: whoever writes another sees there how it is called. Those of detr are in roles.py.
 OTHER_ROLES = [
+    'backbones.last_map_attention.LastMapAttention',
     'backbones.simple_pyramid.SimplePyramid',
     'backbones.vit.ViT',
     'classify.heads.LinearClassHead',

@@ -5,6 +5,7 @@ from .clip_resnet import ClipResNet
 from .hybrid_resnet import HybridResNet
 from .intern_image import InternImage
 from .intern_image_layout import InternImageLayout
+from .last_map_attention import LastMapAttention
 from .others import HFBackbone, TimmBackbone
 from .remembered import RememberedMaps
 from .simple_pyramid import PyramidBackbone, SimplePyramid
@@ -32,6 +33,7 @@ __all__ = [
     'HybridResNet',
     'PyramidBackbone',
     'RememberedMaps',
+    'LastMapAttention',
     'SimplePyramid',
     'Swin',
     'SwinLayout',

@@ -76,6 +76,7 @@ class ViT(BaseModule):
         gated_mlp: SwiGLU (DINOv2 g, DINOv3 S+ and H+).
         window_size: side of the windows, in patches, of blocks that are not in `global_blocks`; needs
             `class_token=False` and no registers.
+        global_window: side of the windows of `global_blocks`; default: the whole map.
         window_pad: see :class:`MapAttention`.
         stem: config of a backbone whose last map is cut into patches instead of the image.
         drop_path: rate at the last block; grows linearly from 0 at the first.
@@ -93,13 +94,14 @@ class ViT(BaseModule):
 
     @staticmethod
     def tiny(cfg: dict) -> dict:
-        """Four blocks; outputs and global blocks stay the same share of them."""
+        """Four blocks; outputs and global blocks stay the same share of them, and windows small."""
         words, few = ('out_indices', 'global_blocks'), 4
         arch = cfg.get('arch', 'base')
         depth = (ARCHS[arch] if isinstance(arch, str) else arch)['num_layers']
         depth = max([depth, *(i + 1 for key in words for i in cfg.get(key) or ())])
         spread = {key: sorted({i * few // max(depth, few) for i in cfg[key]}) for key in words if cfg.get(key)}
-        return dict(arch=dict(embed_dims=32, num_layers=few, num_heads=2), image_size=64, **spread)
+        wide = dict(global_window=8) if cfg.get('global_window') else {}
+        return dict(arch=dict(embed_dims=32, num_layers=few, num_heads=2), image_size=64, **spread, **wide)
 
     def __init__(
         self,
@@ -124,6 +126,7 @@ class ViT(BaseModule):
         gated_mlp: bool = False,
         window_size: int | None = None,
         global_blocks: Sequence[int] = (),
+        global_window: int | None = None,
         window_pad: str = 'tokens',
         stem: dict | None = None,
         drop_path: float = 0.0,
@@ -171,7 +174,7 @@ class ViT(BaseModule):
         self.dropout = nn.Dropout(dropout)
 
         norm = partial(nn.LayerNorm, eps=norm_eps)
-        windows = (None if i in global_blocks else window_size for i in range(depth))
+        windows = (global_window if i in global_blocks else window_size for i in range(depth))
 
         def block(drop_path: float) -> TokenBlock:
             window = next(windows)

@@ -8,7 +8,7 @@ import torch
 from mmdet.evaluation.functional import INSTANCE_OFFSET
 from mmdet.structures import DetDataSample
 from mmdet.structures.mask import BitmapMasks, encode_mask_results
-from mmengine.structures import InstanceData
+from mmengine.structures import InstanceData, PixelData
 from PIL import Image
 from pycocotools import mask as rle
 from torch import Tensor, nn
@@ -45,7 +45,12 @@ class Detection(Task):
         self, model: nn.Module, size: Size, count: int | None, random: torch.Generator
     ) -> tuple[Tensor, DetDataSample]:
         image = torch.randint(256, (in_channels(model), *size), generator=random, dtype=torch.uint8)
-        return image, DetDataSample() if count is None else sample_of(size, count, num_classes(model), random)
+        if count is None:
+            return image, DetDataSample()
+        sample = sample_of(size, count, num_classes(model), random)
+        if getattr(model, 'with_semantic', False):  # mmdet's Hybrid Task Cascade
+            sample.gt_sem_seg = semantic_map(sample.gt_instances, size)
+        return image, sample
 
     def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
         found = {}
@@ -132,9 +137,19 @@ class Detection(Task):
             views.append((f'{heading} ({said})', draw_objects(image, objects, classes)))
         for field in MAPS:
             if f'{prefix}_{field}' in sample:
-                labels = sample.get(f'{prefix}_{field}').sem_seg[0].cpu().numpy()
+                labels = on_picture(sample.get(f'{prefix}_{field}').sem_seg[0], sample, image.shape[:2])
                 views.append((heading, draw_map(image, labels % INSTANCE_OFFSET, classes, instances=labels)))
         return views
+
+
+def on_picture(labels: Tensor, sample, size: Size) -> np.ndarray:
+    """A map of labels in the picture's height and width; true ones come as the model saw them, resized and padded."""
+    labels = labels.cpu().numpy()
+    if labels.shape == tuple(size):
+        return labels
+    height, width = sample.get('img_shape', labels.shape)[:2]
+    seen = labels[:height, :width].astype(np.int32)
+    return np.asarray(Image.fromarray(seen).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def mask_overlaps(found: InstanceData, order: Tensor, true: list[dict], size: Size) -> list[list[float]] | None:
@@ -214,6 +229,14 @@ def sample_of(size: Size, count: int, num_classes: int, random: torch.Generator)
     objects = InstanceData(bboxes=boxes, labels=labels, masks=ellipses(boxes, height, width), patches=patches)
     shapes = dict(img_shape=size, ori_shape=(2 * height, 3 * width), scale_factor=(1 / 3, 1 / 2))
     return DetDataSample(gt_instances=objects, metainfo=shapes)
+
+
+def semantic_map(objects: InstanceData, size: Size) -> PixelData:
+    """Labels where objects are, 255 between them: nothing is known of what is there."""
+    labels = torch.full((1, *size), 255)
+    for mask, label in zip(objects.masks, objects.labels):
+        labels[0, torch.from_numpy(mask) > 0] = label
+    return PixelData(sem_seg=labels)
 
 
 def ellipses(boxes: Tensor, height: int, width: int) -> BitmapMasks:

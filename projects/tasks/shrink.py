@@ -59,6 +59,7 @@ LIBRARIES: dict[str, dict | Callable[[dict], dict]] = {
     'mmdet.HybridTaskCascade': lambda cfg: on_pyramid(cfg),
     'mmdet.ConvFCBBoxHead': lambda cfg: box_head(cfg),
     'mmdet.HTCMaskHead': dict(num_convs=1),  # adds the features of the stage before to its input: the same channels
+    'mmdet.FusedSemanticHead': dict(num_convs=1),
     'mmdet.FCNMaskHead': dict(num_convs=1, conv_out_channels=16),
     'mmdet.Mask2Former': lambda cfg: mask2former(cfg),
 }
@@ -79,8 +80,12 @@ def encoder_decoder(cfg: dict) -> dict:
 
 def on_pyramid(cfg: dict) -> dict:
     """mmdet's two-stage detectors: few proposals, and a pyramid that is told what the shrunk backbone gives."""
-    few = dict(max_per_img=20)
-    return dict(neck=dict(in_channels=channels_of(cfg)), train_cfg=dict(rpn_proposal=few), test_cfg=dict(rpn=few))
+    few, channels = dict(max_per_img=20), channels_of(cfg)
+    neck = dict(in_channels=channels)
+    if isinstance(cfg['neck'], list):  # what comes before the pyramid reads the last map
+        *before, pyramid = cfg['neck']
+        neck = [*(dict(each, in_channels=channels[-1]) for each in before), dict(pyramid, **neck)]
+    return dict(neck=neck, train_cfg=dict(rpn_proposal=few), test_cfg=dict(rpn=few))
 
 
 def box_head(cfg: dict) -> dict:

@@ -13,6 +13,7 @@ from pycocotools import mask as rle
 from torch import nn
 
 from mmparts.tasks import Detection
+from mmparts.tasks.detection import on_picture
 
 
 class Grey(nn.Module):
@@ -102,6 +103,19 @@ def test_truth_and_prediction_are_drawn_side_by_side():
     sample.pred_instances = InstanceData(bboxes=torch.rand(1, 4), labels=torch.ones(1).int(), scores=torch.ones(1))
     sample.pred_sem_seg = PixelData(sem_seg=torch.zeros(1, 40, 60).int())
     assert Detection().draw(image, sample).width == 3 * alone.width + 2 * 8
+
+
+def test_a_true_map_is_drawn_where_the_picture_has_it():
+    """It comes resized and padded, as the model saw it."""
+    sample = DetDataSample(metainfo=dict(img_shape=(10, 20), ori_shape=(20, 40)))
+    seen = torch.full((1, 32, 32), 255)
+    seen[0, :10, :10], seen[0, :10, 10:20] = 0, 1
+    image = np.full((20, 40, 3), 99, np.uint8)
+    found = on_picture(seen[0], sample, image.shape[:2])
+    assert found.shape == (20, 40) and (found[:, :20] == 0).all() and (found[:, 20:] == 1).all()
+    sample.gt_sem_seg = PixelData(sem_seg=seen)
+    same = DetDataSample(gt_sem_seg=PixelData(sem_seg=torch.from_numpy(found)[None]))
+    assert (np.asarray(Detection().draw(image, sample)) == np.asarray(Detection().draw(image, same))).all()
 
 
 def test_evidence_holds_how_far_masks_overlap():
