@@ -1,3 +1,3 @@
 # UPerNet on a small Swin v2, from scratch on the generated set.
 _base_ = '../swin/upernet_swin-small_1xb8-9e_shapes-semantic.py'
-model = dict(encoder=dict(type='mmparts.SwinV2'))
+model = dict(encoder=_base_.swin_v2)
