@@ -1,5 +1,5 @@
 # Images of names that no training image had, told apart by name among all 60 of colour and kind.
-_base_ = './clip_small_1xb64-2e_shapes.py'
+_base_ = './clip_small_1xb64-4e_shapes.py'
 templates = ('A {}.', 'A striped {}.', 'A dotted {}.', 'A checkered {}.', 'A shaded {}.', 'A speckled {}.')
 model = dict(inference=dict(type='mmparts.ZeroShot', templates=templates))
 test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal', texts='none')]

@@ -1,5 +1,5 @@
 # DINO, small, whose classes are texts of a small CLIP: trained on 50 names of colour and kind, tested on 10 others.
-# The text tower is that of clip_small_1xb64-2e_shapes, as data/pretrained/clip_small_shapes.pth.
+# The text tower is that of clip_small_1xb64-4e_shapes, as data/pretrained/clip_small_shapes.pth.
 _base_ = [
     '../_base_/models/dino_small.py',
     '../_base_/datasets/shapes_combinations.py',
@@ -18,7 +18,7 @@ model = dict(
                 text=dict(
                     type='mmparts.TextEncoder',
                     tokenizer=dict(type='mmparts.ClipTokenizer', context_length=32),
-                    tower=dict(type='mmparts.CausalTextTower', embed_dims=128, num_layers=2, num_heads=4),
+                    tower=dict(type='mmparts.CausalTextTower', embed_dims=128, num_layers=1, num_heads=4),
                     out_dims=128,
                     checkpoint='data/pretrained/clip_small_shapes.pth',
                 ),

@@ -27,7 +27,7 @@ ROOT = CONFIGS.parent
 SIZE = (64, 96)
 DINO = 'dino/dino-4scale_small_1xb8-9e_shapes.py'
 BUSI, HIPPOCAMPUS = 'u_net/u-net_same-small_1xb4-40e_busi.py', 'u_net/u-net_3d-small_1xb2-26e_hippocampus.py'
-CELLS, CLIP = 'vit/vit_small_1xb32-40e_bccd-crops.py', 'clip/clip_small_1xb64-2e_shapes.py'
+CELLS, CLIP = 'vit/vit_small_1xb32-40e_bccd-crops.py', 'clip/clip_small_1xb64-4e_shapes.py'
 MASK_DINO = 'mask_dino/mask-dino_small_1xb8-9e_shapes-instance.py'
 FAMILIES = [
     'detr/detr_small_1xb8-9e_shapes.py',

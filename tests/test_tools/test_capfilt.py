@@ -116,7 +116,7 @@ def test_what_is_kept_is_a_data_set_with_statistics(made, tmp_path):
 
 
 def test_a_filter_without_matching_is_refused(made):
-    cfg = Config.fromfile(CONFIGS / 'clip/clip_small_1xb64-2e_shapes.py')
+    cfg = Config.fromfile(CONFIGS / 'clip/clip_small_1xb64-4e_shapes.py')
     cfg.model = tiny(cfg)
     path = str(made[2] / 'clip.pth')
     torch.save(dict(state_dict=build(cfg.model).state_dict(), meta={}), path)

@@ -194,7 +194,7 @@ def test_a_missing_file_of_regions_is_named(run_tool, drawn, capsys):
 
 
 def test_a_model_without_regions_is_refused(run_tool, drawn, capsys):
-    config = 'clip/clip_small_1xb64-2e_shapes.py'
+    config = 'clip/clip_small_1xb64-4e_shapes.py'
     torch.save(build(Config.fromfile(CONFIGS / config).model).state_dict(), drawn / 'clip.pth')
     args = ('visualize_attention', drawn / 'a.png', CONFIGS / config, drawn / 'clip.pth', '--device', 'cpu')
     assert run_tool(*args, '--layer', 'all')
