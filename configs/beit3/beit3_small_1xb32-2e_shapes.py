@@ -12,9 +12,13 @@ test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal', texts='first'
 train_dataloader = dict(dataset=dict(data_root=data_root))
 val_dataloader = dict(dataset=dict(data_root=data_root, pipeline=test_pipeline))
 test_dataloader = val_dataloader
+val_cfg = dict(loss=True)
+val_evaluator = []  # losses and accuracies of what is masked, of the validation
+test_evaluator = val_evaluator
 train_cfg = dict(max_epochs=2, val_interval=2)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=False, begin=0, end=100),
     dict(type='CosineAnnealingLR', by_epoch=True, eta_min_ratio=1e-2, begin=0, end=2, convert_to_iter_based=True),
 ]
+default_hooks = dict(checkpoint=dict(save_best='val/loss', rule='less'))
 auto_scale_lr = dict(base_batch_size=32)

@@ -12,6 +12,8 @@ test_pipeline = [*_base_.load, dict(type='mmparts.PackMultimodal')]
 train_dataloader = dict(batch_size=64)
 val_dataloader = dict(dataset=dict(pipeline=test_pipeline))
 test_dataloader = val_dataloader
+val_cfg = dict(loss=False)
 val_evaluator = dict(_delete_=True, type='mmparts.EqualTextRecall')
 test_evaluator = val_evaluator
+default_hooks = dict(checkpoint=dict(save_best='image_R@1', rule='greater'))
 auto_scale_lr = dict(base_batch_size=64)

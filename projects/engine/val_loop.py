@@ -1,4 +1,4 @@
-"""A validation that also tells the loss: `val_cfg = dict(loss=True)`."""
+"""A validation that also tells the losses, and what a model says beside them: `val_cfg = dict(loss=True)`."""
 
 import copy
 import re
@@ -25,8 +25,10 @@ class ValidationLoop(ValLoop):
 
     Args:
         loss: tell the mean loss of the validation images, too, as ``val/loss``, and its terms as ``val/loss_cls`` ...,
-            summed over layers. No dropout, no random number is used up. ``save_best`` and early stopping may name it.
-            With several processes the last batches may be left out, for losses need all processes.
+            summed over layers, and accuracies that a model tells beside them, of each batch, as the mean over the
+            images (`val/masked.text_accuracy`). No dropout, no random number is used up. ``save_best`` and early
+            stopping may name it. With several processes the last batches may be left out, for losses need all
+            processes.
     """
 
     def __init__(self, runner, dataloader, evaluator, fp16: bool = False, loss: bool = False):
@@ -74,7 +76,7 @@ class ValidationLoop(ValLoop):
             total, terms = model.parse_losses(model(**data, mode='loss'))
         values: dict[str, float] = defaultdict(float)
         for name, value in terms.items():
-            if 'loss' in name and name != 'loss':
+            if name != 'loss' and ('loss' in name or 'accuracy' in name):
                 values[re.sub(r'(^|[._])d?\d+[._]', r'\1', name)] += float(value)
         values['loss'] = float(total)
         for name, value in values.items():

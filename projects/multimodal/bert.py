@@ -147,7 +147,7 @@ class Bert(nn.Module):
             raise ValueError(f'twins={twins!r} is unknown; choose from {TWINS}')
         arch = bert_arch(arch)
         dims, heads, depth = arch['embed_dims'], arch['num_heads'], arch['num_layers']
-        self.embed_dims, self.num_heads, self.vocab_size = dims, heads, vocab_size
+        self.embed_dims, self.num_heads, self.vocab_size, self.memory_dims = dims, heads, vocab_size, memory_dims
         self.embeddings = BertEmbeddings(vocab_size, dims, max_length, num_types, dropout, norm_eps, pad)
         numbers = iter(range(depth))
 

@@ -4,10 +4,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from mmengine.model import BaseDataPreprocessor
 from torch import Tensor, nn
 
 from ..registry import MODELS, TASK_UTILS
+from .labels import class_labels
 from .states import Texts
 from .tokenizers import ByteTokenizer
 
@@ -137,14 +139,26 @@ class MultimodalPreprocessor(BaseDataPreprocessor):
 
     Args:
         inputs: modality -> config of its :class:`Inputs`, as ``dict(image=dict(type='mmparts.ImageInputs'), ...)``.
+        mixing: config of what mixes images and classes in training, as ``mmparts.Mixing``; ``gt_label`` of the samples
+            become shares of `num_classes` classes.
 
     Raises:
-        ValueError: an item has a modality that `inputs` does not name, or lacks one that others have.
+        ValueError: an item has a modality that `inputs` does not name, or lacks one that others have; a number that is
+            no class; `mixing` without `num_classes`.
     """
 
-    def __init__(self, inputs: Mapping[str, dict], non_blocking: bool = False):
+    def __init__(
+        self,
+        inputs: Mapping[str, dict],
+        non_blocking: bool = False,
+        mixing: dict | None = None,
+        num_classes: int | None = None,
+    ):
         super().__init__(non_blocking)
+        if mixing and not num_classes:
+            raise ValueError('mixing needs num_classes, of which labels become shares')
         self.inputs = nn.ModuleDict({name: MODELS.build(cfg) for name, cfg in inputs.items()})
+        self.mixing, self.num_classes = MODELS.build(mixing) if mixing else None, num_classes
 
     @property
     def tokenizer(self):
@@ -163,7 +177,17 @@ class MultimodalPreprocessor(BaseDataPreprocessor):
             )
         made = {name: self.inputs[name](given, self.device) for name, given in named.items()}
         samples = self.cast_data(samples) if samples is not None else None
+        if training and self.mixing is not None:
+            made['image'] = self.mix(made['image'], samples)
         return dict(inputs=made, data_samples=samples)
+
+    def mix(self, images: Tensor, samples: Sequence) -> Tensor:
+        """Images B C H W, mixed, and the samples told."""
+        labels = class_labels(samples, self.num_classes, images.device)
+        images, shares = self.mixing(images, F.one_hot(labels, self.num_classes).to(images.dtype))
+        for sample, share in zip(samples, shares):
+            sample.gt_label = share
+        return images
 
 
 def by_modality(items: Sequence[Mapping[str, Any]]) -> dict[str, list]:

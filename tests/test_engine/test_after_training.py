@@ -162,7 +162,8 @@ class Pairs(BaseModel):
     def forward(self, inputs, data_samples, mode):
         if mode == 'loss':
             length = torch.tensor(float(len(inputs['text'][0])))
-            return dict(loss_image=self.weight * torch.stack(inputs['image']).mean(), loss_text=length)
+            image = torch.stack(inputs['image']).mean()
+            return dict(loss_image=self.weight * image, loss_text=length, text_accuracy=image / 10, scale=length)
         return data_samples
 
 
@@ -183,3 +184,5 @@ def test_losses_of_a_validation_of_several_modalities(tmp_path):
     )
     metrics = runner.val()
     assert metrics['val/loss_image'] == pytest.approx(3) and metrics['val/loss_text'] == pytest.approx(2)
+    assert metrics['val/loss'] == pytest.approx(5)  # accuracies are told and no part of it
+    assert metrics['val/text_accuracy'] == pytest.approx(0.3) and 'val/scale' not in metrics

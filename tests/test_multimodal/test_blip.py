@@ -500,6 +500,10 @@ def test_ranked_answers_are_the_most_probable():
             dict(towers=dict(image=IMAGE, text=dict(TEXT, memory_dims=None)), fusion=dict(type='mmparts.MedFusion')),
             'memory_dims',
         ),
+        (
+            dict(towers=dict(image=WIDE, text=TEXT), fusion=dict(type='mmparts.MedFusion')),
+            "memory_dims=24, tokens of 'image' have 32 channels; write memory_dims=32",
+        ),
         (dict(CAPTION, decoder=dict(CAPTION['decoder'], tie='text'), towers=dict(image=IMAGE)), "'text'"),
         (
             dict(CAPTION, towers=dict(image=dict(IMAGE, backbone=dict(VIT, out='class')))),

@@ -95,6 +95,7 @@ class MedFusion(Fusion, FirstToken):
         self.first, self.memory, self.text = first, memory, text
         self.needs = (memory, text)
         self.embed_dims = self.pooled_dims = widths.get(text, 0)
+        self.memory_dims = widths.get(memory)
 
     def bind(self, model):
         self.bind_first(model)
@@ -105,6 +106,11 @@ class MedFusion(Fusion, FirstToken):
             raise ValueError(
                 f'fusion ({type(self).__name__}) runs the tower of {self.text!r} over {self.memory!r}: make it a '
                 "MedTower with memory_dims, the width of that modality's tokens"
+            )
+        if bert.memory_dims != self.memory_dims:
+            raise ValueError(
+                f'the tower of {self.text!r} has memory_dims={bert.memory_dims}, tokens of {self.memory!r} have '
+                f'{self.memory_dims} channels; write memory_dims={self.memory_dims}'
             )
 
     def forward(self, states: States, names: Sequence[str]) -> State:

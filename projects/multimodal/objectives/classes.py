@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS, build_part
 from ..answers import read_answers
+from ..labels import class_labels
 from ..roles import Objective
 from ..states import State, States
 
@@ -59,7 +60,7 @@ class JointHead(nn.Sequential):
 
 @MODELS.register_module()
 class JointClasses(Objective):
-    """Classes, ``gt_label`` of the samples, of the joint state's pooled vector.
+    """Classes, ``gt_label`` of the samples (numbers, or shares of mixed images), of the joint state's pooled vector.
 
     Args:
         between: what is seen together; one name: the state of that modality.
@@ -113,18 +114,14 @@ class JointClasses(Objective):
         return dict(loss=self.loss(logits, targets), accuracy=self.accuracy(logits.detach(), targets))
 
     def targets(self, states: States, logits: Tensor) -> Tensor:
-        labels = torch.stack([torch.as_tensor(sample.gt_label).reshape(()) for sample in states.samples])
-        if not 0 <= int(labels.min()) <= int(labels.max()) < self.num_classes:
-            raise ValueError(
-                f'labels {sorted(set(labels.tolist()))} of a batch are not all in 0 to {self.num_classes - 1}'
-            )
-        return labels.to(logits.device)
+        return class_labels(states.samples, self.num_classes, logits.device)
 
     def loss(self, logits: Tensor, targets: Tensor) -> Tensor:
         return F.cross_entropy(logits, targets, label_smoothing=self.label_smoothing)
 
     def accuracy(self, logits: Tensor, targets: Tensor) -> Tensor:
-        return (logits.argmax(1) == targets).float().mean()
+        labels = targets if targets.ndim == 1 else targets.argmax(1)
+        return (logits.argmax(1) == labels).float().mean()
 
 
 @MODELS.register_module()

@@ -26,5 +26,6 @@ model = dict(
         )
     ),
 )
+train_cfg = dict(max_epochs=18)
 default_hooks = dict(class_names=dict(type='mmparts.ClassNamesHook'))
 auto_scale_lr = dict(base_batch_size=16)
