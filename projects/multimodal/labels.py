@@ -7,15 +7,14 @@ from torch import Tensor
 
 
 def class_labels(samples: Sequence, num_classes: int, device: torch.device | str = 'cpu') -> Tensor:
-    """``gt_label`` of the samples: B numbers, or B K shares.
+    """``gt_label`` of the samples, B numbers; or ``gt_score``, B K shares, where images were mixed.
 
     Raises:
         ValueError: a number that is no class.
     """
-    labels = [torch.as_tensor(sample.gt_label) for sample in samples]
-    if labels and labels[0].numel() > 1:
-        return torch.stack(labels).to(device)
-    numbers = torch.stack([label.reshape(()) for label in labels])
+    if 'gt_score' in samples[0]:
+        return torch.stack([sample.gt_score for sample in samples]).to(device)
+    numbers = torch.stack([torch.as_tensor(sample.gt_label).reshape(()) for sample in samples])
     if not 0 <= int(numbers.min()) <= int(numbers.max()) < num_classes:
         raise ValueError(f'labels {sorted(set(numbers.tolist()))} of a batch are not all in 0 to {num_classes - 1}')
     return numbers.to(device)

@@ -139,8 +139,8 @@ class MultimodalPreprocessor(BaseDataPreprocessor):
 
     Args:
         inputs: modality -> config of its :class:`Inputs`, as ``dict(image=dict(type='mmparts.ImageInputs'), ...)``.
-        mixing: config of what mixes images and classes in training, as ``mmparts.Mixing``; ``gt_label`` of the samples
-            become shares of `num_classes` classes.
+        mixing: config of what mixes images and classes in training, as ``mmparts.Mixing``; the samples then have
+            ``gt_score``, shares of `num_classes` classes.
 
     Raises:
         ValueError: an item has a modality that `inputs` does not name, or lacks one that others have; a number that is
@@ -186,7 +186,7 @@ class MultimodalPreprocessor(BaseDataPreprocessor):
         labels = class_labels(samples, self.num_classes, images.device)
         images, shares = self.mixing(images, F.one_hot(labels, self.num_classes).to(images.dtype))
         for sample, share in zip(samples, shares):
-            sample.gt_label = share
+            sample.gt_score = share
         return images
 
 

@@ -51,6 +51,7 @@ class MultimodalSample(BaseDataElement):
     Truths:
         gt_texts: what is said of the image, a list of strings.
         gt_label: number of the class; 1 or 0 where a sentence is true or not.
+        gt_score: K, the share of each class in a mixed image.
         gt_answers, gt_answer_weights: strings and the share of annotators who gave each.
 
     Predictions:

@@ -34,6 +34,7 @@ def test_a_label_is_the_share_that_each_class_has_of_the_image():
 
 def test_nothing_is_mixed_outside_training():
     made = preprocessor(mixing=MIXING, num_classes=4)(batch(), training=False)
+    assert not any('gt_score' in sample for sample in made['data_samples'])
     assert [int(sample.gt_label) for sample in made['data_samples']] == [0, 2, 3, 1]
     assert [image.unique().tolist() for image in made['inputs']['image']] == [[0.0], [2.0], [3.0], [1.0]]
 

@@ -60,7 +60,7 @@ class JointHead(nn.Sequential):
 
 @MODELS.register_module()
 class JointClasses(Objective):
-    """Classes, ``gt_label`` of the samples (numbers, or shares of mixed images), of the joint state's pooled vector.
+    """Classes, ``gt_label`` of the samples, or ``gt_score`` of mixed images, of the joint state's pooled vector.
 
     Args:
         between: what is seen together; one name: the state of that modality.
