@@ -70,12 +70,12 @@ class MaskedWords(Objective):
         others = {name: states.tower(name) for name in self.between if name != self.text}
         joint = states.changed({self.text: texts}, others).joint(*self.between)
         loss, accuracy = told(self.head(joint.tokens[:, joint.parts[self.text]]), targets)
-        said = dict(loss_words=loss, words=accuracy)
+        said = dict(loss_words=loss, words_accuracy=accuracy)
         if self.match is not None:
             labels = torch.stack([torch.as_tensor(sample.gt_label).reshape(()) for sample in states.samples])
             logits = self.match(joint.pooled)
             said['loss_match'] = F.cross_entropy(logits.float(), labels.to(logits.device))
-            said['match'] = (logits.argmax(1) == labels.to(logits.device)).float().mean()
+            said['match_accuracy'] = (logits.argmax(1) == labels.to(logits.device)).float().mean()
         return said
 
     def words_of(self, states: States) -> Tensor:
