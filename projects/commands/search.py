@@ -7,6 +7,7 @@ from pathlib import Path
 from ..options import Parser, add_common, add_device, device_of, whole
 
 ERRORS = (ValueError, FileNotFoundError)
+PICTURES = ('.jpg', '.jpeg', '.png')
 
 
 def parser() -> Parser:
@@ -22,7 +23,9 @@ def parser() -> Parser:
     query.add_argument('--image', metavar='FILE', help='an image to look for the like of')
     parser.add_argument('--top', type=whole(1), default=24, help='results on the page (default 24)')
     parser.add_argument('--index', metavar='FILE', default='search_index.npz', help='default: search_index.npz')
-    parser.add_argument('--out', metavar='FILE', default='search.html', help='the page (default: search.html)')
+    parser.add_argument(
+        '--out', metavar='FILE', default='search.html', help='the page (default: search.html), or a .jpg or .png'
+    )
     parser.add_argument('--batch-size', type=whole(1), default=16, help='images at a time (default 16)')
     add_device(parser)
     add_common(parser)
@@ -32,7 +35,8 @@ def parser() -> Parser:
 def main(args: argparse.Namespace) -> int:
     from ..engine import cli
     from ..inference.detector import Detector
-    from ..inference.search import ImageIndex, build, page
+    from ..inference.search import ImageIndex, build, page, picture
+    from ..visualization.pictures import save
 
     cfg = cli.prepare(args)
     inputs = {'config': args.config, 'checkpoint': args.checkpoint, 'image': args.image}
@@ -48,7 +52,10 @@ def main(args: argparse.Namespace) -> int:
 
     results = index.best(vector_of(detector, args), args.top)
     said = args.text or osp.basename(args.image)
-    Path(args.out).write_text(page(args.folder, said, results, args.image), encoding='utf-8')
+    if Path(args.out).suffix.lower() in PICTURES:
+        save(picture(args.folder, results), args.out)
+    else:
+        Path(args.out).write_text(page(args.folder, said, results, args.image), encoding='utf-8')
     for path, score in results[:5]:
         print(f'{score:.3f} {path}')
     print(f'{len(index.paths)} images, the best {len(results)}: {args.out}')

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from ..datasets.unlabelled import SUFFIXES
+from ..visualization import pictures
 from .detector import Detector, Failure
 
 THUMB = 240  # longer side of an image on the page, in pixels
@@ -151,6 +152,15 @@ def page(folder: str, query: str, results: Sequence[tuple[str, float]], image: s
 {figures}
 </main>
 """
+
+
+def picture(folder: str, results: Sequence[tuple[str, float]], columns: int = 6) -> Image.Image:
+    """The results as a grid, each under its cosine and name."""
+    cells = [
+        pictures.page([(f'{score:.3f} {path}', pictures.enlarge(pictures.read_rgb(str(Path(folder, path)))))])
+        for path, score in results
+    ]
+    return pictures.sheet(cells, columns, cell_width=THUMB)
 
 
 def thumbnail(path: Path) -> str:

@@ -8,7 +8,7 @@ import torch
 from mmengine.config import Config
 from PIL import Image
 
-from mmparts.inference.search import ImageIndex
+from mmparts.inference.search import THUMB, ImageIndex
 from mmparts.registry import MODELS
 
 MODEL = dict(
@@ -70,6 +70,11 @@ def test_a_page_by_text_and_by_image(trained, tmp_path, run_tool, capsys):
     assert run_tool('search_images', trained / 'images', *model, '--image', trained / 'images/b.png', *outs) == 0
     best = capsys.readouterr().out.splitlines()[0]
     assert best == '1.000 b.png'
+
+    outs = ('--index', tmp_path / 'i.npz', '--top', 2, '--out', tmp_path / 'grid.png')
+    assert run_tool('search_images', trained / 'images', *model, '--image', trained / 'images/b.png', *outs) == 0
+    grid = Image.open(tmp_path / 'grid.png')
+    assert grid.width > 2 * THUMB and np.asarray(grid).std() > 0
 
 
 def test_only_what_is_new_is_embedded(trained, tmp_path, run_tool, capsys):
