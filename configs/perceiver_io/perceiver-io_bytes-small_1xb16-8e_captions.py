@@ -26,9 +26,3 @@ val_dataloader = dict(
 )
 test_dataloader = val_dataloader
 train_cfg = dict(max_epochs=8, val_interval=4)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR', eta_min_ratio=1e-3, by_epoch=True, begin=1, end=8, T_max=7, convert_to_iter_based=True
-    ),
-]

@@ -25,15 +25,3 @@ model = dict(
     num_classes=2,
 )
 train_cfg = dict(max_epochs=10, val_interval=5)
-param_scheduler = [
-    dict(type='LinearLR', start_factor=0.02, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=1e-3,
-        by_epoch=True,
-        begin=1,
-        end=10,
-        T_max=9,
-        convert_to_iter_based=True,
-    ),
-]

@@ -51,7 +51,8 @@ class PerceiverModel(BaseModel):
 
 @MODELS.register_module()
 class StackPreprocessor(BaseDataPreprocessor):
-    """Arrays of equal shapes as one, floats by ``x * scale + shift``; or a dict of such arrays.
+    """Arrays of equal shapes as one, floats by ``x * scale + shift``; of several inputs a dict of such arrays, which
+    come as a dict of lists, as mmengine collates them, or as a list of dicts.
 
     Args:
         scale, shift: of all arrays, or name -> number; names that are not there stay as they are.
@@ -64,8 +65,10 @@ class StackPreprocessor(BaseDataPreprocessor):
     def forward(self, data: dict, training: bool = False) -> dict:
         data = self.cast_data(data)
         inputs = data['inputs']
-        if isinstance(inputs[0], Mapping):
-            inputs = {name: self._stack([each[name] for each in inputs], name) for name in inputs[0]}
+        if not isinstance(inputs, Mapping) and isinstance(inputs[0], Mapping):
+            inputs = {name: [each[name] for each in inputs] for name in inputs[0]}
+        if isinstance(inputs, Mapping):
+            inputs = {name: self._stack(arrays, name) for name, arrays in inputs.items()}
         else:
             inputs = self._stack(inputs, '')
         return dict(inputs=inputs, data_samples=data.get('data_samples'))

@@ -83,3 +83,20 @@ def test_the_sharpest_maps_are_found():
     maps[5] = 0
     maps[5, 1, 1] = 1
     assert 5 in sharpest(maps) and len(sharpest(maps)) == 5
+
+
+@pytest.mark.parametrize('kind', CASES)
+def test_trains_on_its_files(kind, run_tool, tmp_path, monkeypatch):
+    """By the launcher: files, loader, collation, preprocessor, losses, metrics."""
+    monkeypatch.chdir(tmp_path)
+    KINDS[kind][0](tmp_path / kind, images=2, val_images=2)
+    options = [f'data_root={tmp_path / kind}/', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
+    options += ['train_dataloader.batch_size=2', 'log_level=ERROR']
+    options += [
+        f'{name}_dataloader.{word}'
+        for name in ('train', 'val')
+        for word in ('num_workers=0', 'persistent_workers=False')
+    ]
+    work = tmp_path / 'work'
+    assert not run_tool('train', CONFIGS / CASES[kind][0], '--work-dir', work, '--cfg-options', *options)
+    assert (work / 'epoch_1.pth').is_file()

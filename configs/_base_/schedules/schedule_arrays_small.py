@@ -7,14 +7,6 @@ optim_wrapper = dict(
 )
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.02, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
-    dict(
-        type='CosineAnnealingLR',
-        eta_min_ratio=1e-3,
-        by_epoch=True,
-        begin=1,
-        end=12,
-        T_max=11,
-        convert_to_iter_based=True,
-    ),
+    dict(type='CosineAnnealingLR', eta_min_ratio=1e-3, by_epoch=True, begin=1, convert_to_iter_based=True),
 ]
 auto_scale_lr = dict(enable=False, base_batch_size=16)
