@@ -90,7 +90,7 @@ def test_trains_on_its_files(kind, run_tool, tmp_path, monkeypatch):
     """By the launcher: files, loader, collation, preprocessor, losses, metrics."""
     monkeypatch.chdir(tmp_path)
     KINDS[kind][0](tmp_path / kind, images=2, val_images=2)
-    options = [f'data_root={tmp_path / kind}/', 'train_cfg.max_epochs=1', 'train_cfg.val_interval=1']
+    options = [f'data_root={tmp_path / kind}/', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2']
     options += ['train_dataloader.batch_size=2', 'log_level=ERROR']
     options += [
         f'{name}_dataloader.{word}'
@@ -99,4 +99,4 @@ def test_trains_on_its_files(kind, run_tool, tmp_path, monkeypatch):
     ]
     work = tmp_path / 'work'
     assert not run_tool('train', CONFIGS / CASES[kind][0], '--work-dir', work, '--cfg-options', *options)
-    assert (work / 'epoch_1.pth').is_file()
+    assert (work / 'epoch_2.pth').is_file()

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS, build_part
 from ..bert import WordHead
+from ..labels import class_labels
 from ..roles import Objective, Part
 from ..states import State, States
 from .masking import BlockMasking, WordMasking
@@ -72,10 +73,10 @@ class MaskedWords(Objective):
         loss, accuracy = told(self.head(joint.tokens[:, joint.parts[self.text]]), targets)
         said = dict(loss_words=loss, words_accuracy=accuracy)
         if self.match is not None:
-            labels = torch.stack([torch.as_tensor(sample.gt_label).reshape(()) for sample in states.samples])
             logits = self.match(joint.pooled)
-            said['loss_match'] = F.cross_entropy(logits.float(), labels.to(logits.device))
-            said['match_accuracy'] = (logits.argmax(1) == labels.to(logits.device)).float().mean()
+            labels = class_labels(states.samples, 2, logits.device)
+            said['loss_match'] = F.cross_entropy(logits.float(), labels)
+            said['match_accuracy'] = (logits.argmax(1) == labels).float().mean()
         return said
 
     def words_of(self, states: States) -> Tensor:

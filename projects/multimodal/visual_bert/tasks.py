@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from ...registry import MODELS
 from ..inference import samples_of
+from ..labels import class_labels
 from ..predictions import JointPrediction
 from ..roles import Inference, Objective
 from ..states import States
@@ -50,8 +51,7 @@ class MultipleChoice(Objective):
 
     def forward(self, states: States) -> dict[str, Tensor]:
         logits = self.logits(states).float()
-        labels = torch.stack([torch.as_tensor(sample.gt_label).reshape(()) for sample in states.samples])
-        labels = labels.to(logits.device)
+        labels = class_labels(states.samples, logits.shape[1], logits.device)
         return dict(loss=F.cross_entropy(logits, labels), accuracy=(logits.argmax(1) == labels).float().mean())
 
 
