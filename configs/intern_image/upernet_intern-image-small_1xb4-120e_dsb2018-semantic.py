@@ -7,9 +7,7 @@ _base_ = [
     '../_base_/segmentation_runtime.py',
 ]
 model = dict(data_preprocessor=dict(mean='image', std=None), encoder=_base_.intern_image, num_classes=2)
-crop = dict(type='mmseg.RandomCrop', crop_size=(128, 128))
-train_pipeline = [*_base_.train_pipeline[:-1], crop, _base_.train_pipeline[-1]]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.crop_pipeline))
 train_cfg = dict(max_epochs=120, val_interval=10)
 default_hooks = dict(checkpoint=dict(save_best='image/Dice'))
 auto_scale_lr = dict(base_batch_size=4)

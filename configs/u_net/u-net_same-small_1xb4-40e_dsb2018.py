@@ -8,8 +8,6 @@ _base_ = [
 model = dict(
     in_channels=3, data_preprocessor=dict(mean='image', std=None), encoder=dict(channels=(16, 32, 64, 128, 256))
 )
-crop = dict(type='mmseg.RandomCrop', crop_size=(128, 128))
-train_pipeline = [*_base_.train_pipeline[:-1], crop, _base_.train_pipeline[-1]]
-train_dataloader = dict(dataset=dict(pipeline=train_pipeline))
+train_dataloader = dict(dataset=dict(pipeline=_base_.crop_pipeline))
 default_hooks = dict(checkpoint=dict(save_best='image/Dice'))
 auto_scale_lr = dict(base_batch_size=4)

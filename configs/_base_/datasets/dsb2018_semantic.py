@@ -8,8 +8,10 @@ load_image = dict(type='mmparts.LoadCheckedImage')
 load_map = dict(type='mmparts.LoadForeground')
 resize = dict(type='mmseg.Resize', scale=crop_size, keep_ratio=False)
 
-train_pipeline = [load_image, load_map, resize, _base_.flip, dict(type='mmseg.PackSegInputs')]
-test_pipeline = [load_image, resize, load_map, dict(type='mmseg.PackSegInputs')]
+pack = dict(type='mmseg.PackSegInputs')
+train_pipeline = [load_image, load_map, resize, _base_.flip, pack]
+crop_pipeline = [*train_pipeline[:-1], dict(type='mmseg.RandomCrop', crop_size=(128, 128)), pack]
+test_pipeline = [load_image, resize, load_map, pack]
 dataset = dict(
     data_root=data_root,
     metainfo=metainfo,
