@@ -15,6 +15,7 @@ def class_labels(samples: Sequence, num_classes: int, device: torch.device | str
     if 'gt_score' in samples[0]:
         return torch.stack([sample.gt_score for sample in samples]).to(device)
     numbers = torch.stack([torch.as_tensor(sample.gt_label).reshape(()) for sample in samples])
-    if not 0 <= int(numbers.min()) <= int(numbers.max()) < num_classes:
-        raise ValueError(f'labels {sorted(set(numbers.tolist()))} of a batch are not all in 0 to {num_classes - 1}')
+    known = set(numbers.tolist())  # the one time that the device is waited for
+    if not known <= set(range(num_classes)):
+        raise ValueError(f'labels {sorted(known)} of a batch are not all in 0 to {num_classes - 1}')
     return numbers.to(device)
