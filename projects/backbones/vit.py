@@ -94,14 +94,13 @@ class ViT(BaseModule):
 
     @staticmethod
     def tiny(cfg: dict) -> dict:
-        """Four blocks; outputs and global blocks stay the same share of them, and windows small."""
+        """Four blocks; outputs and global blocks stay the same share of them."""
         words, few = ('out_indices', 'global_blocks'), 4
         arch = cfg.get('arch', 'base')
         depth = (ARCHS[arch] if isinstance(arch, str) else arch)['num_layers']
         depth = max([depth, *(i + 1 for key in words for i in cfg.get(key) or ())])
         spread = {key: sorted({i * few // max(depth, few) for i in cfg[key]}) for key in words if cfg.get(key)}
-        wide = dict(global_window=8) if cfg.get('global_window') else {}
-        return dict(arch=dict(embed_dims=32, num_layers=few, num_heads=2), image_size=64, **spread, **wide)
+        return dict(arch=dict(embed_dims=32, num_layers=few, num_heads=2), image_size=64, **spread)
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ from ..registry import MODELS, TASK_UTILS, resolve
 
 # The most that a part's number may be, by the word for it: where its config says it or its class has it as a default.
 LIMITS = dict(embed_dims=32, ffn_channels=64, num_layers=2, num_queries=20, num_groups=8)
-GIVEN = dict(num_points=100)  # the same, where a config says it
+GIVEN = dict(num_points=100, global_window=8)  # the same, where a config says it
 LISTS = ('channels', 'skip_channels')  # become an eighth
 WORDS_OF_THEIR_OWN = ('mmdet', 'mmseg', 'mmcv', 'mmpretrain', 'torch')  # packages to which the limits do not apply
 

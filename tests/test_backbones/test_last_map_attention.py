@@ -3,10 +3,10 @@
 import pytest
 import torch
 from mmengine.registry import MODELS
+from tiny import without_gradient
 from torch import nn
 
 from mmparts.backbones import LastMapAttention
-from tests.tiny import without_gradient
 
 
 def plain(neck: LastMapAttention) -> nn.TransformerEncoderLayer:
