@@ -14,6 +14,10 @@ from mmparts.tasks import task_of
 from mmparts.tasks.detection import sample_of
 
 CONFIGS = Path(__file__).resolve().parent.parent / 'configs'
+# Options of a training whose data are read in its own process.
+IN_PROCESS = [
+    f'{split}_dataloader.{word}' for split in ('train', 'val') for word in ('num_workers=0', 'persistent_workers=False')
+]
 
 
 def tiny(cfg: dict) -> ConfigDict:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
+from tiny import IN_PROCESS
 
 from mmparts.analysis.data_check import check, draw, tables
 from mmparts.commands import data_check, train, train_data
@@ -24,11 +25,7 @@ TINY = [
     *(f'default_hooks.{name}=None' for name in ('report', 'pictures', 'curves', 'visualization')),
     *('model.backbone.base_channels=8', 'model.neck.norm_cfg.num_groups=4'),
     *('model.encoder.ffn_channels=32', 'model.decoder.ffn_channels=32'),
-    *(
-        f'{split}_dataloader.{word}'
-        for split in ('train', 'val')
-        for word in ('num_workers=0', 'persistent_workers=False')
-    ),
+    *IN_PROCESS,
 ]
 
 

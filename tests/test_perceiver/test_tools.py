@@ -9,6 +9,7 @@ import torch
 from mmengine.config import Config
 from mmengine.registry import DefaultScope
 from PIL import Image
+from tiny import IN_PROCESS
 
 from mmparts.datasets.arrays import KINDS
 from mmparts.registry import MODELS
@@ -91,12 +92,7 @@ def test_trains_on_its_files(kind, run_tool, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     KINDS[kind][0](tmp_path / kind, images=2, val_images=2)
     options = [f'data_root={tmp_path / kind}/', 'train_cfg.max_epochs=2', 'train_cfg.val_interval=2']
-    options += ['train_dataloader.batch_size=2', 'log_level=ERROR']
-    options += [
-        f'{name}_dataloader.{word}'
-        for name in ('train', 'val')
-        for word in ('num_workers=0', 'persistent_workers=False')
-    ]
+    options += ['train_dataloader.batch_size=2', 'log_level=ERROR', *IN_PROCESS]
     work = tmp_path / 'work'
     assert not run_tool('train', CONFIGS / CASES[kind][0], '--work-dir', work, '--cfg-options', *options)
     assert (work / 'epoch_2.pth').is_file()
