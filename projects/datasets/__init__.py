@@ -2,7 +2,7 @@
 
 from .annotations import BadAnnotations
 from .arrays import ClipFiles, FlowPairs, SetFiles, TextFiles
-from .augment import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges
+from .augment import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges, RandomImageBlur
 from .bad_images import BadImagesHook, NamedImages
 from .captions import CaptionPairs, CocoCaptions, ImageTextFolder, KarpathyCaptions, LargestObject
 from .check_classes import CheckClassesHook, ClassNamesHook
@@ -18,6 +18,7 @@ from .panoptic import CheckedPanopticDataset
 from .patches import AnnotatedPatches, CutPatches, PackPatches, RandomPatchBoxes
 from .proposals import ProposalBoxes, ProposalFile, RegionProposals, SelectiveSearch, write_proposals
 from .questions import Nlvr2Sentences, VqaQuestions
+from .referring import NamedObjects, ReferredObjects
 from .region_files import LoadRegions
 from .root import merge_options, set_data_root
 from .segments import LoadForeground, LoadPanopticMap, PanopticInstances, SemanticInstances
@@ -60,12 +61,14 @@ __all__ = [
     'ImageFolders',
     'PackImage',
     'RandomChanges',
+    'RandomImageBlur',
     'RandomAreaCrop',
     'RandomBoxNoise',
     'BadAnnotations',
     'BadImage',
     'BadImagesHook',
     'NamedImages',
+    'NamedObjects',
     'CheckClassesHook',
     'CheckedCocoDataset',
     'ClassNamesHook',
@@ -83,6 +86,7 @@ __all__ = [
     'ProposalBoxes',
     'ProposalFile',
     'RandomPatchBoxes',
+    'ReferredObjects',
     'RegionProposals',
     'SelectiveSearch',
     'SemanticInstances',

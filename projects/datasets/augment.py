@@ -1,4 +1,4 @@
-"""Augmentations of whole images: random crops by area, RandAugment, erased boxes.
+"""Augmentations of whole images: random crops by area, RandAugment, blur, erased boxes.
 
 Images are arrays H W 3 as mmcv loads them (BGR, uint8); Pillow does the work in RGB.
 """
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from mmcv.transforms import BaseTransform
 from mmcv.transforms.utils import cache_randomness
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image, ImageEnhance, ImageFilter, ImageOps
 
 from ..registry import TRANSFORMS
 
@@ -192,13 +192,16 @@ class ColorJitter(BaseTransform):
 
     Args:
         strength: factors are drawn from 1 - strength to 1 + strength.
+        prob: chance of an image.
     """
 
-    def __init__(self, strength: float = 0.4):
-        self.strength = strength
+    def __init__(self, strength: float = 0.4, prob: float = 1.0):
+        self.strength, self.prob = strength, prob
 
     @cache_randomness
     def draw(self) -> list[tuple[str, float]]:
+        if self.prob < 1 and np.random.rand() >= self.prob:
+            return []
         factors = np.random.uniform(1 - self.strength, 1 + self.strength, 3)
         return [(('Brightness', 'Contrast', 'Color')[i], float(factors[i])) for i in np.random.permutation(3)]
 
@@ -207,6 +210,29 @@ class ColorJitter(BaseTransform):
         for name, factor in self.draw():
             image = COLOURS[name](image, factor)
         results['img'] = to_array(image)
+        return results
+
+
+@TRANSFORMS.register_module()
+class RandomImageBlur(BaseTransform):
+    """Gaussian blur.
+
+    Args:
+        prob: chance of an image.
+        radius: least and greatest deviation, in pixels.
+    """
+
+    def __init__(self, prob: float = 0.5, radius: Sequence[float] = (0.1, 2.0)):
+        self.prob, self.radius = prob, tuple(radius)
+
+    @cache_randomness
+    def draw(self) -> float | None:
+        return np.random.uniform(*self.radius) if np.random.rand() < self.prob else None
+
+    def transform(self, results: dict) -> dict:
+        radius = self.draw()
+        if radius is not None:
+            results['img'] = to_array(to_pillow(results['img']).filter(ImageFilter.GaussianBlur(radius)))
         return results
 
 

@@ -15,7 +15,8 @@ TEXTS = ('all', 'random', 'first', 'none')
 
 @TRANSFORMS.register_module()
 class PackMultimodal(BaseTransform):
-    """``inputs``, a dict of modalities, and a `MultimodalSample`, with ``gt_label``, ``gt_texts`` where they are known.
+    """``inputs``, a dict of modalities, and a `MultimodalSample`, with ``gt_label``, ``gt_texts`` where they are known,
+    and ``gt_box``, the first of ``gt_bboxes`` in shares of the image's sides.
 
     Args:
         texts: 'all' of an item, in evaluation; in training a 'random' one, or the 'first'; 'none'.
@@ -51,4 +52,8 @@ class PackMultimodal(BaseTransform):
             sample.gt_texts = list(results['texts'])
         if 'gt_label' in results:
             sample.gt_label = torch.tensor(results['gt_label'])
+        if 'gt_bboxes' in results:
+            height, width = results['img_shape'][:2]
+            box = torch.as_tensor(results['gt_bboxes'][0], dtype=torch.float32)
+            sample.gt_box = box / box.new_tensor([width, height, width, height])
         return dict(inputs=inputs, data_samples=sample)

@@ -6,7 +6,7 @@ from .captions import CaptionedObjects, CaptionScores
 from .check_metrics import CheckMetricsHook
 from .coco_metric import CheckedCocoMetric
 from .panoptic_quality import PanopticQuality
-from .phrases import PhraseRecall
+from .phrases import PhraseBoxes, PhraseRecall
 from .reranking import MatcherHook, RerankedRecall
 from .retrieval import EqualTextRecall, RetrievalRecall
 from .top_k import TopKAccuracy
@@ -23,6 +23,7 @@ __all__ = [
     'GapAccuracy',
     'MatcherHook',
     'PanopticQuality',
+    'PhraseBoxes',
     'PhraseRecall',
     'RerankedRecall',
     'RetrievalRecall',

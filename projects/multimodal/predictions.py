@@ -1,4 +1,5 @@
-"""What a model that looks at several modalities together says of a batch: classes, answers, words in place of masks."""
+"""What a model that looks at several modalities together says of a batch: classes, answers, words in place of masks,
+the box of a phrase."""
 
 from collections.abc import Sequence
 
@@ -106,3 +107,32 @@ class ChosenAnswers(JointPrediction):
         sample.pred_text = (
             objective.answers[int(sample.pred_label)] if objective.answers else str(int(sample.pred_label))
         )
+
+
+@MODELS.register_module()
+class FoundBoxes(Inference):
+    """The box that the phrase means: ``pred_box``, 4: left, top, right, bottom in shares of the image's sides.
+
+    Args:
+        objective: name of one with `boxes(states) -> B 4`.
+    """
+
+    task = 'referring'
+
+    def __init__(self, objective: str = 'box', init_cfg: dict | None = None):
+        super().__init__(init_cfg)
+        self.objective = objective
+
+    def bind(self, model):
+        if not hasattr(dict(model.objectives.items()).get(self.objective), 'boxes'):
+            raise ValueError(
+                f'inference ({type(self).__name__}) reads objectives={self.objective!r}; it must tell boxes, '
+                f'the model has {", ".join(model.objectives.keys())}'
+            )
+
+    def forward(self, states: States) -> Sequence:
+        boxes = states.encoder.objectives[self.objective].boxes(states)
+        samples = samples_of(states, boxes)
+        for sample, box in zip(samples, boxes):
+            sample.pred_box = box
+        return samples

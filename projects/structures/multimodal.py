@@ -52,11 +52,13 @@ class MultimodalSample(BaseDataElement):
         gt_texts: what is said of the image, a list of strings.
         gt_label: number of the class; 1 or 0 where a sentence is true or not.
         gt_score: K, the share of each class in a mixed image.
+        gt_box: 4, left, top, right, bottom in shares of the image's sides: what the text means.
         gt_answers, gt_answer_weights: strings and the share of annotators who gave each.
 
     Predictions:
         pred_embeddings: dict of modality -> D, of length 1; n D of an item with n texts.
         pred_scores (K), pred_label: of classes.
+        pred_box: as gt_box.
         pred_text, pred_texts: a caption or an answer; all that a search kept, best first.
 
     Metainfo: ``img_id, img_path, text_ids, question_id, classes``: of the file and the data set; ids are strings or

@@ -40,7 +40,7 @@ from .masked_bytes import MaskedBytesTask
 from .retrieval import Retrieval, ZeroShot
 from .segmentation import Segmentation
 from .sets import Sets
-from .writing import Caption, Choice, Classes, FillMask, Grounding, Nlvr2, Vqa
+from .writing import Caption, Choice, Classes, FillMask, Grounding, Nlvr2, Referring, Vqa
 
 __all__ = [
     'Autoencoding',
@@ -57,6 +57,7 @@ __all__ = [
     'MaskedBytesTask',
     'Nlvr2',
     'Reconstruction',
+    'Referring',
     'Retrieval',
     'Segmentation',
     'Sets',

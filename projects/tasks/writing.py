@@ -8,6 +8,7 @@ from PIL import Image
 
 from ..registry import TASKS
 from ..visualization.bars import bars
+from ..visualization.pictures import Objects, draw_objects
 from .classification import Classification
 from .modalities import Modalities
 
@@ -152,3 +153,42 @@ class Grounding(Modalities):
         looks = [row.max(0) for row in sample.get('pred_phrase_regions', ())]
         rows = [(f'phrase {number}: region {int(best)}', float(value)) for number, (value, best) in enumerate(looks)]
         return [('image', self.plain(image)), *([('the best region of each phrase', bars(rows))] if rows else [])]
+
+
+@TASKS.register_module('referring')
+class Referring(Modalities):
+    """The one box in an image that a phrase means: a record has ``phrase`` and ``box``, xyxy in pixels of the image."""
+
+    truths = ('gt_box',)
+    predictions = ('pred_box',)
+    metrics = ('acc@0.5', 'iou')
+    side = 'sqrt(width x height) of the boxes, in pixels of the files'
+
+    def add_truth(self, model, sample, inputs, random):
+        near, far = 0.5 * torch.rand(2, generator=random), 0.5 + 0.5 * torch.rand(2, generator=random)
+        sample.gt_texts, sample.gt_box = [inputs['text']], torch.cat([near, far])
+
+    def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
+        height, width = sample.get('ori_shape')
+        box = sample.get('pred_box').cpu() * torch.tensor([width, height, width, height])
+        return dict(phrase=phrase_of(sample), box=[round(float(value), 2) for value in box])
+
+    def summary(self, record: dict) -> str:
+        return f'{record["phrase"]!r} at {", ".join(f"{value:.0f}" for value in record["box"])}'
+
+    def annotations(self, info: dict, load: Callable) -> list[tuple[int, float | None]]:
+        left, top, right, bottom = info['gt_bboxes'][0]
+        return [(0, float((right - left) * (bottom - top)) ** 0.5)]
+
+    def views(self, image: np.ndarray, sample, prefix: str, classes, score_thr) -> list[tuple[str, Image.Image]]:
+        box, phrase = sample.get(f'{prefix}_box'), phrase_of(sample)
+        if box is None:
+            return []
+        height, width = image.shape[:2]
+        corners = np.asarray(box.detach().cpu()) * (width, height, width, height)
+        drawn = draw_objects(image, Objects(corners[None], np.zeros(1, int)), [phrase])
+        return [(f'{"ground truth" if prefix == "gt" else "prediction"}: {phrase}', drawn)]
+
+
+def phrase_of(sample: dict) -> str:
+    return next(iter(sample.get('gt_texts') or ()), 'no phrase')

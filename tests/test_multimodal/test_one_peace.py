@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,8 @@ from mmparts.multimodal.one_peace.encoder import joint_bias, seen
 from mmparts.multimodal.one_peace.masking import PatchMasking, SpanMasking, TextMasking
 from mmparts.multimodal.states import State, States, Texts
 from mmparts.registry import MODELS
+from mmparts.structures import MultimodalSample
+from mmparts.tasks import Referring, task_of
 
 ARCH = dict(embed_dims=32, num_layers=2, num_heads=2, mlp_dims=48)
 SMALL = dict(embed_dims=16, num_layers=1, num_heads=2, mlp_dims=24)
@@ -94,7 +97,13 @@ def test_counts_of_tasks():
     assert count('one_peace_sound_retrieval') == 3_884_740_545 - ffn - 3_390_816 - projection - norm + audio + text
     pooling = 1536 + 1536**2 + 2 * projection
     head = norm + projection + 1537 * 3072 + 2 * 3072 + 3073 * 3129
-    assert count('one_peace_vqa') == without_sound + image + text - 1 - 2 * projection + pooling + head
+    without_space = without_sound + image + text - 1 - 2 * projection
+    assert count('one_peace_vqa') == without_space + pooling + head
+    head = norm + 3073 * 3072 + 2 * 3072 + 3073 * 2
+    assert count('one_peace_nlvr2') == without_space + pooling + head + 3 * 1536, 'three types'
+    head = norm + 1537 * 3072 + 2 * 3072 + 3073 * 4
+    larger = 40 * 24 * (47**2 - 31**2)
+    assert count('one_peace_grounding') == without_space + pooling + head + larger
 
 
 # ------------------------------------------------------------------------------------------------ the layer
@@ -245,23 +254,63 @@ def test_the_encoder_is_that_of_the_sheet_and_the_layout_is_strict(stage):
     assert joint.parts['text'] == slice(0, spans[0][1])
 
 
+def as_vision(state):
+    """The image part of a state, as the official script writes it."""
+    last = ('image_layer_norm.weight', 'image_layer_norm.bias')
+    kept = {
+        name.removeprefix('encoder_wrapper.').replace('fusion_model.', 'encoder.'): tensor
+        for name, tensor in state.items()
+        if name.startswith('encoder_wrapper.') and not name.endswith(last)
+    }
+    return {
+        name: each
+        for name, each in kept.items()
+        if not any(word in name for word in ('text', 'audio', 'decoder', 'mask', 'version'))
+    }
+
+
 def test_the_vision_branch_has_no_last_norm_and_no_head():
     cfg = whole('one_peace_vision')
     cfg.fusion.arch = cfg.towers.image.arch = ARCH
     vision = build(cfg).eval()
     state = official(build(config()))
-    exported = {
-        name.replace('encoder_wrapper', 'encoder').replace('fusion_model.', ''): tensor
-        for name, tensor in state.items()
-        if name.startswith('encoder_wrapper.') and 'text' not in name and 'layer_norm' not in name.split('.')[-2][:5]
-    }
-    exported = {
-        name: tensor
-        for name, tensor in exported.items()
-        if name not in ('encoder.image_layer_norm.weight', 'encoder.image_layer_norm.bias', 'encoder.version')
-    }
+    exported = as_vision(state)
     made = OnePeaceVision.convert(exported, vision)
     assert OnePeaceVision.matches(set(exported)) and not (made.missing or made.refused or made.unexpected)
+    assert {name.split('.')[2] for name in made.initialised} == {'head'}
+
+    tuned = exported | {'fc_norm.weight': torch.rand(32), 'fc_norm.bias': torch.rand(32)}
+    tuned |= {'head.weight': torch.rand(1000, 32), 'head.bias': torch.rand(1000)}
+    tuned['image_adapter.rel_pos_table.weight'] = tuned.pop('image_adapter.rel_pos_table_list.0.weight')
+    made = OnePeaceVision.convert(tuned, vision)
+    assert not (made.missing or made.refused or made.unexpected or made.initialised)
+    assert made.state['objectives.classes.head.1.weight'].equal(tuned['head.weight'])
+    del tuned['head.bias']
+    assert list(OnePeaceVision.convert(tuned, vision).missing) == ['objectives.classes.head.1.bias']
+
+
+def test_images_of_another_size_are_told_as_with_tables_resized_before():
+    """Tables of 64 pixels, resized while images of 128 pass or when the file is read."""
+    before = config()
+    before.towers.image.image_size = 64
+    state = as_vision(official(build(before)))
+    heads = {'fc_norm.weight': torch.rand(32), 'fc_norm.bias': torch.rand(32)}
+    heads |= {'head.weight': torch.rand(1000, 32), 'head.bias': torch.rand(1000)}
+    models = []
+    for size in (64, 128):
+        cfg = whole('one_peace_vision')
+        cfg.fusion.arch = cfg.towers.image.arch = ARCH
+        cfg.towers.image.image_size = size
+        models.append(build(cfg, seed=size).eval())
+        made = OnePeaceVision.convert(state | heads, models[-1])
+        assert not (made.missing or made.refused or made.unexpected or made.initialised)
+        models[-1].load_state_dict(made.state, strict=False)
+    large = models[1]
+    assert len(large.towers['image'].positions) == 65 and len(large.towers['image'].bias.table) == 15**2 + 3
+    images = dict(image=torch.randn(2, 3, 128, 128))
+    with torch.no_grad():
+        one, two = (model(images, mode='predict') for model in models)
+    torch.testing.assert_close(one[1].pred_scores, two[1].pred_scores)
 
 
 # ------------------------------------------------------------------------------------------------ distances
@@ -502,12 +551,15 @@ def tuned(task: str = 'retrieval'):
     """A small one with a table of distances for each layer."""
     cfg, own = config(), whole(f'one_peace_{task}')
     for name in cfg.towers:
-        cfg.towers[name].layer_tables = True
-    cfg.objectives, cfg.projections = own.objectives, None if task == 'vqa' else cfg.projections
+        cfg.towers[name] = own.towers[name] | cfg.towers[name]
+    cfg.data_preprocessor.inputs.image = own.data_preprocessor.inputs.image
+    cfg.objectives = own.objectives
+    if task != 'retrieval':
+        cfg.projections, cfg.inference = None, own.inference
+        (objective,) = cfg.objectives.values()
+        objective.read.num_heads, objective.head.hidden_dims = 4, 24
     if task == 'vqa':
-        cfg.inference = own.inference
-        cfg.objectives.answers.update(answers=('yes', 'no'), read=dict(type='mmparts.QueryPooling', num_heads=4))
-        cfg.objectives.answers.head.hidden_dims = 24
+        cfg.objectives.answers.answers = ('yes', 'no')
     return cfg
 
 
@@ -597,3 +649,171 @@ def test_tables_of_another_number_of_layers_are_refused():
     with pytest.raises(ValueError, match='3 tables of distances for 2 layers'):
         model = build(cfg)
         model(inputs(model))
+
+
+def fine_tuned(model, reader: str) -> dict[str, torch.Tensor]:
+    """What a published file of a task has beside the pre-training, by the names of the official code."""
+    torch.manual_seed(3)
+    head = model.objectives[reader]
+    dims, outputs = head.pooling.query.shape[0], head.head[-1].out_features
+    width = head.head[0].in_features if hasattr(head.head[0], 'in_features') else dims
+    state = {
+        'attn_pooling_func.q': torch.randn(1, 1, 4, dims // 4),
+        'attn_pooling_func.k_proj.weight': torch.randn(dims, dims) / 6,
+        'classifier.0.weight': torch.randn(24, width) / 6,
+        'classifier.3.weight': torch.randn(outputs, 24) / 5,
+    }
+    for name in ('v_proj', 'out_proj'):
+        state[f'attn_pooling_func.{name}.weight'] = torch.randn(dims, dims) / 6
+        state[f'attn_pooling_func.{name}.bias'] = torch.randn(dims)
+    for name, size in (('classifier.0.bias', 24), ('classifier.3.bias', outputs), ('norm.weight', dims)):
+        state[name] = torch.randn(size)
+    for name, size in (('norm.bias', dims), ('classifier.1.weight', 24), ('classifier.1.bias', 24)):
+        state[name] = torch.randn(size)
+    return {f'classify_head.{name}': each for name, each in state.items()}
+
+
+def read_by_hand(state, tokens, keep, heads: int = 4):
+    """A pooled vector with its norm, B C, as the official head makes it of all tokens of a modality but the first."""
+    start, said = 'classify_head.', []
+    part = tokens.shape[-1] // heads
+    for each, kept in zip(tokens[:, 1:], keep[:, 1:]):
+        each, found = each[kept], []
+        keys = F.linear(each, state[start + 'attn_pooling_func.k_proj.weight'])
+        values = F.linear(each, *(state[f'{start}attn_pooling_func.v_proj.{kind}'] for kind in ('weight', 'bias')))
+        for head in range(heads):
+            own = slice(part * head, part * head + part)
+            looks = (keys[:, own] @ state[start + 'attn_pooling_func.q'][0, 0, head]).softmax(0)
+            found.append(looks @ values[:, own])
+        said.append(torch.cat(found))
+    out = (state[f'{start}attn_pooling_func.out_proj.{kind}'] for kind in ('weight', 'bias'))
+    pooled = F.linear(torch.stack(said), *out)
+    return F.layer_norm(pooled, pooled.shape[-1:], *(state[f'{start}norm.{kind}'] for kind in ('weight', 'bias')))
+
+
+def told_by_hand(state, vector):
+    weights = [
+        [state[f'classify_head.classifier.{index}.{kind}'] for kind in ('weight', 'bias')] for index in (0, 1, 3)
+    ]
+    x = F.linear(vector, *weights[0])
+    return F.linear(F.gelu(F.layer_norm(x, x.shape[-1:], *weights[1])), *weights[2])
+
+
+def published(task: str, reader: str):
+    """A model with the weights of a published file, and the file."""
+    model = build(tuned(task), seed=1).eval()
+    state = official(build(config())) | fine_tuned(model, reader)
+    if task == 'nlvr2':
+        dims = model.fusion.embed_dims
+        for name in ('text_adapter.type_embedding', 'image_adapter.type_embedding', 'image_adapter.type_embedding_2'):
+            state[f'encoder_wrapper.{name}'] = torch.randn(1, 1, dims)
+    made = OnePeaceLayout.convert(state, model)
+    assert not (made.missing or made.refused or made.unexpected or made.initialised)
+    model.load_state_dict(made.state, strict=False)
+    return model, state
+
+
+def test_the_box_of_a_phrase_is_that_of_the_published_head():
+    """By hand: the image's own tokens are pooled, and a sigmoid of four numbers is the corners."""
+    model, state = published('grounding', 'box')
+    data = inputs(model)
+    with torch.no_grad():
+        joint = States(model, data).joint('image', 'text')
+        image, keep = joint.tokens[:, joint.parts['image']], joint.keep[:, joint.parts['image']]
+        wanted = told_by_hand(state, read_by_hand(state, image, keep)).sigmoid()
+        found = model(data, mode='predict')
+    for row, sample in enumerate(found):
+        torch.testing.assert_close(sample.pred_box, wanted[row], atol=1e-5, rtol=1e-4)
+    less = {name: each for name, each in state.items() if name != 'classify_head.norm.bias'}
+    assert OnePeaceLayout.convert(less, model).missing
+    assert OnePeaceLayout.convert(state | {'classify_head.pooler.1.bias': torch.zeros(32)}, model).unexpected
+
+
+def test_a_sentence_is_read_with_either_image_and_true_is_their_class_0():
+    model, state = published('nlvr2', 'reasoning')
+    adapter = 'encoder_wrapper.image_adapter.type_embedding'
+    plain = build(tuned(), seed=1).eval()
+    data = inputs(plain)
+    data['image'] = torch.cat([data['image'], data['image'].flip(0)])
+    plain.load_state_dict(OnePeaceLayout.convert(official(build(config())), plain).state, strict=False)
+    vectors = []
+    with torch.no_grad():
+        words = States(plain, data).tower('text')
+        text = state['encoder_wrapper.text_adapter.type_embedding'] + words.tokens
+        for number, images in enumerate(data['image'].chunk(2)):
+            image = States(plain, dict(image=images)).tower('image')
+            tokens = image.tokens + state[adapter] + number * state[adapter + '_2']
+            parts = dict(text=State(text, words.keep, bias=words.bias), image=State(tokens, bias=image.bias))
+            joint = model.fusion.run(parts)
+            own = joint.parts['text']
+            vectors.append(read_by_hand(state, joint.tokens[:, own], joint.keep[:, own]))
+        chances = told_by_hand(state, torch.cat(vectors, -1)).softmax(-1)
+        found = model(data, mode='predict')
+    for row, sample in enumerate(found):
+        torch.testing.assert_close(sample.pred_scores, chances[row].flip(0), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize(('kind', 'unread'), [('nlvr2', 'image'), ('grounding', 'text')])
+def test_a_step_of_a_task_reaches_all_that_a_head_can_see(kind, unread):
+    """Texts of unequal lengths. In the last layer one modality is read: the other's FFN, norm and table stay."""
+    model = build(tuned(kind)).train()
+    made = OnePeaceLayout.convert(official(build(config())), model)
+    assert not (made.missing or made.refused or made.unexpected)
+    assert {name.split('.')[0] for name in made.initialised} <= {'objectives', 'towers'}
+    task = task_of(model)
+    items = task.items(model, task.sizes(model), (1, 1))
+    items['inputs'][0]['text'] = 'a ring'
+    data = model.data_preprocessor(items, training=True)
+    assert not data['inputs']['text'].keep.all(), 'one text is shorter than the other'
+    total(model(**data, mode='loss')).backward()
+    assert not without_gradient(model)
+    dead = {name for name, each in model.named_parameters() if not each.grad.any()}
+    last = (f'fusion.blocks.1.mlp.{unread}.', f'fusion.norm.{unread}.', f'towers.{unread}.bias.1.')
+    assert dead == {name for name, _ in model.named_parameters() if name.startswith(last)}
+
+
+def test_the_loss_of_a_box_by_hand():
+    """Sum of differences, one minus the generalised IoU; of corners out of order the differences alone."""
+    model = build(tuned('grounding')).eval()
+    objective, boxes = model.objectives['box'], torch.tensor([[0.0, 0.0, 0.5, 0.5], [0.6, 0.2, 0.4, 0.8]])
+    objective.boxes = lambda states: boxes
+    samples = [MultimodalSample(), MultimodalSample()]
+    samples[0].gt_box, samples[1].gt_box = torch.tensor([0.25, 0.25, 0.75, 0.75]), torch.tensor([0.4, 0.2, 0.6, 0.8])
+    told = objective(States(model, {}, samples))
+    assert told['loss_box'].item() == pytest.approx((1.0 + 0.4) / 2, rel=1e-5)
+    overlap, union, hull = 0.0625, 0.4375, 0.5625
+    assert told['loss_giou'].item() == pytest.approx(1 - (overlap / union - (hull - union) / hull), rel=1e-4)
+    assert told['accuracy'] == 0
+
+    boxes = torch.stack([samples[0].gt_box, torch.tensor([0.4, 0.2, 0.4, 0.8])])
+    told = objective(States(model, {}, samples))
+    assert told['loss_giou'].item() == pytest.approx(0, abs=1e-5) and told['accuracy'] == 0.5
+    boxes = boxes[1:].repeat(2, 1)
+    assert objective(States(model, {}, samples))['loss_giou'] == 0, 'no box of the batch is one'
+
+
+def test_a_found_box_is_recorded_and_drawn_in_pixels_of_the_image():
+    task = Referring()
+    sample = MultimodalSample(metainfo=dict(ori_shape=(50, 200), img_path='a.png', img_id=3))
+    sample.gt_texts, sample.pred_box = ['the red circle'], torch.tensor([0.1, 0.2, 0.5, 0.9])
+    record = task.record(sample)
+    assert record['phrase'] == 'the red circle' and record['box'] == [20.0, 10.0, 100.0, 45.0]
+    assert task.summary(record) == "'the red circle' at 20, 10, 100, 45"
+    image = np.zeros((50, 200, 3), np.uint8)
+    ((heading, drawn),) = task.views(image, sample, 'pred', None, 0.0)
+    lit = np.argwhere(np.asarray(drawn)[round(0.5 * drawn.height)].any(1))[:, 0] / drawn.width
+    assert heading == 'prediction: the red circle' and lit.min() == pytest.approx(0.1, abs=0.01)
+    assert lit.max() == pytest.approx(0.5, abs=0.01)
+    sample.gt_box = sample.pred_box
+    assert len(task.views(image, sample, 'gt', None, 0.0)) == 1
+
+
+def test_boxes_are_asked_of_an_objective_that_tells_them():
+    cfg = tuned('grounding')
+    cfg.inference.objective = 'answers'
+    with pytest.raises(ValueError, match="reads objectives='answers'; it must tell boxes, the model has box"):
+        build(cfg)
+    cfg = tuned('nlvr2')
+    cfg.towers.image.types = 3
+    with pytest.raises(ValueError, match='types=3'):
+        build(cfg)

@@ -1,9 +1,9 @@
-"""BEiT-3 fine-tuned: captions written into masks, and reasoning over two images in two passes.
+"""BEiT-3 fine-tuned: captions written into masks.
 
 Paper: https://arxiv.org/abs/2208.10442, section 3. Code: microsoft/unilm (beit3).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -12,9 +12,7 @@ from torch import Tensor, nn
 from ...layers.attention import KeyValues
 from ...registry import MODELS, build_part
 from ..bert import attention_mask
-from ..objectives.classes import JointClasses, JointHead
 from ..objectives.masking import WordMasking
-from ..objectives.matching import select
 from ..roles import Decoder, Objective
 from ..states import State, States, Texts
 from .encoder import MultiwayFusion
@@ -178,27 +176,3 @@ def smoothed_divergence(logits: Tensor, targets: Tensor, smoothing: float) -> Te
     if smoothing:
         entropy = entropy + smoothing * torch.log(said.new_tensor(other))
     return entropy - (1 - smoothing) * right - other * (said.sum(-1) - right)
-
-
-@MODELS.register_module()
-class PairReasoning(JointClasses):
-    """Is a sentence true of two images: the text with each of them, and the four vectors (image and text of the first
-    pass, image and text of the second) to a head. Images come as all first ones, then all second ones."""
-
-    def __init__(
-        self,
-        num_classes: int = 2,
-        between: Sequence[str] = ('image', 'text'),
-        head: dict = dict(type=JointHead),
-        joint_dims: int | None = None,
-        **kwargs,
-    ):
-        super().__init__(num_classes, between, head, joint_dims=4 * (joint_dims or 1), **kwargs)
-
-    def logits(self, states: States) -> Tensor:
-        image, text = self.between
-        texts = states.inputs[text]
-        both = torch.arange(len(texts), device=texts.ids.device).repeat(2)
-        joint = states.changed({text: select(texts, both)}, {image: states.tower(image)}).joint(image, text)
-        vectors = torch.cat([joint.tokens[:, joint.parts[name]][:, 0] for name in self.between], -1)
-        return self.head(torch.cat(vectors.chunk(2), -1))

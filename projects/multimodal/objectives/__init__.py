@@ -1,7 +1,8 @@
 """Objectives: parts with a name, a weight and losses of their own."""
 
+from .boxes import PhraseBox
 from .captioning import Captioning
-from .classes import AnswerClasses, JointClasses, JointHead
+from .classes import AnswerClasses, JointClasses, JointHead, PairReasoning
 from .contrastive import BatchKeys, Contrastive, EqualTextKeys, OwnPair
 from .masked import ColourCodes, MaskedData, MaskedWords
 from .masking import BlockMasking, WordMasking
@@ -23,6 +24,8 @@ __all__ = [
     'MaskedWords',
     'Matching',
     'OwnPair',
+    'PairReasoning',
+    'PhraseBox',
     'QueueKeys',
     'SoftTargets',
     'Temperature',

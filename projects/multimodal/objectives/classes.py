@@ -11,10 +11,11 @@ from ..answers import read_answers
 from ..labels import class_labels
 from ..roles import Objective
 from ..states import State, States
+from .matching import select
 
 ACTS = {'relu': nn.ReLU, 'gelu': nn.GELU, 'tanh': nn.Tanh}
 ANSWER_LOSSES = ('bce', 'kl')
-READS = ('pooled', 'mean', 'mask')
+READS = ('pooled', 'firsts', 'mean', 'mask')
 
 
 @MODELS.register_module()
@@ -58,55 +59,75 @@ class JointHead(nn.Sequential):
         self[-1].weight.data.mul_(last_scale)
 
 
-@MODELS.register_module()
-class JointClasses(Objective):
-    """Classes, ``gt_label`` of the samples, or ``gt_score`` of mixed images, of the joint state's pooled vector.
+class JointReader(Objective):
+    """Base: a head reads numbers off what a model has seen together.
 
     Args:
         between: what is seen together; one name: the state of that modality.
         head: see :class:`JointHead`; it is told `in_dims` and `num_classes`.
-        read: what it reads: 'pooled', the pooled vector; 'mean', the mean of all tokens but the first (BEiT-3 on
-            images); 'mask', the text's last token but one, where a question ends in a mask (VisualBERT). A part is told
-            `embed_dims` and called with the joint state, as `QueryPooling` (ONE-PEACE).
+        read: what it reads: 'pooled', the pooled vector; 'firsts', the first token of each modality; 'mean', the mean
+            of all tokens but the first (BEiT-3 on images); 'mask', the text's last token but one, where a question ends
+            in a mask (VisualBERT). A part is told `embed_dims` and called with the joint state, as `QueryPooling`
+            (ONE-PEACE).
+
+    Attributes:
+        passes: how many joint states the head reads.
     """
+
+    passes = 1
+    uses = ('joint',)
 
     def __init__(
         self,
-        num_classes: int = 2,
+        outputs: int,
         between: Sequence[str] = ('image', 'text'),
         head: dict = dict(type=JointHead),
-        label_smoothing: float = 0.0,
         read: str | dict = 'pooled',
         joint_dims: int | None = None,
         weight: float = 1.0,
         init_cfg: dict | None = None,
     ):
         super().__init__(weight, init_cfg)
-        self.pooling = build_part(read, embed_dims=joint_dims or 1) if isinstance(read, Mapping) else None
+        dims = joint_dims or 1
+        self.pooling = build_part(read, embed_dims=dims) if isinstance(read, Mapping) else None
         if self.pooling is None and read not in READS:
             raise ValueError(f'read={read!r} is unknown; choose from {", ".join(map(repr, READS))}, or give a part')
         self.read = read
         self.between = self.needs = tuple(between)
-        self.uses = ('joint',)
-        self.num_classes, self.label_smoothing = num_classes, label_smoothing
-        self.head = build_part(head, in_dims=joint_dims or 1, num_classes=num_classes)
+        vectors = self.passes * (len(self.between) if read == 'firsts' else 1)
+        self.head = build_part(head, in_dims=vectors * dims, num_classes=outputs)
 
     def logits(self, states: States) -> Tensor:
-        """B K."""
+        """B, and what the head gives."""
         return self.head(self.vector(states.joint(*self.between)))
 
     def vector(self, joint: State) -> Tensor:
-        """B C, what the head reads."""
+        """B C, what the head reads of a joint state."""
         if self.pooling is not None:
             return self.pooling(joint)
         if self.read == 'pooled':
             return joint.pooled
+        if self.read == 'firsts':
+            return torch.cat([joint.tokens[:, joint.parts[name]][:, 0] for name in self.between], -1)
         if self.read == 'mean':
             return joint.tokens[:, 1:].mean(1)
         text = joint.parts['text']
         words = joint.tokens[:, text]
         last = torch.full_like(words[:, 0, 0], words.shape[1]) if joint.keep is None else joint.keep[:, text].sum(1)
         return words[torch.arange(len(words), device=words.device), last.long() - 2]
+
+
+@MODELS.register_module()
+class JointClasses(JointReader):
+    """Classes, ``gt_label`` of the samples, or ``gt_score`` of mixed images.
+
+    Args:
+        kwargs: see :class:`JointReader`.
+    """
+
+    def __init__(self, num_classes: int = 2, label_smoothing: float = 0.0, **kwargs):
+        super().__init__(num_classes, **kwargs)
+        self.num_classes, self.label_smoothing = num_classes, label_smoothing
 
     def forward(self, states: States) -> dict[str, Tensor]:
         logits = self.logits(states).float()
@@ -122,6 +143,28 @@ class JointClasses(Objective):
     def accuracy(self, logits: Tensor, targets: Tensor) -> Tensor:
         labels = targets if targets.ndim == 1 else targets.argmax(1)
         return (logits.argmax(1) == labels).float().mean()
+
+
+@MODELS.register_module()
+class PairReasoning(JointClasses):
+    """Is a sentence true of two images: the text with each of them in a pass of its own, and what is read of both
+    passes, side by side, to a head. Images come as all first ones, then all second ones.
+
+    Args:
+        read: 'firsts', vectors of image and text (BEiT-3), or a part, as `QueryPooling` (ONE-PEACE).
+    """
+
+    passes = 2
+
+    def __init__(self, num_classes: int = 2, read: str | dict = 'firsts', **kwargs):
+        super().__init__(num_classes, read=read, **kwargs)
+
+    def logits(self, states: States) -> Tensor:
+        image, text = self.between
+        texts = states.inputs[text]
+        both = torch.arange(len(texts), device=texts.ids.device).repeat(2)
+        joint = states.changed({text: select(texts, both)}, {image: states.tower(image)}).joint(image, text)
+        return self.head(torch.cat(self.vector(joint).chunk(2), -1))
 
 
 @MODELS.register_module()

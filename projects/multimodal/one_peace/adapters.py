@@ -47,18 +47,23 @@ class Adapter(Tower):
     Args:
         layer_tables: each layer has a table of distances of its own, as in the fine-tuning to tasks, where all start as
             copies of the one of pre-training.
+        types: learned vectors that are added to all tokens (NLVR2): one tells a modality from others; a second one is
+            for the second half of the batch, the second images of pairs.
     """
 
     gives = ('adapter',)
     tiny = dict(arch=TINY)
 
-    def __init__(self, arch: str | dict, layer_tables: bool = False, init_cfg: dict | None = None):
+    def __init__(self, arch: str | dict, layer_tables: bool = False, types: int = 0, init_cfg: dict | None = None):
         super().__init__(init_cfg)
         arch = checked_arch(arch)
+        if types not in (0, 1, 2):
+            raise ValueError(f'types={types}; none, one of the modality, or two where batches are of pairs')
         self.tables = arch['num_layers'] if layer_tables else None
         self.embed_dims, self.num_heads = arch['embed_dims'], arch['num_heads']
         self.class_token = nn.Parameter(torch.zeros(self.embed_dims))
         nn.init.trunc_normal_(self.class_token, std=0.02)
+        self.types = nn.Parameter(torch.zeros(types, self.embed_dims)) if types else None
 
     def distances(self, make: Callable[[], nn.Module]) -> nn.Module:
         """The table of distances, or one a layer."""
@@ -71,6 +76,16 @@ class Adapter(Tower):
 
     def behind_class(self, tokens: Tensor) -> Tensor:
         return torch.cat([self.class_token.to(tokens.dtype).expand(len(tokens), 1, -1), tokens], 1)
+
+    def typed(self, tokens: Tensor) -> Tensor:
+        """With the vectors of their type."""
+        if self.types is None:
+            return tokens
+        tokens = tokens + self.types[0]
+        if len(self.types) == 1:
+            return tokens
+        first, second = tokens.chunk(2)
+        return torch.cat([first, second + self.types[1]])
 
 
 class SequenceBias(nn.Module):
@@ -111,14 +126,21 @@ class StemTower(Adapter):
 
     Args:
         arch: of the whole model.
-        image_size: that the places and the bias were learned on.
-        layer_tables: see :class:`Adapter`.
+        image_size: that the places, and the bias, were learned on.
+        bias_size: that the bias was learned on, where it is another.
+        layer_tables, types: see :class:`Adapter`.
     """
 
     def __init__(
-        self, arch: str | dict = '4b', image_size: int = 256, layer_tables: bool = False, init_cfg: dict | None = None
+        self,
+        arch: str | dict = '4b',
+        image_size: int = 256,
+        bias_size: int | None = None,
+        layer_tables: bool = False,
+        types: int = 0,
+        init_cfg: dict | None = None,
     ):
-        super().__init__(arch, layer_tables, init_cfg)
+        super().__init__(arch, layer_tables, types, init_cfg)
         dims, quarter = self.embed_dims, self.embed_dims // 4
         self.stem = nn.Sequential(
             nn.Conv2d(3, quarter, 4, 4),
@@ -133,7 +155,8 @@ class StemTower(Adapter):
         self.positions = nn.Parameter(torch.empty(1 + side * side, dims))
         nn.init.trunc_normal_(self.positions, std=0.02)
         self.window = (side, side)
-        self.bias = self.distances(partial(RelativeBiasTable, self.num_heads, self.window, class_token=True))
+        window = ((bias_size or image_size) // 16,) * 2
+        self.bias = self.distances(partial(RelativeBiasTable, self.num_heads, window, class_token=True))
 
     def grid(self, images: Tensor) -> tuple[int, int]:
         """Rows and columns of tokens."""
@@ -147,7 +170,7 @@ class StemTower(Adapter):
         size = maps.shape[2:]
         tokens = self.behind_class(maps.flatten(2).transpose(1, 2))
         grid = resize_grid(self.positions[1:].unflatten(0, self.window), size).flatten(0, 1)
-        return State(tokens + torch.cat([self.positions[:1], grid]), bias=self.bias(size))
+        return State(self.typed(tokens + torch.cat([self.positions[:1], grid])), bias=self.bias(size))
 
 
 class LastNorm(nn.LayerNorm):
@@ -164,7 +187,7 @@ class PlacedWords(Adapter):
     Args:
         vocab_size: rows of the table; the published one lacks the mask at the end of RoBERTa's vocabulary.
         max_length: places, the class token's included.
-        buckets: see :class:`SequenceBias`; layer_tables: see :class:`Adapter`.
+        buckets: see :class:`SequenceBias`; layer_tables, types: see :class:`Adapter`.
     """
 
     def __init__(
@@ -174,9 +197,10 @@ class PlacedWords(Adapter):
         max_length: int = 514,
         buckets: int = 256,
         layer_tables: bool = False,
+        types: int = 0,
         init_cfg: dict | None = None,
     ):
-        super().__init__(arch, layer_tables, init_cfg)
+        super().__init__(arch, layer_tables, types, init_cfg)
         self.words = nn.Embedding(vocab_size, self.embed_dims)
         self.positions = nn.Parameter(torch.empty(max_length, self.embed_dims))
         nn.init.normal_(self.words.weight, std=self.embed_dims**-0.5)
@@ -188,7 +212,7 @@ class PlacedWords(Adapter):
         if length > len(self.positions):
             raise ValueError(f'a text of {length - 1} tokens; this model knows {len(self.positions) - 1} places')
         tokens = self.behind_class(self.words(batch.ids)) + self.positions[:length]
-        return State(tokens, F.pad(batch.keep, (1, 0), value=True), bias=self.bias(length))
+        return State(self.typed(tokens), F.pad(batch.keep, (1, 0), value=True), bias=self.bias(length))
 
 
 @dataclass
@@ -264,7 +288,7 @@ class WaveTower(Adapter):
         layer_tables: bool = False,
         init_cfg: dict | None = None,
     ):
-        super().__init__(arch, layer_tables, init_cfg)
+        super().__init__(arch, layer_tables, init_cfg=init_cfg)
         dims = self.embed_dims
         widths = [1] + [conv_dims] * len(CONVS)
         self.convs = nn.ModuleList(

@@ -1,4 +1,4 @@
-"""A vector of a text beside its image, for ONE-PEACE's answers: a learned query looks at its tokens.
+"""A vector of the tokens of a modality, for ONE-PEACE's tasks: a learned query looks at them.
 
 Paper: https://arxiv.org/abs/2305.11172. Code: OFA-Sys/ONE-PEACE.
 """
@@ -20,16 +20,20 @@ class QueryPooling(BaseModule):
 
     Args:
         of: the modality.
+        norm: of the vector, where several are put side by side before a head reads them (NLVR2).
     """
 
     tiny = dict(num_heads=2)
 
-    def __init__(self, embed_dims: int, num_heads: int = 24, of: str = 'text', init_cfg: dict | None = None):
+    def __init__(
+        self, embed_dims: int, num_heads: int = 24, of: str = 'text', norm: bool = False, init_cfg: dict | None = None
+    ):
         super().__init__(init_cfg)
         self.num_heads, self.of = num_heads, of
         self.query = nn.Parameter(torch.empty(embed_dims))
         self.key = nn.Linear(embed_dims, embed_dims, bias=False)
         self.value, self.out = nn.Linear(embed_dims, embed_dims), nn.Linear(embed_dims, embed_dims)
+        self.norm = nn.LayerNorm(embed_dims) if norm else nn.Identity()
         nn.init.trunc_normal_(self.query, std=0.02)
         for layer in (self.key, self.value, self.out):
             nn.init.trunc_normal_(layer.weight, std=0.02)
@@ -44,4 +48,4 @@ class QueryPooling(BaseModule):
         query = self.query.to(tokens.dtype).expand(len(tokens), 1, -1)
         heads = [split_heads(x, self.num_heads) for x in (query, self.key(tokens), self.value(tokens))]
         found = F.scaled_dot_product_attention(*heads, attn_mask=keep, scale=1.0)
-        return self.out(found.transpose(1, 2).flatten(1))
+        return self.norm(self.out(found.transpose(1, 2).flatten(1)))
