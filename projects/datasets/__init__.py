@@ -23,7 +23,7 @@ from .region_files import LoadRegions
 from .root import merge_options, set_data_root
 from .segments import LoadForeground, LoadPanopticMap, PanopticInstances, SemanticInstances
 from .shapes import make_shapes
-from .sound import DrawDigit, LoadSound, SoundTexts, SpokenDigits
+from .sound import DrawDigit, LabelledSounds, LoadSound, SoundTexts, SpokenDigits
 from .tars import LoadTarImage, TarPairs
 from .tiles import cut_tiles
 from .unlabelled import UnlabelledImages
@@ -34,6 +34,7 @@ __all__ = [
     'CocoCaptions',
     'ImageTextFolder',
     'KarpathyCaptions',
+    'LabelledSounds',
     'LargestObject',
     'LoadTarImage',
     'PackMultimodal',

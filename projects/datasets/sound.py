@@ -1,9 +1,10 @@
-"""Sounds with texts, read from WAV files."""
+"""Sounds with texts or classes, read from WAV files."""
 
+import csv
 import os
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import gcd
 from pathlib import Path
 
@@ -48,6 +49,86 @@ class SoundTexts(NamedImages, BaseDataset):
             path = os.path.join(self.data_prefix.get('audio') or self.data_root or '', one['audio'])
             items.append(dict(audio_path=path, img_id=one['audio'], texts=list(texts)))
         return items
+
+
+@DATASETS.register_module()
+class LabelledSounds(NamedImages, BaseDataset):
+    """Sounds with a class each: ``ann_file`` is a table (CSV), the WAV files are in ``data_prefix['audio']``. An item
+    has ``audio_path``, ``img_id``, the name of the file, and ``gt_label``.
+
+    Classes are those of the table in the order of their names, underscores read as spaces, or
+    ``metainfo=dict(classes=...)``.
+
+    Args:
+        columns: names of the columns; None: the first line has them.
+        file: name of the file, with columns in braces.
+        label: the column of the class.
+        where: column -> values; rows with others are left out, as in ``dict(fold=['1', '2'])``.
+        skip_missing: sounds that are not there are left out (of collections from video sites some always are).
+
+    Raises:
+        BadAnnotations: the table lacks a column, or no row is left; a class that is none of the given ones.
+        FileNotFoundError: sounds are not there.
+    """
+
+    def __init__(
+        self,
+        *args,
+        columns: Sequence[str] | None = None,
+        file: str = '{filename}',
+        label: str = 'category',
+        where: Mapping[str, Sequence[str]] | None = None,
+        skip_missing: bool = False,
+        **kwargs,
+    ):
+        self.columns, self.file, self.label = columns, file, label
+        self.where, self.skip_missing = dict(where or {}), skip_missing
+        super().__init__(*args, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        rows = self.rows()
+        names = [row[self.label].replace('_', ' ') for _, row in rows]
+        classes = self._metainfo.setdefault('classes', tuple(sorted(set(names))))
+        strange = sorted(set(names) - set(classes))
+        if strange:
+            raise BadAnnotations(f'{self.ann_file}: {strange[0]!r} is none of the {len(classes)} classes')
+        items, missing = [], []
+        for (name, _), label in zip(rows, names):
+            path = os.path.join(self.data_prefix.get('audio') or self.data_root or '', name)
+            if not os.path.isfile(path):
+                missing.append(path)
+                continue
+            items.append(dict(audio_path=path, img_id=name, gt_label=classes.index(label)))
+        if missing and (not self.skip_missing or not items):
+            raise FileNotFoundError(
+                f'{self.ann_file} names sounds that are not there: {missing[0]}, {len(missing)} of {len(rows)}; give '
+                'their folder as data_prefix=dict(audio=...), or leave them out with skip_missing=True'
+            )
+        return items
+
+    def rows(self) -> list[tuple[str, dict]]:
+        """Names of files and rows of the table that are in."""
+        try:
+            with open(self.ann_file, newline='', encoding='utf-8-sig') as file:
+                table = list(csv.DictReader(file, fieldnames=self.columns))
+        except FileNotFoundError:
+            raise FileNotFoundError(f'there is no annotation file {self.ann_file}') from None
+        found = []
+        for number, row in enumerate(table):
+            at = f'{self.ann_file}:{number + (1 if self.columns else 2)}'
+            if any(value is None for value in row.values()):
+                raise BadAnnotations(f'{at} has fewer columns than {", ".join(map(str, row))}')
+            try:
+                if any(row[key] not in map(str, values) for key, values in self.where.items()):
+                    continue
+                name = self.file.format(**{str(key): value for key, value in row.items()})
+                found.append((name, {self.label: row[self.label]}))
+            except KeyError as error:
+                raise BadAnnotations(f'{at} has no column {error}; there are {", ".join(map(str, row))}') from error
+            check_inside(name, at)
+        if not found:
+            raise BadAnnotations(f'{self.ann_file} has no row with {self.where}')
+        return found
 
 
 DIGITS = ('zero', 'one', 'two', 'three', 'four', 'five', 'six', 'seven', 'eight', 'nine')

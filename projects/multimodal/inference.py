@@ -79,7 +79,7 @@ class MatchedEmbeddings(Embeddings):
 
 @MODELS.register_module()
 class ZeroShot(Inference):
-    """Images are told apart by the names of classes: ``pred_scores`` (K, softmax) and ``pred_label``.
+    """Images, or sounds, are told apart by the names of classes: ``pred_scores`` (K, softmax) and ``pred_label``.
 
     A class is the mean of what the text tower makes of its prompts, each of length 1, brought to length 1
     (https://arxiv.org/abs/2103.00020, section 3.1.4).
@@ -90,10 +90,10 @@ class ZeroShot(Inference):
         names: name of a class in the data set -> what to call it in a prompt, where they differ.
         templates: prompts with ``{}`` for the name; 'openai': the 80 of ImageNet.
         scale: of the cosines.
+        of: the modality that is told apart.
     """
 
     task = 'zero-shot'
-    needs = ('image', 'text')
     uses = ('embedding', 'tokenizer')
     tiny = dict(classes=('a', 'b', 'c'), templates=('a {}',))
 
@@ -103,10 +103,11 @@ class ZeroShot(Inference):
         names: Mapping[str, str] | None = None,
         templates: Sequence[str] | str = PLAIN,
         scale: float = 100.0,
+        of: str = 'image',
         init_cfg: dict | None = None,
     ):
         super().__init__(init_cfg)
-        self.names, self.scale = dict(names or {}), scale
+        self.names, self.scale, self.of, self.needs = dict(names or {}), scale, of, (of, 'text')
         self.templates = tuple(openai('OPENAI_IMAGENET_TEMPLATES') if templates == 'openai' else templates)
         wrong = [each for each in self.templates if not callable(each) and '{}' not in each]
         if wrong or not self.templates:
@@ -138,10 +139,10 @@ class ZeroShot(Inference):
         return super().train(mode)
 
     def forward(self, states: States) -> Sequence:
-        images = states.embedding('image')
-        if images.device not in self._weights:
-            self._weights[images.device] = self.weights(states)
-        scores = (self.scale * images @ self._weights[images.device].T).softmax(-1)
+        found = states.embedding(self.of)
+        if found.device not in self._weights:
+            self._weights[found.device] = self.weights(states)
+        scores = (self.scale * found @ self._weights[found.device].T).softmax(-1)
         samples = samples_of(states, scores)
         for sample, each in zip(samples, scores):
             sample.pred_scores, sample.pred_label = each, each.argmax()

@@ -7,7 +7,15 @@ import numpy as np
 import pytest
 from scipy.io import wavfile
 
-from mmparts.datasets import BadAnnotations, DrawDigit, LoadSound, PackMultimodal, SoundTexts, SpokenDigits
+from mmparts.datasets import (
+    BadAnnotations,
+    DrawDigit,
+    LabelledSounds,
+    LoadSound,
+    PackMultimodal,
+    SoundTexts,
+    SpokenDigits,
+)
 
 DIGITS = Path(__file__).parents[3] / 'shared/data/fsdd_spoken_digits'
 
@@ -83,3 +91,40 @@ def test_the_real_recordings_are_read():
     assert (len(train), len(val)) == (80, 40)
     sound = LoadSound(8000, most=1.0)(dict(val.get_data_info(0)))['audio']
     assert 800 < len(sound) <= 8000 and 0.01 < np.abs(sound).max() <= 1
+
+
+def table(folder, *lines, **options):
+    (folder / 'sounds.csv').write_text(''.join(f'{line}\n' for line in lines))
+    for name in ('a', 'b', 'c_000007'):
+        wavfile.write(folder / f'{name}.wav', 16000, np.zeros(800, np.int16))
+    return LabelledSounds(ann_file='sounds.csv', data_root=str(folder), data_prefix=dict(audio=''), **options)
+
+
+def test_sounds_with_classes_of_a_table(tmp_path):
+    """ESC-50's form: the first line names the columns; classes by their names, underscores are spaces."""
+    lines = ['filename,fold,category', 'a.wav,1,door_knock', 'b.wav,2,cat']
+    found = table(tmp_path, *lines)
+    assert found.metainfo['classes'] == ('cat', 'door knock')
+    assert [found.get_data_info(index)['gt_label'] for index in (0, 1)] == [1, 0]
+    one = table(tmp_path, *lines, where=dict(fold=[2]), metainfo=dict(classes=('door knock', 'cat')))
+    assert len(one) == 1 and one.get_data_info(0)['gt_label'] == 1
+    assert one.get_data_info(0)['audio_path'] == str(tmp_path / 'b.wav')
+    with pytest.raises(BadAnnotations, match="'door knock' is none of the 1 classes"):
+        table(tmp_path, *lines, metainfo=dict(classes=('cat',)))
+    with pytest.raises(BadAnnotations, match=r"sounds.csv:2 has no column 'label'; there are filename, fold, category"):
+        table(tmp_path, *lines, label='label')
+    with pytest.raises(BadAnnotations, match=r'sounds.csv:3 has fewer columns than'):
+        table(tmp_path, lines[0], lines[1], 'b.wav,2')
+    with pytest.raises(BadAnnotations, match="no row with {'fold': \\[9\\]}"):
+        table(tmp_path, *lines, where=dict(fold=[9]))
+
+
+def test_sounds_that_are_gone_are_told_or_left_out(tmp_path):
+    """VGGSound's form: no first line, the name is made of two columns."""
+    form = dict(columns=('video', 'second', 'label'), file='{video}_{second:0>6}.wav', label='label')
+    lines = ['c,7,"bells, ringing"', 'd,8,cat']
+    found = table(tmp_path, *lines, skip_missing=True, **form)
+    assert len(found) == 1 and found.get_data_info(0)['img_id'] == 'c_000007.wav'
+    assert found.metainfo['classes'] == ('bells, ringing', 'cat'), 'of the table, whatever is there'
+    with pytest.raises(FileNotFoundError, match=r'd_000008.wav, 1 of 2; .*skip_missing=True'):
+        table(tmp_path, *lines, **form)

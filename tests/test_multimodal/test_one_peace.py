@@ -103,6 +103,9 @@ def test_counts_of_tasks():
     assert count('one_peace_nlvr2') == without_space + pooling + head + 3 * 1536, 'three types'
     head = norm + 1537 * 3072 + 2 * 3072 + 3073 * 4
     larger = 40 * 24 * (47**2 - 31**2)
+    sound_head = norm + 1537 * 3072 + 2 * 3072 + 3073 * 309
+    sound_alone = 3_884_740_545 - 2 * ffn - 3_390_816 - 78_008_880 - 3 * projection - 2 * norm - 1
+    assert count('one_peace_sound_classes') == sound_alone + audio + pooling + sound_head
     assert count('one_peace_grounding') == without_space + pooling + head + larger
 
 
@@ -817,3 +820,43 @@ def test_boxes_are_asked_of_an_objective_that_tells_them():
     cfg.towers.image.types = 3
     with pytest.raises(ValueError, match='types=3'):
         build(cfg)
+
+
+def test_sounds_are_named_by_texts_that_were_never_trained():
+    """The class is the name whose prompt lies nearest; the scores are the softmax of the cosines."""
+    cfg = config(2)
+    cfg.inference = dict(type='mmparts.ZeroShot', of='audio', templates=('a sound of {}',), scale=5.0)
+    cfg.objectives.pop('denoising')
+    model = build(cfg).eval()
+    model.set_classes(['rain', 'a cat', 'bells'])
+    data = inputs(model)
+    texts = model.data_preprocessor.inputs['text'](['a sound of rain', 'a sound of a cat', 'a sound of bells'], 'cpu')
+    with torch.no_grad():
+        names = States(model, dict(text=texts)).embedding('text')
+        cosines = States(model, data).embedding('audio') @ names.T
+        found = model(dict(audio=data['audio']), mode='predict')
+    torch.testing.assert_close(torch.stack([one.pred_scores for one in found]), (5 * cosines).softmax(-1))
+    assert [int(one.pred_label) for one in found] == cosines.argmax(1).tolist()
+    cfg.inference.of = 'image'
+    with pytest.raises(ValueError, match="'image'"):
+        build(cfg)
+
+
+def test_a_published_head_of_sounds_reads_the_frames():
+    cfg = whole('one_peace_sound_classes')
+    cfg.fusion.update(arch=ARCH, drop_path=0.0)
+    cfg.towers.audio.update(arch=ARCH, conv_dims=12)
+    cfg.objectives.classes.num_classes = 5
+    cfg.objectives.classes.read.num_heads, cfg.objectives.classes.head.hidden_dims = 4, 24
+    model = build(cfg, seed=1).eval()
+    state = official(build(config(2))) | fine_tuned(model, 'classes')
+    made = OnePeaceLayout.convert(state, model)
+    assert not (made.missing or made.refused or made.unexpected or made.initialised)
+    model.load_state_dict(made.state, strict=False)
+    waves = model.data_preprocessor.inputs['audio']([torch.randn(4800), torch.randn(3300)], 'cpu')
+    with torch.no_grad():
+        joint = States(model, dict(audio=waves)).joint('audio')
+        wanted = told_by_hand(state, read_by_hand(state, joint.tokens, joint.keep)).softmax(-1)
+        found = model(dict(audio=waves), mode='predict')
+    torch.testing.assert_close(torch.stack([one.pred_scores for one in found]), wanted, atol=1e-5, rtol=1e-4)
+    assert not joint.keep.all(), 'one sound is shorter than the other'

@@ -8,7 +8,7 @@
 _base_ = './loaders.py'
 data_root = 'data/shapes_phrases/'
 load = dict(type='mmparts.LoadCheckedImage')
-resize = dict(type='mmcv.Resize', scale=(128, 128), interpolation='bicubic', backend='pillow')
+resize = dict(type='mmcv.Resize', scale=(96, 96), interpolation='bicubic', backend='pillow')
 pack = dict(type='mmparts.PackMultimodal', texts='first')
 train_pipeline = [load, resize, dict(type='RandomFlip', prob=0.5), pack]
 test_pipeline = [load, resize, pack]
