@@ -7,7 +7,7 @@ _base_ = [
     '../_base_/multimodal_runtime.py',
 ]
 train_cfg = dict(max_epochs=10)
-optim_wrapper = dict(optimizer=dict(lr=8e-5), paramwise_cfg=dict(layer_decay=0.95))
+optim_wrapper = dict(optimizer=dict(lr=8e-5), paramwise_cfg=dict(layer_decay=0.95, no_decay=()))
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.0125, by_epoch=True, begin=0, end=1, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', eta_min_ratio=0.0125, by_epoch=True, begin=1, end=10, convert_to_iter_based=True),

@@ -3,6 +3,7 @@
 _base_ = './loaders.py'
 data_root = 'data/esc50/'
 pipeline = [dict(type='mmparts.LoadSound', resample=True), dict(type='mmparts.PackMultimodal', keys=('audio',))]
+train_dataloader = val_dataloader = None
 test_dataloader = dict(
     batch_size=8,
     num_workers=4,
