@@ -1,13 +1,16 @@
 # BEiT-3 base, masked data modelling of texts, images and pairs.
-# A step takes 2,048 of each (paper); here all three are made of the same 2,048 pairs. The paper's visual tokens are
-# those of BEiT v2, which have to be brought: model.objectives.masked.codes=dict(type=...), a class with the contract of
-# `PatchCodes`. Neither code nor data of the pre-training were published.
+# A step takes 2,048 of each (paper); here all three are made of the same 2,048 pairs. The visual tokens are those of
+# BEiT v2: its published file, frozen, 86,404,640 parameters beside the 276,510,730 that are trained; one of your own is
+# `codes.checkpoint`, trained by configs/vqkd. Neither code nor data of the pre-training were published.
 _base_ = [
     '../_base_/models/beit3_pretrain.py',
+    '../_base_/models/vqkd_tokenizer.py',
     '../_base_/datasets/pairs_tars.py',
     '../_base_/schedules/schedule_one_peace.py',
     '../_base_/multimodal_runtime.py',
 ]
+published = 'data/pretrained/vqkd_encoder_base_decoder_3x768x12_clip-d5036aa7.pth'
+model = dict(objectives=dict(masked=dict(codes=dict(**_base_.visual_tokenizer, checkpoint=published))))
 train_pipeline = [
     dict(type='mmparts.LoadTarImage'),
     dict(type='mmparts.RandomAreaCrop', size=224, area=(0.5, 1.0), interpolation='bicubic'),

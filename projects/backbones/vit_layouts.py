@@ -230,7 +230,7 @@ class ViTLayout(WeightLayout):
 
     @staticmethod
     def matches(keys: set[str]) -> bool:
-        if any(re.search(r'(^|\.)(spm|text\w*|visual)\.', key) for key in keys):
+        if any(re.search(r'(^|\.)(spm|text\w*|visual|quantize)\.', key) for key in keys):
             return False
         starts = {key[: -len(end)] for key in keys for end in ENDS if key.endswith(end)}
         return any(state_is_vit(keys, start) for start in starts)

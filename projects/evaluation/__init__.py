@@ -10,6 +10,7 @@ from .phrases import PhraseBoxes, PhraseRecall
 from .reranking import MatcherHook, RerankedRecall
 from .retrieval import EqualTextRecall, RetrievalRecall
 from .top_k import TopKAccuracy
+from .visual_tokens import CodeUsage
 from .volumetric import VolumeMetric
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     'CheckMetricsHook',
     'CheckedCocoMetric',
     'ClipFidelity',
+    'CodeUsage',
     'EndPointError',
     'EqualTextRecall',
     'GapAccuracy',

@@ -18,4 +18,5 @@ from . import (  # noqa: F401  importing registers them
     tokenizers,
     towers,
     visual_bert,
+    vqkd,
 )

@@ -5,4 +5,4 @@ from mmengine.structures import BaseDataElement
 
 class ImageSample(BaseDataElement):
     """Fields: ``gt_label``, the number of its class; ``pred_scores`` (K) and ``pred_label``; ``pred_image``, 3 H W,
-    uint8: what a pre-trainer says of masked places."""
+    uint8: what a pre-trainer says of masked places; ``pred_tokens``, h w, numbers of the codes of its patches."""

@@ -31,7 +31,7 @@ every config of such a model for a tiny step, and predict, benchmark, browse_dat
 """
 
 from .base import Task, task_of, task_of_sample
-from .classification import Classification, Reconstruction
+from .classification import Classification, Reconstruction, VisualTokens
 from .clips import Autoencoding
 from .detection import Detection
 from .flow import Flow
@@ -62,6 +62,7 @@ __all__ = [
     'Segmentation',
     'Sets',
     'Task',
+    'VisualTokens',
     'Vqa',
     'ZeroShot',
     'task_of',

@@ -1,4 +1,4 @@
-"""Classification of whole images, and pre-training that restores them."""
+"""Classification of whole images, pre-training that restores them, and their patches as visual tokens."""
 
 from collections.abc import Callable, Sequence
 
@@ -134,3 +134,35 @@ class Reconstruction(WholeImage):
             return []
         made = sample.pred_image.cpu().permute(1, 2, 0).numpy()
         return [('prediction', self.plain(made))]
+
+
+@TASKS.register_module('visual tokens')
+class VisualTokens(WholeImage):
+    """Patches as numbers of a codebook. A record has them, row by row, and how many are different."""
+
+    truths = ('gt_tokens',)  # no data set has it: a teacher's features are asked for
+    predictions = ('pred_tokens',)
+    metrics = ('codes', 'perplexity', 'val/loss')
+
+    def fields(self, sample: dict, classes: Sequence[str] | None, score_thr: float) -> dict:
+        tokens = sample.get('pred_tokens')
+        return dict(tokens=tokens.tolist(), different=len(tokens.unique()))
+
+    def summary(self, record: dict) -> str:
+        rows = record['tokens']
+        return f'{len(rows)}x{len(rows[0])} tokens, {record["different"]} different'
+
+    def views(
+        self, image: np.ndarray, sample, prefix: str, classes: Sequence[str] | None, score_thr: float
+    ) -> list[tuple[str, Image.Image]]:
+        """Equal colours are equal codes, of neighbours and of other images; they mean nothing else."""
+        if prefix == 'gt':
+            return [('input', self.plain(image))]
+        if 'pred_tokens' not in sample:
+            return []
+        tokens = sample.pred_tokens.cpu().numpy()
+        mixed = tokens[..., None] * np.array([2654435761, 2246822519, 3266489917])  # multiplicative hashing (Knuth)
+        colours = Image.fromarray((mixed >> 11 & 255).astype(np.uint8))
+        height, width = image.shape[:2]
+        page = np.asarray(colours.resize((width, height), Image.Resampling.NEAREST))
+        return [(f'{len(np.unique(tokens))} of {tokens.size} tokens are different', self.plain(page))]

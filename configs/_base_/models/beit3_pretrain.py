@@ -1,5 +1,5 @@
 # BEiT-3 in pre-training: masked data modelling of texts, images and pairs; base 276,510,730 parameters. The paper's
-# visual tokens are those of BEiT v2's tokenizer (8,192), which a user brings as `codes`.
+# visual tokens are those of BEiT v2's tokenizer (8,192), `vqkd_tokenizer.py`; a config gives them as `codes`.
 _base_ = './beit3.py'
 model = dict(
     fusion=dict(drop_path=0.1),

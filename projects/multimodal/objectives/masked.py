@@ -86,9 +86,17 @@ class MaskedWords(Objective):
 
 
 class PatchCodes(Part):
-    """Base of visual tokens: ``codes(images B C H W) -> B N`` numbers of the patches; ``num_codes`` of them."""
+    """Base of visual tokens: ``codes(images B C H W) -> B N`` numbers of the patches, row by row.
+
+    Images come as the preprocessor of the model normalised them; `bind` may read from it how.
+
+    Attributes:
+        num_codes: how many there are.
+        patch_size: pixels of the side of a patch, that of the image tower.
+    """
 
     num_codes: int
+    patch_size: int
 
     def forward(self, images: Tensor) -> Tensor:
         raise NotImplementedError
@@ -125,12 +133,18 @@ class MaskedData(Objective):
         kinds: of 'text', 'image', 'pair'.
         words: kind ('text', 'pair') -> its :class:`WordMasking`.
         patches: see :class:`BlockMasking`; of images alone and in pairs.
-        codes: see :class:`PatchCodes`; None: only counted, not trained.
+        codes: see :class:`PatchCodes`; the paper's are `VqkdCodes`. None: only counted, not trained.
         num_codes: of them, where `codes` does not say it.
+
+    Raises:
+        ValueError: an unknown kind; `codes` of other patches than those of the image tower.
     """
 
     KINDS = ('text', 'image', 'pair')
-    tiny = dict(codes=dict(type=ColourCodes))
+
+    @staticmethod
+    def tiny(cfg: dict) -> dict:
+        return {} if cfg.get('codes') else dict(codes=dict(type=ColourCodes))
 
     def __init__(
         self,
@@ -163,6 +177,15 @@ class MaskedData(Objective):
     def bind(self, model):
         for masking in self.words.values():
             masking.bind(model)
+        if self.codes is None:
+            return
+        patch, own = model.towers['image'].patch_embed.patch_size, self.codes.patch_size
+        if tuple(patch) != (own, own):
+            raise ValueError(
+                f'codes={type(self.codes).__name__} are of patches of {own}x{own}, the image tower has '
+                f'{"x".join(map(str, patch))}; write the same patch_size'
+            )
+        self.codes.bind(model)
 
     def forward(self, states: States) -> dict[str, Tensor]:
         said = {}
@@ -203,7 +226,10 @@ class MaskedData(Objective):
     def masked_image(self, states: States) -> tuple[State, Tensor]:
         """The tower's state of hidden patches, and their codes, B N with -100 where a patch is seen."""
         if self.codes is None:
-            raise ValueError('MaskedData: without codes=... nothing says which visual token a patch is')
+            raise ValueError(
+                'MaskedData: without codes=... nothing says which visual token a patch is; write '
+                "codes=dict(type='mmparts.VqkdCodes', ...), see configs/vqkd"
+            )
         images, tower = states.inputs['image'], states.encoder.towers['image']
         hidden = self.patches(len(images), tower.grid(images), images.device)
         return tower(images, hidden), self.codes(images).masked_fill(~hidden, -100)
