@@ -1,6 +1,7 @@
 """VQ-KD: the codebook by hand, on two processes as on one; the whole against timm's ViTs; codes for masked data."""
 
 import math
+import re
 import socket
 
 import parity
@@ -16,6 +17,7 @@ from torch import nn
 from torch.multiprocessing import get_context
 
 from mmparts.evaluation import CodeUsage
+from mmparts.multimodal.beit3.checkpoint import Beit3Layout
 from mmparts.multimodal.clip_layout import as_openai
 from mmparts.multimodal.objectives.masked import MaskedData
 from mmparts.multimodal.preprocessor import ImageInputs
@@ -382,6 +384,11 @@ def test_masked_data_tells_the_frozen_codes(tmp_path):
     assert not [name for name, p in model.named_parameters() if p.requires_grad != (p.grad is not None)]
     assert all(torch.equal(each, before[name]) for name, each in objective.codes.state_dict().items())
     assert not any(p.requires_grad for p in objective.codes.parameters())
+
+    # A published BEiT-3 holds no tokenizer, and may be loaded all the same.
+    kept = Beit3Layout.fresh({'mim_head.weight': torch.zeros(1)}, model)
+    names = [name for name in model.state_dict() if name.startswith('objectives.masked.codes.')]
+    assert names and all(any(re.fullmatch(pattern, name) for pattern in kept) for name in names)
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,10 @@ class Beit3Layout(WeightLayout):
 
     @classmethod
     def fresh(cls, state: Mapping[str, Tensor], model: nn.Module) -> Mapping[str, str]:
-        fresh = {r'objectives\..*\.steps': 'counts steps'}
+        fresh = {
+            r'objectives\..*\.steps': 'counts steps',
+            r'objectives\.masked\.codes\..*': 'the visual tokens have a file of their own',
+        }
         heads = ('head.', 'mlm_head.', 'vision_head.', 'pooler.', 'fc_norm.')
         if not any(name.startswith(heads) for name in state):
             fresh[r'objectives\..*|decoder\..*|projections\..*'] = 'the file is the core alone: heads begin anew'
