@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from parity import reference
+from PIL import ImageFilter
 
-from mmparts.datasets import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges
+from mmparts.datasets import ColorJitter, RandomAreaCrop, RandomBoxNoise, RandomChanges, RandomImageBlur
 from mmparts.datasets.augment import AMOUNTS, change, to_array, to_pillow
 
 
@@ -89,3 +90,16 @@ def test_colour_jitter_of_no_strength_changes_nothing(image):
     assert (ColorJitter(0)(dict(img=image))['img'] == image).all()
     np.random.seed(0)
     assert (ColorJitter()(dict(img=image))['img'] != image).any()
+    shares = [(ColorJitter(prob=0.3)(dict(img=image))['img'] != image).any() for _ in range(200)]
+    assert 0.2 < np.mean(shares) < 0.4
+
+
+def test_blur_is_pillows_of_a_radius_in_the_range_and_of_some_images(image):
+    made = RandomImageBlur(prob=1, radius=(1.5, 1.5))(dict(img=image))['img']
+    assert (made == to_array(to_pillow(image).filter(ImageFilter.GaussianBlur(1.5)))).all()
+    np.random.seed(0)
+    blur = RandomImageBlur(prob=0.5)
+    drawn = [blur.draw() for _ in range(200)]
+    radii = [radius for radius in drawn if radius is not None]
+    assert 70 < len(radii) < 130 and 0.1 <= min(radii) < 0.3 and 1.8 < max(radii) <= 2.0
+    assert (RandomImageBlur(prob=0)(dict(img=image))['img'] == image).all()

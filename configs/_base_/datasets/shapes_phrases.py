@@ -12,41 +12,25 @@ resize = dict(type='mmcv.Resize', scale=(96, 96), interpolation='bicubic', backe
 pack = dict(type='mmparts.PackMultimodal', texts='first')
 train_pipeline = [load, resize, dict(type='RandomFlip', prob=0.5), pack]
 test_pipeline = [load, resize, pack]
+of_names = dict(type='mmparts.NamedObjects', data_root=data_root)
 train_dataloader = dict(
     batch_size=32,
     num_workers=1,
     drop_last=True,
     dataset=dict(
-        type='mmparts.NamedObjects',
-        data_root=data_root,
         ann_file='annotations/combinations_train.json',
         data_prefix=dict(img='train/'),
         pipeline=train_pipeline,
+        **of_names,
     ),
 )
+seen = dict(ann_file='annotations/combinations_val.json', data_prefix=dict(img='val/'))
+unseen = dict(ann_file='annotations/combinations_unseen.json', data_prefix=dict(img='unseen/'))
 val_dataloader = dict(
-    batch_size=50,
-    num_workers=1,
-    dataset=dict(
-        type='mmparts.NamedObjects',
-        data_root=data_root,
-        ann_file='annotations/combinations_val.json',
-        data_prefix=dict(img='val/'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    batch_size=50, num_workers=1, dataset=dict(test_mode=True, pipeline=test_pipeline, **seen, **of_names)
 )
 test_dataloader = dict(
-    batch_size=50,
-    num_workers=1,
-    dataset=dict(
-        type='mmparts.NamedObjects',
-        data_root=data_root,
-        ann_file='annotations/combinations_unseen.json',
-        data_prefix=dict(img='unseen/'),
-        test_mode=True,
-        pipeline=test_pipeline,
-    ),
+    batch_size=50, num_workers=1, dataset=dict(test_mode=True, pipeline=test_pipeline, **unseen, **of_names)
 )
 val_evaluator = dict(type='mmparts.PhraseBoxes')
 test_evaluator = val_evaluator
