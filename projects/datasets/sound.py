@@ -56,7 +56,7 @@ class LabelledSounds(NamedImages, BaseDataset):
     """Sounds with a class each: ``ann_file`` is a table (CSV), the WAV files are in ``data_prefix['audio']``. An item
     has ``audio_path``, ``img_id``, the name of the file, and ``gt_label``.
 
-    Classes are those of the table in the order of their names, underscores read as spaces, or
+    Classes are those of the whole table in the order of their names, underscores read as spaces, or
     ``metainfo=dict(classes=...)``.
 
     Args:
@@ -87,47 +87,47 @@ class LabelledSounds(NamedImages, BaseDataset):
 
     def load_data_list(self) -> list[dict]:
         rows = self.rows()
-        names = [row[self.label].replace('_', ' ') for _, row in rows]
-        classes = self._metainfo.setdefault('classes', tuple(sorted(set(names))))
-        strange = sorted(set(names) - set(classes))
+        names = sorted({name for _, name, _ in rows})
+        classes = self._metainfo.setdefault('classes', tuple(names))
+        strange = [name for name in names if name not in classes]
         if strange:
             raise BadAnnotations(f'{self.ann_file}: {strange[0]!r} is none of the {len(classes)} classes')
-        items, missing = [], []
-        for (name, _), label in zip(rows, names):
-            path = os.path.join(self.data_prefix.get('audio') or self.data_root or '', name)
-            if not os.path.isfile(path):
-                missing.append(path)
-                continue
-            items.append(dict(audio_path=path, img_id=name, gt_label=classes.index(label)))
-        if missing and (not self.skip_missing or not items):
+        folder = self.data_prefix.get('audio') or self.data_root or ''
+        items = [
+            dict(audio_path=os.path.join(folder, file), img_id=file, gt_label=classes.index(name))
+            for file, name, chosen in rows
+            if chosen
+        ]
+        if not items:
+            raise BadAnnotations(f'{self.ann_file} has no row with {self.where}')
+        there = [item for item in items if os.path.isfile(item['audio_path'])]
+        if len(there) < len(items) and (not self.skip_missing or not there):
+            first = next(item['audio_path'] for item in items if item not in there)
             raise FileNotFoundError(
-                f'{self.ann_file} names sounds that are not there: {missing[0]}, {len(missing)} of {len(rows)}; give '
-                'their folder as data_prefix=dict(audio=...), or leave them out with skip_missing=True'
+                f'{self.ann_file} names sounds that are not there: {first}, {len(items) - len(there)} of {len(items)}; '
+                'give their folder as data_prefix=dict(audio=...), or leave them out with skip_missing=True'
             )
-        return items
+        return there
 
-    def rows(self) -> list[tuple[str, dict]]:
-        """Names of files and rows of the table that are in."""
+    def rows(self) -> list[tuple[str, str, bool]]:
+        """Name of the file, class, and whether it is in, of each row of the table."""
         try:
             with open(self.ann_file, newline='', encoding='utf-8-sig') as file:
                 table = list(csv.DictReader(file, fieldnames=self.columns))
         except FileNotFoundError:
             raise FileNotFoundError(f'there is no annotation file {self.ann_file}') from None
         found = []
-        for number, row in enumerate(table):
-            at = f'{self.ann_file}:{number + (1 if self.columns else 2)}'
+        for number, row in enumerate(table, start=1 if self.columns else 2):
+            at, columns = f'{self.ann_file}:{number}', ', '.join(map(str, row))
             if any(value is None for value in row.values()):
-                raise BadAnnotations(f'{at} has fewer columns than {", ".join(map(str, row))}')
+                raise BadAnnotations(f'{at} has fewer columns than {columns}')
             try:
-                if any(row[key] not in map(str, values) for key, values in self.where.items()):
-                    continue
-                name = self.file.format(**{str(key): value for key, value in row.items()})
-                found.append((name, {self.label: row[self.label]}))
+                chosen = all(row[key] in map(str, values) for key, values in self.where.items())
+                name, label = self.file.format(**{str(key): value for key, value in row.items()}), row[self.label]
             except KeyError as error:
-                raise BadAnnotations(f'{at} has no column {error}; there are {", ".join(map(str, row))}') from error
+                raise BadAnnotations(f'{at} has no column {error}; there are {columns}') from error
             check_inside(name, at)
-        if not found:
-            raise BadAnnotations(f'{self.ann_file} has no row with {self.where}')
+            found.append((name, label.replace('_', ' '), chosen))
         return found
 
 

@@ -106,6 +106,8 @@ def test_sounds_with_classes_of_a_table(tmp_path):
     found = table(tmp_path, *lines)
     assert found.metainfo['classes'] == ('cat', 'door knock')
     assert [found.get_data_info(index)['gt_label'] for index in (0, 1)] == [1, 0]
+    part = table(tmp_path, *lines, where=dict(fold=[1]))
+    assert len(part) == 1 and part.get_data_info(0)['gt_label'] == 1, 'as in the whole table'
     one = table(tmp_path, *lines, where=dict(fold=[2]), metainfo=dict(classes=('door knock', 'cat')))
     assert len(one) == 1 and one.get_data_info(0)['gt_label'] == 1
     assert one.get_data_info(0)['audio_path'] == str(tmp_path / 'b.wav')
