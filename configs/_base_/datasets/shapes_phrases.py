@@ -1,6 +1,6 @@
 # The generated set "shapes", phrases like 'the red circle' for each object that is alone of its name in its image; the
 # test has ten names that training never had:
-# python tools/make_shapes.py --out data/shapes_phrases --images 20000 --size 96 --objects 3 --smallest 0.3 \
+# python tools/make_shapes.py --out data/shapes_phrases --images 16000 --size 96 --objects 3 --smallest 0.3 \
 #   --captions names --unseen \
 #   "red circle, blue star, green ring, yellow cross, purple square, orange triangle, cyan circle, pink star, \
 #   white ring, black cross"
