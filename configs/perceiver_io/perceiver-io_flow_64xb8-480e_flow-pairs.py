@@ -5,11 +5,7 @@ _base_ = [
     '../_base_/schedules/schedule_lamb_110e.py',
     '../_base_/classification_runtime.py',
 ]
-train_pipeline = [
-    dict(type='mmparts.LoadFlowPair'),
-    dict(type='mmparts.FlowCrop', size=(368, 496)),
-    dict(type='mmparts.PackFlow'),
-]
+train_pipeline = [{{_base_.load}}, dict(type='mmparts.FlowCrop', size=(368, 496)), {{_base_.pack}}]
 train_dataloader = dict(batch_size=8, num_workers=8, dataset=dict(pipeline=train_pipeline))
 train_cfg = dict(max_epochs=480, val_interval=10)
 optim_wrapper = dict(optimizer=dict(lr=4e-4, weight_decay=0.01))

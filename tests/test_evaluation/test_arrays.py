@@ -45,6 +45,16 @@ def test_fidelity():
     found = told(ClipFidelity(), [sample])
     assert found['video_psnr'] == pytest.approx(20 * torch.log10(torch.tensor(25.5)).item(), abs=1e-3)
     assert found['audio_psnr'] == pytest.approx(20.0, abs=1e-3) and found['top1'] == 100
+    assert found['still_psnr'] > 100 and found['silence_psnr'] > 100, 'nothing moves, nothing sounds'
+
+
+def test_fidelity_tells_that_of_a_still_and_of_silence():
+    video = torch.tensor([90, 110], dtype=torch.uint8).view(1, 2, 1, 1).expand(3, 2, 4, 4)
+    audio = torch.tensor([0.2, -0.2])
+    found = told(ClipFidelity(), [dict(gt_video=video, pred_video=video, gt_audio=audio, pred_audio=audio)])
+    assert found['still_psnr'] == pytest.approx(20 * torch.log10(torch.tensor(25.5)).item(), abs=1e-3)
+    assert found['silence_psnr'] == pytest.approx(20.0, abs=1e-3)
+    assert found['video_psnr'] > 100 and found['audio_psnr'] > 100
 
 
 def test_elements_count_equally():

@@ -17,9 +17,9 @@ from mmparts.visualization.latent_attention import sharpest
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 CASES = {
-    'flow': ('perceiver_io/perceiver-io_flow-small_1xb8-12e_flow-pairs.py', 'val/00000', 1, 'motion'),
-    'captions': ('perceiver_io/perceiver-io_bytes-small_1xb16-8e_captions.py', 'val.txt', 1, 'text'),
-    'clips': ('perceiver_io/perceiver-io_autoencoder-small_1xb8-12e_clips.py', 'val', 2, 'video_psnr'),
+    'flow': ('perceiver_io/perceiver-io_flow-small_1xb16-12e_flow-pairs.py', 'val/00000', 1, 'motion'),
+    'captions': ('perceiver_io/perceiver-io_bytes-small_1xb32-12e_captions.py', 'val.txt', 1, 'text'),
+    'clips': ('perceiver_io/perceiver-io_autoencoder-small_1xb16-16e_clips.py', 'val', 2, 'video_psnr'),
     'points': ('perceiver/perceiver_points-small_1xb16-20e_points.py', 'val', 2, 'names'),
     'entities': ('perceiver_io/perceiver-io_entities-small_1xb16-10e_entities.py', 'val', 2, 'labels'),
 }

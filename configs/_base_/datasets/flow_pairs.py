@@ -10,7 +10,7 @@ train_dataloader = dict(
         type='mmparts.FlowPairs',
         data_root=data_root,
         data_prefix=dict(img='train', flow='flow_train'),
-        pipeline=[load, dict(type='mmparts.FlowCrop', size=(48, 64)), pack],
+        pipeline=[load, pack],
     ),
 )
 val_dataloader = dict(

@@ -1,9 +1,10 @@
-"""Generated pairs of frames, texts, clips and sets. A sample depends on (VERSION, seed, split, index) alone.
+"""Generated pairs of frames, texts, clips and sets. A sample depends on (version of its kind, seed, split,
+index) alone.
 
 * flow: textured shapes of "shapes" that move over a background that moves, too; flow is that of the first frame's
   pixels;
 * captions: the sentences that "shapes" says of its images, one behind the other;
-* clips: a shape that bounces, with a tone whose pitch follows its height and whose overtones tell its kind;
+* clips: a shape that rises and falls, with a tone that grows loud as it rises and whose pitch tells its kind;
 * points: surfaces of five bodies; entities: units of two sides, each threatened or not by enemies within their reach.
 """
 
@@ -31,22 +32,24 @@ from ..shapes.scene import (
 from ..shapes.texture import paint_background
 from .flow import write_flow
 
-VERSION = 1
+VERSIONS = dict(flow=2, captions=1, clips=2, points=1, entities=1)
 SPLITS = ('train', 'val')
 RATE = 8000  # samples a second of generated sound
+FASTEST = 0.1  # of the width of a frame, along either axis
 
 
-def make_flow(out: str | os.PathLike, images: int = 400, val_images: int = 40, size: int = 64, seed: int = 0) -> bool:
+def make_flow(out: str | os.PathLike, images: int = 8000, val_images: int = 200, size: int = 32, seed: int = 0) -> bool:
     """Write ``{train,val}/NUMBER/{0,1}.png`` and ``flow_{train,val}/NUMBER/0.flo``; see :func:`.generate`.
 
     Args:
         images, val_images: pairs of the two splits.
-        size: width, in pixels; the height is three quarters of it.
+        size: width, in pixels; the height is three quarters of it. The fastest shapes move by a tenth of it along
+            either axis.
     """
 
     def write(folder: Path) -> None:
-        for part, split, index in numbers(images, val_images):
-            frames, flow = moving_pair(np.random.default_rng([VERSION, seed, part, index]), size, size * 3 // 4)
+        for split, index, rng in samples('flow', images, val_images, seed):
+            frames, flow = moving_pair(rng, size, size * 3 // 4, fastest=FASTEST * size)
             place = folder / split / f'{index:05d}'
             place.mkdir(parents=True)
             for number, frame in enumerate(frames):
@@ -54,20 +57,27 @@ def make_flow(out: str | os.PathLike, images: int = 400, val_images: int = 40, s
             (folder / f'flow_{split}' / f'{index:05d}').mkdir(parents=True)
             write_flow(folder / f'flow_{split}' / f'{index:05d}' / '0.flo', flow)
 
+    return make(out, write, 'flow', images, val_images, size, seed)
+
+
+def make(out, write: Callable[[Path], None], kind: str, images: int, val_images: int, size: int, seed: int) -> bool:
+    """See :func:`.generate`."""
     return generate(
-        out, write, name='flow', version=VERSION, images=images, val_images=val_images, size=size, seed=seed
+        out, write, name=kind, version=VERSIONS[kind], images=images, val_images=val_images, size=size, seed=seed
     )
 
 
-def numbers(images: int, val_images: int):
-    """(number of the split, its name, index) of all samples."""
+def samples(kind: str, images: int, val_images: int, seed: int):
+    """(name of the split, index, generator of random numbers) of all samples."""
     for part, (split, count) in enumerate(zip(SPLITS, (images, val_images))):
-        yield from ((part, split, index) for index in range(count))
+        for index in range(count):
+            yield split, index, np.random.default_rng([VERSIONS[kind], seed, part, index])
 
 
 @one_thread()
-def moving_pair(rng: np.random.Generator, width: int, height: int, fastest: float = 6.0):
-    """Two frames H W 3 (BGR, uint8) and the flow H W 2 of the first one's pixels."""
+def moving_pair(rng: np.random.Generator, width: int, height: int, fastest: float):
+    """Two frames H W 3 (BGR, uint8) and the flow H W 2 of the first one's pixels; shapes move by up to ``fastest``
+    pixels along either axis."""
     edge = int(fastest) + 1
     ground, _, _ = paint_background(rng, width + 2 * edge, height + 2 * edge)
     ground = ground + rng.normal(0, 12, ground.shape[:2])[..., None].astype(np.float32)
@@ -107,45 +117,41 @@ def shifted(image: np.ndarray, place: tuple[float, float] | np.ndarray, width: i
 
 
 def make_captions(
-    out: str | os.PathLike, images: int = 3000, val_images: int = 200, size: int = 32, seed: int = 0
+    out: str | os.PathLike, images: int = 12000, val_images: int = 400, size: int = 32, seed: int = 0
 ) -> bool:
     """Write ``{train,val}.txt``, the sentences of so many images; see :func:`.generate`."""
 
     def write(folder: Path) -> None:
-        for part, (split, count) in enumerate(zip(SPLITS, (images, val_images))):
-            lines = []
-            for index in range(count):
-                rng = np.random.default_rng([VERSION, seed, part, index])
-                lines += describe(sample_scene(rng, size, size), rng)[:1]
-            (folder / f'{split}.txt').write_text('\n'.join(lines) + '\n')
+        lines: dict[str, list[str]] = {split: [] for split in SPLITS}
+        for split, _, rng in samples('captions', images, val_images, seed):
+            lines[split] += describe(sample_scene(rng, size, size), rng)[:1]
+        for split, texts in lines.items():
+            (folder / f'{split}.txt').write_text('\n'.join(texts) + '\n')
 
-    return generate(
-        out, write, name='captions', version=VERSION, images=images, val_images=val_images, size=size, seed=seed
-    )
+    return make(out, write, 'captions', images, val_images, size, seed)
 
 
-def make_clips(out: str | os.PathLike, images: int = 400, val_images: int = 40, size: int = 32, seed: int = 0) -> bool:
+def make_clips(
+    out: str | os.PathLike, images: int = 4000, val_images: int = 100, size: int = 32, seed: int = 0
+) -> bool:
     """Write ``{train,val}/NUMBER.npz``: 8 frames, 2048 samples at 8000 a second; see :func:`.generate`."""
 
     def write(folder: Path) -> None:
-        for part, split, index in numbers(images, val_images):
+        for split, index, rng in samples('clips', images, val_images, seed):
             (folder / split).mkdir(exist_ok=True)
-            np.savez_compressed(
-                folder / split / f'{index:05d}.npz', **clip(np.random.default_rng([VERSION, seed, part, index]), size)
-            )
+            np.savez_compressed(folder / split / f'{index:05d}.npz', **clip(rng, size))
 
-    return generate(
-        out, write, name='clips', version=VERSION, images=images, val_images=val_images, size=size, seed=seed
-    )
+    return make(out, write, 'clips', images, val_images, size, seed)
 
 
 @one_thread()
 def clip(rng: np.random.Generator, size: int, frames: int = 8, samples: int = 2048) -> dict[str, np.ndarray]:
-    """A shape that rises and falls before an even ground, and a tone that rises and falls with it."""
+    """A shape that rises and falls before a ground of four colours that blend, and a tone that swells and fades."""
     label = int(rng.integers(len(OUTLINES)))
     kind, colour = list(OUTLINES)[label], sample_colour(rng, str(rng.choice(list(COLOURS)[:8])))
-    ground = rng.uniform(30, 70)
-    speed, phase, x = rng.uniform(0.6, 1.4), rng.uniform(0, 2 * np.pi), rng.uniform(0.35, 0.65) * size
+    corners = rng.uniform(20, 140, (2, 2, 3)).astype(np.float32)
+    ground = cv2.resize(corners, (size, size), interpolation=cv2.INTER_LINEAR)
+    speed, phase, x = rng.uniform(0.6, 1.4), rng.uniform(0, 2 * np.pi), rng.uniform(0.4, 0.6) * size
     angle = rng.uniform(-TILT, TILT)
 
     def height(time: np.ndarray) -> np.ndarray:  # 0 to 1
@@ -153,13 +159,11 @@ def clip(rng: np.random.Generator, size: int, frames: int = 8, samples: int = 20
 
     video = np.empty((frames, size, size, 3), np.uint8)
     for number, level in enumerate(height(np.arange(frames) / frames)):
-        shape = Shape(kind, '', '', x, size * (0.75 - 0.5 * level), 0.45 * size, angle, 1.0)
+        shape = Shape(kind, '', '', x, size * (0.7 - 0.4 * level), 0.6 * size, angle, 1.0)
         weight = spread(cover(shape, size, size) / np.float32(255))
         video[number] = np.clip(ground + (colour[::-1] - ground) * weight, 0, 255)
-    pitch = 150 + 250 * height(np.arange(samples) / samples)
-    turn = 2 * np.pi * np.cumsum(pitch) / RATE
-    overtones = 1 + np.array([label % 3, label // 3])
-    audio = 0.5 * np.sin(turn) + 0.2 * np.sin((1 + overtones[0]) * turn) + 0.1 * np.sin((3 + overtones[1]) * turn)
+    turn = 2 * np.pi * (80 + 20 * label) * np.arange(samples) / RATE
+    audio = (0.2 + 0.8 * height(np.arange(samples) / samples)) * (0.6 * np.sin(turn) + 0.3 * np.sin(2 * turn))
     return dict(video=video, audio=audio.astype(np.float32), rate=np.int64(RATE), label=np.int64(label))
 
 
@@ -224,13 +228,12 @@ def make_entities(
     return make_sets(out, sample, 'entities', images, val_images, size, seed)
 
 
-def make_sets(out, sample: Callable, name: str, images: int, val_images: int, size: int, seed: int) -> bool:
+def make_sets(out, sample: Callable, kind: str, images: int, val_images: int, size: int, seed: int) -> bool:
     """Write what ``sample`` makes of a generator of random numbers."""
 
     def write(folder: Path) -> None:
-        for part, split, index in numbers(images, val_images):
+        for split, index, rng in samples(kind, images, val_images, seed):
             (folder / split).mkdir(exist_ok=True)
-            rng = np.random.default_rng([VERSION, seed, part, index])
             np.savez_compressed(folder / split / f'{index:05d}.npz', **sample(rng))
 
-    return generate(out, write, name=name, version=VERSION, images=images, val_images=val_images, size=size, seed=seed)
+    return make(out, write, kind, images, val_images, size, seed)
