@@ -12,9 +12,13 @@ BASES = [
 ]
 
 
+def loaders(cfg: Config) -> list[str]:
+    names = [f'{split}_dataloader' for split in ('train', 'val', 'test')]  # some data are for training or tests only
+    return [name for name in names if cfg.get(name)]
+
+
 def roots(cfg: Config) -> set[str]:
-    loaders = [f'{split}_dataloader' for split in ('train', 'val', 'test')]  # data without labels is for training only
-    return {cfg[loader].dataset.data_root for loader in loaders if cfg.get(loader)} | {cfg.data_root}
+    return {cfg[loader].dataset.data_root for loader in loaders(cfg)} | {cfg.data_root}
 
 
 @pytest.mark.parametrize('path', BASES, ids=lambda path: path.stem)
@@ -22,8 +26,9 @@ def roots(cfg: Config) -> set[str]:
 def test_one_option_moves_every_data_set(path, root):
     cfg = Config.fromfile(path)
     old = cfg.data_root
-    moved = merge_options(cfg, {'data_root': root, 'train_dataloader.batch_size': 3})
-    assert roots(moved) == {'/mnt/somewhere/'} and moved.train_dataloader.batch_size == 3
+    first = loaders(cfg)[0]
+    moved = merge_options(cfg, {'data_root': root, f'{first}.batch_size': 3})
+    assert roots(moved) == {'/mnt/somewhere/'} and moved[first].batch_size == 3
     assert old not in moved.dump() and old.rstrip('/') not in moved.dump()
     assert roots(cfg) == {old}, 'the config given is not changed'
     assert moved.filename == str(path)
