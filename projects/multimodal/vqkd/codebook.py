@@ -73,6 +73,7 @@ class CodeBook(BaseModule):
         self.register_buffer('codes', F.normalize(torch.randn(num_codes, dims), dim=-1))
         self.register_buffer('usage', torch.zeros(num_codes))
         self.register_buffer('started', torch.tensor(not kmeans_steps))
+        self.ready = False  # that it started, told without waiting for the device
 
     @property
     def num_codes(self) -> int:
@@ -84,8 +85,10 @@ class CodeBook(BaseModule):
 
     def _coded(self, features: Tensor) -> Coded:
         flat = features.flatten(0, -2)
-        if self.training and not self.started:
-            self.start(flat.detach())
+        if self.training and not self.ready:
+            if not self.started:
+                self.start(flat.detach())
+            self.ready = True
         numbers = nearest(flat, self.codes)
         codes = self.codes[numbers]
 
