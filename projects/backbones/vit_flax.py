@@ -10,10 +10,10 @@ from torch import Size, Tensor, nn
 
 from ..layers.position import resize_grid
 from ..registry import WEIGHT_LAYOUTS
-from ..weights.keys import Rule
+from ..weights.keys import Rule, reshaped
 from ..weights.layout import WeightLayout
 from .vit import RESIZE, ViT
-from .vit_layouts import class_row, flat, without_class
+from .vit_layouts import class_row, without_class
 
 PREFIX = 'opt/target/'
 RELEASED = ('LayerNorm_0', 'MultiHeadDotProductAttention_1', 'LayerNorm_2', 'MlpBlock_3')
@@ -86,7 +86,7 @@ class FlaxViTLayout(WeightLayout):
             return resize_grid(without_class(tensor), shape[:-1], **RESIZE[model.resize])
 
         rules = [
-            Rule('class_token', [f'{prefix}cls'], flat),
+            Rule('class_token', [f'{prefix}cls'], reshaped),
             Rule(r'position\.grid', [table], grid),
             Rule('class_position', [table], class_row),
             Rule(r'patch_embed\.proj\.weight', [f'{prefix}embedding/kernel'], convolution),
@@ -97,7 +97,9 @@ class FlaxViTLayout(WeightLayout):
                 stacked,
                 True,
             ),
-            Rule(ours + r'attn\.part\.in_proj_bias', [f'{block}{attention}/{each}/bias' for each in QKV], flat, True),
+            Rule(
+                ours + r'attn\.part\.in_proj_bias', [f'{block}{attention}/{each}/bias' for each in QKV], reshaped, True
+            ),
             Rule(ours + r'attn\.part\.out_proj\.weight', [f'{block}{attention}/out/kernel'], transposed),
             Rule(ours + r'attn\.part\.out_proj\.bias', [f'{block}{attention}/out/bias']),
         ]
@@ -153,8 +155,8 @@ def stem_rules(prefix: str) -> list[Rule]:
     ]
     for kind, theirs in kinds:
         rules += [
-            Rule(rf'stem\.root_norm\.{kind}', [f'{prefix}gn_root/{theirs}'], flat),
-            Rule(ours + rf'norm(\d)\.{kind}', unit(rf'gn\3/{theirs}'), flat),
-            Rule(ours + rf'shortcut\.1\.{kind}', unit(f'gn_proj/{theirs}'), flat),
+            Rule(rf'stem\.root_norm\.{kind}', [f'{prefix}gn_root/{theirs}'], reshaped),
+            Rule(ours + rf'norm(\d)\.{kind}', unit(rf'gn\3/{theirs}'), reshaped),
+            Rule(ours + rf'shortcut\.1\.{kind}', unit(f'gn_proj/{theirs}'), reshaped),
         ]
     return rules

@@ -14,7 +14,7 @@ from torch import Size, Tensor, nn
 from ..layers.position import resize_grid
 from ..layers.relative_bias import resize_table
 from ..registry import WEIGHT_LAYOUTS
-from ..weights.keys import Make, Rule, block
+from ..weights.keys import Make, Rule, block, reshaped
 from ..weights.layout import WeightLayout
 from .vit import RESIZE, ViT
 
@@ -102,10 +102,6 @@ def class_row(table: Tensor, shape: Size) -> Tensor:
     return rows[0].clone() if round(len(rows) ** 0.5) ** 2 != len(rows) else torch.zeros_like(rows[0])
 
 
-def flat(tensor: Tensor, shape: Size) -> Tensor:
-    return tensor.reshape(shape)
-
-
 def kernel(tensor: Tensor, shape: Size) -> Tensor:
     """A patch projection; that of 14 pixels may become one of 16 (bilinear, as ViT-Adapter takes DINOv2)."""
     if tensor.shape[-1] == 14 and shape[-1] == 16:
@@ -146,8 +142,8 @@ def vit_rules(words: Words, model: ViT) -> list[Rule]:
     tables = [f'attention.attention.relative_position_bias.{names[0][5:]}', f'relative_position_bias.{names[0][5:]}']
     shared = words.first('rel_pos_bias.relative_position_bias_table')
     rules = [
-        words.rule('class_token', 'cls_token', 'embeddings.cls_token', make=flat),
-        words.rule('registers', *REGISTERS, make=flat),
+        words.rule('class_token', 'cls_token', 'embeddings.cls_token', make=reshaped),
+        words.rule('registers', *REGISTERS, make=reshaped),
         words.rule(r'position\.grid', *TABLES, make=positions(model)),
         words.rule('class_position', *TABLES, make=class_row),
         *[

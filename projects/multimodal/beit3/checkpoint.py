@@ -7,7 +7,7 @@ from torch import Size, Tensor, nn
 
 from ...layers.position import resize_grid
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Rule
+from ...weights.keys import Rule, reshaped
 from ...weights.layout import WeightLayout, not_for
 from ..model import MultimodalModel
 from .encoder import SKIPPED, MultiwayFusion
@@ -15,10 +15,6 @@ from .encoder import SKIPPED, MultiwayFusion
 WAYS = {'image': 'A', 'text': 'B'}
 LAYER = r'beit3.encoder.layers.\1.'
 FRONT = SKIPPED + 1  # rows before those of the patches
-
-
-def flat(tensor: Tensor, shape: Size) -> Tensor:
-    return tensor.reshape(shape)
 
 
 def image_rows(table: Tensor, shape: Size) -> Tensor:
@@ -51,8 +47,8 @@ class Beit3Layout(WeightLayout):
     @classmethod
     def rules(cls, state: Mapping[str, Tensor], model: nn.Module) -> list[Rule]:
         rules = [
-            Rule(r'towers\.image\.class_token', ['beit3.vision_embed.cls_token'], flat),
-            Rule(r'towers\.image\.mask_token', ['beit3.vision_embed.mask_token'], flat),
+            Rule(r'towers\.image\.class_token', ['beit3.vision_embed.cls_token'], reshaped),
+            Rule(r'towers\.image\.mask_token', ['beit3.vision_embed.mask_token'], reshaped),
             Rule(r'towers\.image\.patch_embed\.proj\.(weight|bias)', [r'beit3.vision_embed.proj.\1']),
             Rule(r'towers\.text\.words\.weight', ['beit3.text_embed.weight']),
             Rule(r'fusion\.positions\.image', ['beit3.encoder.embed_positions.A.weight'], image_rows),

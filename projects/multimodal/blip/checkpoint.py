@@ -9,7 +9,7 @@ from torch import Size, Tensor, nn
 
 from ...layers.position import resize_grid
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Make, Rule
+from ...weights.keys import Make, Rule, reshaped
 from ...weights.layout import WeightLayout
 from ..checkpoint_bert import bert_rules, word_head_rules
 from ..model import MultimodalModel
@@ -31,10 +31,6 @@ def first_row(table: Tensor, shape: Size) -> Tensor:
     return table.reshape(-1, table.shape[-1])[0].clone()
 
 
-def flat(tensor: Tensor, shape: Size) -> Tensor:
-    return tensor.reshape(shape)
-
-
 def image_rules(start: str, block: str, words: Mapping[str, str], ours: str = IMAGE) -> list[Rule]:
     """Of the image tower, by the words of a code for the same tensors."""
 
@@ -42,7 +38,7 @@ def image_rules(start: str, block: str, words: Mapping[str, str], ours: str = IM
         return Rule(ours + name, [start + theirs], make)
 
     rules = [
-        rule('class_token', words['class'], flat),
+        rule('class_token', words['class'], reshaped),
         rule('class_position', words['positions'], first_row),
         rule(r'position\.grid', words['positions'], grid_rows),
         rule(r'patch_embed\.proj\.(weight|bias)', words['patches'] + r'.\1'),

@@ -12,7 +12,7 @@ from torch import Size, Tensor, nn
 from ...layers.position import resize_grid
 from ...layers.relative_bias import resize_table
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Rule
+from ...weights.keys import Rule, reshaped
 from ...weights.layout import WeightLayout, not_for
 from ..model import MultimodalModel
 from ..objectives.classes import JointReader, PairReasoning
@@ -29,10 +29,6 @@ SHARED = {
     r'attn_norm\.part\.(weight|bias)': r'self_attn_layer_norm.\2',
     r'mlp_norm\.part\.(weight|bias)': r'final_layer_norm.\2',
 }
-
-
-def flat(tensor: Tensor, shape: Size) -> Tensor:
-    return tensor.reshape(shape)
 
 
 def grid_rows(table: Tensor, shape: Size) -> Tensor:
@@ -74,7 +70,7 @@ def adapter_rules(state: Mapping[str, Tensor], encoder: str) -> list[Rule]:
         table = next((key for key in state if re.fullmatch(pattern, key)), '')
         resize = offset_rows if name == 'image' else None
         rules += [
-            Rule(rf'towers\.{name}\.class_token', [adapter + 'cls_embedding'], flat),
+            Rule(rf'towers\.{name}\.class_token', [adapter + 'cls_embedding'], reshaped),
             Rule(rf'towers\.{name}\.bias\.table', [table or adapter + 'rel_pos_table_list.0.weight'], resize),
             Rule(rf'towers\.{name}\.bias\.(\d+)\.table', partial(table_of_layer, state, adapter, table), resize),
         ]
@@ -83,8 +79,8 @@ def adapter_rules(state: Mapping[str, Tensor], encoder: str) -> list[Rule]:
         Rule(r'towers\.image\.stem\.([036])\.(weight|bias)', [image + r'embed_images.\1.\2']),
         Rule(r'towers\.image\.stem\.([14])\.(weight|bias)', [image + r'embed_images.\1.layer_norm.\2']),
         Rule(r'towers\.image\.positions', [image + 'pos_embed'], grid_rows),
-        Rule(r'towers\.image\.types', [image + 'type_embedding', image + 'type_embedding_2'], flat, joined=True),
-        Rule(r'towers\.text\.types', [text + 'type_embedding'], flat),
+        Rule(r'towers\.image\.types', [image + 'type_embedding', image + 'type_embedding_2'], reshaped, joined=True),
+        Rule(r'towers\.text\.types', [text + 'type_embedding'], reshaped),
         Rule(r'towers\.text\.words\.weight', [text + 'embed_tokens.weight']),
         Rule(r'towers\.text\.positions', [text + 'embed_positions.weight']),
         Rule(r'towers\.audio\.convs\.(\d)\.0\.weight', [audio + r'embed_audios.0.conv_layers.\1.0.weight']),
@@ -95,8 +91,8 @@ def adapter_rules(state: Mapping[str, Tensor], encoder: str) -> list[Rule]:
             r'towers\.audio\.places\.(\d)\.(weight|bias)',
             lambda match: [f'{audio}embed_positions.{int(match[1]) + 1}.0.{match[2]}'],
         ),
-        Rule(r'towers\.audio\.class_place', [audio + 'cls_pos_embed'], flat),
-        Rule(r'towers\.audio\.mask_token', [audio + 'mask_embedding'], flat),
+        Rule(r'towers\.audio\.class_place', [audio + 'cls_pos_embed'], reshaped),
+        Rule(r'towers\.audio\.mask_token', [audio + 'mask_embedding'], reshaped),
     ]
 
 
@@ -115,7 +111,7 @@ def head_rules(name: str, reader: JointReader) -> list[Rule]:
     start, theirs = rf'objectives\.{name}\.', 'classify_head.'
     pooling, ends = theirs + 'attn_pooling_func.', r'\.(weight|bias)'
     rules = [
-        Rule(start + r'pooling\.query', [pooling + 'q'], flat),
+        Rule(start + r'pooling\.query', [pooling + 'q'], reshaped),
         Rule(start + r'pooling\.key\.weight', [pooling + 'k_proj.weight']),
         Rule(start + r'pooling\.value' + ends, [pooling + r'v_proj.\1']),
         Rule(start + r'pooling\.out' + ends, [pooling + r'out_proj.\1']),
@@ -211,12 +207,12 @@ class OnePeaceLayout(OnePeaceLayouts):
         rules = [
             *super().rules(state, model),
             Rule(r'projections\.(image|text|audio)\.(weight|bias)', [r'\1_proj.\2']),
-            Rule(r'objectives\.contrastive\.scale\.log_scale', ['logit_scale'], flat),
+            Rule(r'objectives\.contrastive\.scale\.log_scale', ['logit_scale'], reshaped),
             *layer_rules(ours, 'decoder_wrapper.fusion_model.'),
             Rule(rf'{ours}\.embed\.(image|text|audio)\.(weight|bias)', [r'decoder_\1_embed.\2']),
-            Rule(rf'{ours}\.mask_tokens\.(image|text|audio)', [r'\1_mask_token'], flat),
+            Rule(rf'{ours}\.mask_tokens\.(image|text|audio)', [r'\1_mask_token'], reshaped),
             Rule(rf'{ours}\.head\.(image|text|audio)\.(weight|bias)', [r'\1_mask_head.\2']),
-            Rule(rf'{ours}\.places\.image', ['decoder_wrapper.image_adapter.pos_embed'], flat),
+            Rule(rf'{ours}\.places\.image', ['decoder_wrapper.image_adapter.pos_embed'], reshaped),
             Rule(rf'{ours}\.places\.(text|audio)', [r'decoder_wrapper.\1_adapter.embed_positions.weight']),
         ]
         for name, objective in model.objectives.items():

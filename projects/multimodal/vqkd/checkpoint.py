@@ -7,7 +7,7 @@ from torch import Size, Tensor, nn
 
 from ...layers.position import resize_grid
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Rule
+from ...weights.keys import Rule, reshaped
 from ...weights.layout import WeightLayout
 from .model import VQKD
 from .tokenizer import VqkdCodes
@@ -22,10 +22,6 @@ BLOCK = {
     r'attn\.part\.out_proj\.(weight|bias)': r'attn.proj.\2',
     r'mlp\.part\.(fc1|fc2)\.(weight|bias)': r'mlp.\2.\3',
 }
-
-
-def flat(tensor: Tensor, shape: Size) -> Tensor:
-    return tensor.reshape(shape)
 
 
 def class_place(table: Tensor, shape: Size) -> Tensor:
@@ -47,7 +43,7 @@ def vit_rules(ours: str, theirs: str) -> list[Rule]:
     """One of the two ViTs of a file."""
     table = [f'{theirs}pos_embed']
     return [
-        Rule(ours + 'class_token', [f'{theirs}cls_token'], flat),
+        Rule(ours + 'class_token', [f'{theirs}cls_token'], reshaped),
         Rule(ours + 'class_position', table, class_place),
         Rule(ours + r'position\.grid', table, places),
         *[Rule(ours + name, [theirs + word]) for name, word in VIT.items()],

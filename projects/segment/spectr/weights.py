@@ -6,7 +6,7 @@ import torch
 from torch import Size, Tensor
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Rule
+from ...weights.keys import Rule, reshaped
 from ...weights.layout import WeightLayout
 from ..segmentor import Segmentor
 
@@ -27,10 +27,6 @@ def sigmoid_start(alpha: Tensor, shape: Size) -> Tensor:
     if (alpha <= 1).any() or (alpha >= 2).any():
         raise ValueError(f'alpha {alpha.flatten().tolist()} is not between 1 and 2; set bounded=False')
     return torch.logit(alpha.reshape(shape) - 1)
-
-
-def flat(alpha: Tensor, shape: Size) -> Tensor:
-    return alpha.reshape(shape)
 
 
 @WEIGHT_LAYOUTS.register_module(name='spectr')
@@ -59,7 +55,9 @@ class SpecTrLayout(WeightLayout):
             Rule(r'encoder\.convs\.(\d)\.(\d)\.conv\.(.*)', single('encoders', 'conv')),
             Rule(r'encoder\.convs\.(\d)\.(\d)\.norm\.(?:norm\.)?(.*)', names),
             Rule(
-                block + r'attn\.alpha', [alpha + 'alpha', alpha + 'alpha_chooser'], sigmoid_start if bounded else flat
+                block + r'attn\.alpha',
+                [alpha + 'alpha', alpha + 'alpha_chooser'],
+                sigmoid_start if bounded else reshaped,
             ),
             Rule(
                 block + r'(attn_norm|mlp_norm|attn\.\w+|mlp\.fc\d)\.(.*)',

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Size, Tensor
 
 from ...registry import WEIGHT_LAYOUTS
-from ...weights.keys import Rule
+from ...weights.keys import Rule, reshaped
 from ...weights.layout import WeightLayout
 from ..segmentor import Segmentor
 
@@ -96,7 +96,7 @@ class HybridViTLayout(WeightLayout):
         norm = {'attn': 'LayerNorm_0', 'mlp': 'LayerNorm_2'}
         return [
             Rule(r'encoder\.root\.conv\.weight', ['conv_root/kernel'], convolution),
-            Rule(r'encoder\.root\.gn\.(\w+)', lambda m: [f'gn_root/{kinds[m[1]]}'], flat),
+            Rule(r'encoder\.root\.gn\.(\w+)', lambda m: [f'gn_root/{kinds[m[1]]}'], reshaped),
             Rule(
                 r'encoder\.stages\.(\d)\.(\d+)\.(conv\d|downsample)\.weight',
                 lambda m: [
@@ -107,7 +107,7 @@ class HybridViTLayout(WeightLayout):
             Rule(
                 r'encoder\.stages\.(\d)\.(\d+)\.(gn\w+)\.(\w+)',
                 lambda m: [f'block{int(m[1]) + 1}/unit{int(m[2]) + 1}/{m[3]}/{kinds[m[4]]}'],
-                flat,
+                reshaped,
             ),
             Rule(r'bottleneck\.embed\.proj\.weight', ['embedding/kernel'], convolution),
             Rule(r'bottleneck\.embed\.proj\.bias', ['embedding/bias']),
@@ -164,7 +164,3 @@ def transposed(kernel: Tensor, shape: Size) -> Tensor:
 def merged_heads(kernel: Tensor, shape: Size) -> Tensor:
     """heads d C -> C heads*d."""
     return kernel.flatten(0, 1).t().contiguous()
-
-
-def flat(tensor: Tensor, shape: Size) -> Tensor:
-    return tensor.reshape(shape)
